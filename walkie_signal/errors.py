@@ -1,0 +1,60 @@
+"""What can go wrong, as data.
+
+    WalkieSignalError
+    ├── SignalingError      an event failed; goes to its sender as {code, message, …}
+    └── ProtocolViolation   the bytes broke the protocol; the connection is closed
+
+The codes are the wire protocol's: a client may switch on them, so they never change their meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+ErrorCode = Literal[
+    "forbidden",
+    "internal",
+    "invalid_payload",
+    "not_in_room",
+    "payload_too_large",
+    "peer_not_found",
+    "rate_limited",
+    "room_full",
+    "too_many_rooms",
+    "unauthorized",
+    "unavailable",
+    "unknown_event",
+]
+
+
+class WalkieSignalError(Exception):
+    """Base of what this package raises."""
+
+
+class SignalingError(WalkieSignalError):
+    """An event that parses but can't be carried out.
+
+    It changes nothing, and its connection stays open.
+
+    Attributes:
+        code: What a program reads.
+        message: What a person reads; in English, with nothing secret in it.
+        details: Further keys of the error, such as ``retryAfterMs`` or ``limitBytes``.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, **details: Any) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code: ErrorCode = code
+        self.message = message
+        self.details = details
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the error as the wire has it."""
+        return {"code": self.code, "message": self.message, **self.details}
+
+
+class ProtocolViolation(WalkieSignalError):  # noqa: N818 - the protocol's own term
+    """A client broke Engine.IO's or Socket.IO's framing; its connection is closed.
+
+    The text says what was wrong, for one line in the log. It never quotes what the client sent.
+    """

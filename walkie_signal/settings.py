@@ -1,0 +1,124 @@
+"""Every setting, its default and its text, in one place.
+
+Two groups: `Settings` is what a signaling server is told wherever it runs; `ServeOptions` is what the command
+``walkie-signal serve`` is told besides. The command's options, the names in its environment and the settings
+page of the documentation are derived from the fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, ClassVar
+
+
+def setting(default: Any, text: str, **facts: Any) -> Any:
+    """Declare a field with its text and its bounds.
+
+    Args:
+        default: Used where nothing is said.
+        text: One sentence for ``--help`` and the settings page.
+        facts: ``unit`` (shown), ``above`` or ``least`` (a bound), ``choices`` (the allowed values).
+    """
+    return field(default=default, metadata={"text": text, **facts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Settings that belong together, checked when they are made."""
+
+    title: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            fault = out_of_bounds(each, getattr(self, each.name))
+            if fault is not None:
+                raise ValueError(f"{each.name}: {fault}")
+
+
+def out_of_bounds(each: Field[Any], value: Any) -> str | None:
+    """Tell what is wrong with a value for a field, or ``None`` where nothing is."""
+    expected = type(each.default)
+    if expected in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, expected))):
+        return f"{value!r} is not {'a whole number' if expected is int else 'a number'}"
+    facts = each.metadata
+    if "above" in facts and not value > facts["above"]:
+        return f"{value!r} is not above {facts['above']}"
+    if "least" in facts and not value >= facts["least"]:
+        return f"{value!r} is below {facts['least']}"
+    if "choices" in facts and value not in facts["choices"]:
+        return f"{value!r} is none of {', '.join(facts['choices'])}"
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Group):
+    """What a signaling server is told, wherever it runs.
+
+    Raises:
+        ValueError: A value is of the wrong type or out of its bounds; the text names the field.
+    """
+
+    title: ClassVar[str] = "Signaling"
+
+    room_capacity: int = setting(1000, "Members that a room holds at the most.", least=1)
+    rooms_per_peer: int = setting(
+        1,
+        "Rooms that a peer may be in at once. With 1, joining another room moves the peer; "
+        "with more, it adds a room.",
+        least=1,
+    )
+    room_name_length: int = setting(128, "Longest room name.", unit="characters", least=1)
+    role_length: int = setting(64, "Longest role.", unit="characters", least=0)
+    user_id_length: int = setting(64, "Longest user id.", unit="characters", least=1)
+    event_bytes: int = setting(65_536, "Largest event of a peer, encoded.", unit="bytes", least=1024)
+    nesting_depth: int = setting(
+        64, "Deepest nesting of lists and objects in an event.", unit="levels", least=4
+    )
+    queued_events: int = setting(
+        128, "Events of one peer that wait while an earlier one is under way.", least=1
+    )
+    status_interval: float = setting(
+        0.2,
+        "Shortest time between two room_status events of a room, after the first.",
+        unit="seconds",
+        least=0,
+    )
+    callback_timeout: float = setting(
+        5.0,
+        "How long a function of the host (authenticate, authorize, a hook) may take.",
+        unit="seconds",
+        above=0,
+    )
+    callback_threads: int = setting(8, "Threads for those functions of the host that are not async.", least=1)
+    ping_interval: float = setting(10.0, "Time between two pings to a peer.", unit="seconds", above=0)
+    ping_timeout: float = setting(8.0, "How long a peer has to answer a ping.", unit="seconds", above=0)
+    connect_timeout: float = setting(
+        10.0, "How long a connection may take to join the namespace.", unit="seconds", above=0
+    )
+    max_http_buffer_size: int = setting(1_000_000, "Largest frame or request body.", unit="bytes", least=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(Group):
+    """What the command ``walkie-signal serve`` is told besides."""
+
+    title: ClassVar[str] = "The command"
+
+    host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 or :: for every one of the machine.")
+    port: int = setting(8000, "Port to listen on; 0 for a free one.", least=0)
+    uds: str = setting("", "Path of a Unix socket to listen on, in place of host and port.")
+    path: str = setting("/socket.io", "Path of the Socket.IO endpoint.")
+    cors_origin: tuple[str, ...] = setting(
+        ("*",), "Origin whose pages may connect, such as https://example.com; * for any, without credentials."
+    )
+    trusted_proxy: tuple[str, ...] = setting(
+        (),
+        "Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed; "
+        "* for whoever connects.",
+    )
+    ssl_certfile: str = setting("", "File with the TLS certificate, PEM.")
+    ssl_keyfile: str = setting("", "File with its private key, PEM.")
+    log_level: str = setting(
+        "info", "Least severe messages to log.", choices=("debug", "info", "warning", "error")
+    )
+    log_format: str = setting("text", "How a line of the log looks.", choices=("text", "json"))
