@@ -1,0 +1,85 @@
+"""Strict JSON: what it reads, every JSON parser of a peer reads too.
+
+NaN, infinities and numbers that overflow to them are refused (the standard library takes them, and JavaScript
+drops the connection on them). Integers beyond 64 bits become floats, as in JavaScript.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+try:
+    import orjson
+except ImportError:  # the extra `fast` is not installed
+    orjson = None  # type: ignore[assignment]
+
+
+def _integer(digits: str) -> int | float:
+    if len(digits) <= 20:  # noqa: PLR2004 - 2 ** 64 has twenty digits
+        value = int(digits)
+        if -(1 << 63) <= value < 1 << 64:
+            return value
+    return _float(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("number is infinite")
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_constant)
+
+
+def _loads(text: str) -> Any:
+    try:
+        return _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def loads(text: str) -> Any:
+    r"""Read one JSON value.
+
+    A string in it may hold a lone surrogate (``"\ud800"``), which is JSON but no text: `core.values` finds it.
+
+    Raises:
+        ValueError: It is not JSON, or nested deeper than the parser reads (some 1,000 levels).
+    """
+    if orjson is None:
+        return _loads(text)
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        if "\\u" not in text:
+            raise
+        return _loads(text)  # orjson takes a lone surrogate for a syntax error
+
+
+def dumps(value: Any) -> str:
+    """Write one JSON value, compact.
+
+    Raises:
+        ValueError: It has no JSON form: NaN, bytes, a lone surrogate, any other object, nested too deep.
+    """
+    if orjson is not None:
+        try:
+            return orjson.dumps(value, option=_OPTIONS).decode()
+        except TypeError:
+            pass  # an integer key, a large integer: what only the standard library writes
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+_OPTIONS = 0 if orjson is None else orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME

@@ -1,0 +1,81 @@
+"""Who a peer is, and what it shows to prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+UserId = str | int
+"""A user's id: a string, or an integer that stays a number on the wire."""
+
+LARGEST_INTEGER = 2**53
+"""The largest magnitude of an integer that a JavaScript peer reads exactly."""
+
+
+def is_user_id(value: object) -> bool:
+    """Tell whether a value is a user id: a string, or an integer within ±2^53 that is no boolean."""
+    if isinstance(value, str):
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a peer is, as the host's `authenticate` has verified.
+
+    Where there is one, a peer is announced with its `role` and `user_id`, whatever the peer itself says.
+
+    Attributes:
+        user_id: A string, or an integer within ±2^53; ``None`` announces none.
+        role: ``None`` announces none.
+        attributes: Whatever else the host wants to find again in `authorize`; never sent to a peer.
+
+    Raises:
+        ValueError: `user_id` or `role` is of another type.
+    """
+
+    user_id: UserId | None = None
+    role: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.user_id is not None and not is_user_id(self.user_id):
+            raise ValueError(f"user_id is neither a string nor an integer within ±2^53: {self.user_id!r}")
+        if self.role is not None and not isinstance(self.role, str):
+            raise ValueError(f"role is no string: {self.role!r}")
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Identity:
+        """Make an identity of a mapping with ``user_id``, ``role`` and anything else.
+
+        Raises:
+            ValueError: As for `Identity`.
+        """
+        attributes = {key: value for key, value in mapping.items() if key not in ("user_id", "role")}
+        return cls(mapping.get("user_id"), mapping.get("role"), attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a connection shows to prove who it is; the argument of the host's `authenticate`.
+
+    Attributes:
+        token: ``auth.token`` of Socket.IO's CONNECT, else ``token`` of the query, else the bearer token of the
+            ``Authorization`` header; ``None`` where there is none. (A token in a query lands in access logs.)
+        auth: The whole ``auth`` object of Socket.IO's CONNECT, empty where there is none.
+        headers: The request's headers, names in lower case.
+        query: The request's query; of a name that stands twice, the last value.
+        client: The address that the connection comes from, without the port; the one that a proxy forwards
+            where the server trusts that proxy. ``None`` on a Unix socket.
+    """
+
+    token: str | None
+    auth: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    client: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave every secret out: a log may print this."""
+        return f"Credentials(token={'…' if self.token else None}, client={self.client!r})"

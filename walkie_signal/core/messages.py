@@ -1,0 +1,128 @@
+"""What a peer may ask for, read and checked once. Raw dicts go no further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from walkie_signal.core.identity import UserId, is_user_id
+from walkie_signal.core.packets import Event
+from walkie_signal.errors import SignalingError
+from walkie_signal.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRoom:
+    """``join_room {room, role?, userId?}``; ``None`` where the peer gave none."""
+
+    room: str
+    role: str | None
+    user_id: UserId | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    """``leave_room {room?}``; ``None`` means every room."""
+
+    room: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalTo:
+    """``signal {targetId, signal}``; `signal` is any JSON value, ``None`` too."""
+
+    target_id: str
+    signal: Any
+
+
+Message = JoinRoom | LeaveRoom | SignalTo
+
+
+def read_message(event: Event, settings: Settings) -> Message:
+    """Read an event that a peer sent.
+
+    Raises:
+        SignalingError: ``unknown_event``; ``payload_too_large`` with ``limitBytes``; ``invalid_payload``.
+    """
+    read = _READERS.get(event.name)
+    if read is None:
+        raise SignalingError("unknown_event", "nobody here handles this event")
+    if event.fault is not None:
+        raise _invalid(event.fault)
+    if event.size > settings.event_bytes:
+        raise SignalingError("payload_too_large", "the event is too large", limitBytes=settings.event_bytes)
+    return read(event.arguments, settings)
+
+
+def _join_room(arguments: tuple[Any, ...], settings: Settings) -> JoinRoom:
+    payload = _object(arguments)
+    return JoinRoom(
+        room=_room(payload, settings),
+        role=_role(payload, settings),
+        user_id=_user_id(payload, settings),
+    )
+
+
+def _leave_room(arguments: tuple[Any, ...], settings: Settings) -> LeaveRoom:
+    payload = _object(arguments) if arguments else {}
+    return LeaveRoom(room=_room(payload, settings) if "room" in payload else None)
+
+
+def _signal(arguments: tuple[Any, ...], settings: Settings) -> SignalTo:  # noqa: ARG001 - as every reader
+    payload = _object(arguments)
+    target_id = payload.get("targetId")
+    if not isinstance(target_id, str):
+        raise _invalid("targetId is no string")
+    if "signal" not in payload:
+        raise _invalid("signal is missing")
+    return SignalTo(target_id, payload["signal"])
+
+
+_READERS: Mapping[str, Callable[[tuple[Any, ...], Settings], Message]] = {
+    "join_room": _join_room,
+    "leave_room": _leave_room,
+    "signal": _signal,
+}
+
+CLIENT_EVENTS = frozenset(_READERS)
+"""The events that this library handles; every other one is the host's."""
+
+
+def _object(arguments: tuple[Any, ...]) -> Mapping[str, Any]:
+    payload = arguments[0] if arguments else None
+    if not isinstance(payload, dict):
+        raise _invalid("the payload is no object")
+    return payload
+
+
+def _room(payload: Mapping[str, Any], settings: Settings) -> str:
+    room = payload.get("room")
+    if not isinstance(room, str) or not 1 <= len(room) <= settings.room_name_length:
+        raise _invalid(f"room is no string of 1 to {settings.room_name_length} characters")
+    return room
+
+
+def _role(payload: Mapping[str, Any], settings: Settings) -> str | None:
+    if "role" not in payload:
+        return None
+    role = payload["role"]
+    if not isinstance(role, str) or len(role) > settings.role_length:
+        raise _invalid(f"role is no string of at most {settings.role_length} characters")
+    return role
+
+
+def _user_id(payload: Mapping[str, Any], settings: Settings) -> UserId | None:
+    if "userId" not in payload:
+        return None
+    user_id: UserId = payload["userId"]
+    if not is_user_id(user_id) or (isinstance(user_id, str) and len(user_id) > settings.user_id_length):
+        raise _invalid(
+            f"userId is neither a string of at most {settings.user_id_length} characters "
+            "nor an integer within ±2^53"
+        )
+    return user_id
+
+
+def _invalid(reason: str) -> SignalingError:
+    return SignalingError("invalid_payload", reason)

@@ -1,0 +1,124 @@
+"""Socket.IO packets as text, version 5 of the protocol, without Engine.IO's leading ``4``.
+
+    EVENT        2[/namespace,][ack id]["name",argument,…]
+    ACK          3[/namespace,]ack id[argument,…]
+    DISCONNECT   1[/namespace,]
+
+Source: https://socket.io/docs/v4/socket-io-protocol/#packet-encoding
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from walkie_signal.core.codec import dumps, loads
+from walkie_signal.core.values import fault_of
+from walkie_signal.errors import ProtocolViolation
+
+RESERVED_EVENTS = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+"""Names that no client may give an event: the Socket.IO libraries raise them by themselves."""
+
+_EVENT = re.compile(r"2(?:(/[^,]*),)?(\d{0,16})(?=\[)", re.ASCII)
+"""The head of an EVENT; 16 digits hold every id that a JavaScript client counts up to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that a peer sent, as far as the packet tells.
+
+    Attributes:
+        name: Never one of `RESERVED_EVENTS`.
+        arguments: As many as the peer sent; JSON values, and bytes where it sent attachments.
+        ack_id: ``None`` where the peer asked for no ack.
+        size: Bytes of the encoded event.
+        fault: Why its arguments can't be relayed, or ``None``.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+    ack_id: int | None
+    size: int
+    fault: str | None
+
+
+def read_event(text: str, namespace: str, depth: int) -> Event | None:
+    """Read the text of an EVENT of `namespace`; ``None`` where the text is another packet.
+
+    Raises:
+        ProtocolViolation: It is an EVENT of this namespace, and a malformed one.
+    """
+    head = _EVENT.match(text)
+    if head is None or (head[1] or "/") != namespace:
+        return None
+    try:
+        data = loads(text[head.end() :])
+    except ValueError:
+        raise ProtocolViolation("an event that is not JSON") from None
+    name = checked_name(data)
+    # No value is nested deeper than it has brackets; the parser has refused all else but a lone surrogate.
+    plain = text.count("[") + text.count("{") <= depth and "\\u" not in text
+    return Event(
+        name=name,
+        arguments=tuple(data[1:]),
+        ack_id=int(head[2]) if head[2] else None,
+        size=len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")),
+        fault=None if plain else fault_of(data[1:], depth + 1),
+    )
+
+
+def event_of(data: list[Any], ack_id: int | None, depth: int) -> Event:
+    """Make an `Event` of data that was parsed elsewhere.
+
+    Raises:
+        ProtocolViolation: The event's name is no string, or reserved.
+    """
+    name = checked_name(data)
+    fault = fault_of(data[1:], depth + 1)
+    size = 0
+    if fault is None:
+        try:
+            size = len(dumps(data).encode())
+        except ValueError as error:
+            fault = str(error)
+    return Event(name=name, arguments=tuple(data[1:]), ack_id=ack_id, size=size, fault=fault)
+
+
+def checked_name(data: Any) -> str:
+    """Return the name of an event that is JSON already.
+
+    Raises:
+        ProtocolViolation: There is none, it is no string, or it is reserved.
+    """
+    if not isinstance(data, list) or not data or not isinstance(data[0], str):
+        raise ProtocolViolation("an event without a name")
+    if data[0] in RESERVED_EVENTS:
+        raise ProtocolViolation("an event with a reserved name")
+    return data[0]
+
+
+def prefix_of(namespace: str) -> str:
+    """Return what stands before the data in each packet of a namespace; the default one needs nothing."""
+    return "" if namespace == "/" else f"{namespace},"
+
+
+def event_text(prefix: str, name: str, *arguments: Any) -> str:
+    """Write an EVENT; `prefix` is `prefix_of` its namespace.
+
+    Raises:
+        ValueError: An argument has no JSON form.
+    """
+    return f"2{prefix}{dumps([name, *arguments])}"
+
+
+def ack_text(prefix: str, ack_id: int, payload: Any) -> str:
+    """Write the ACK to the event with `ack_id`."""
+    return f"3{prefix}{ack_id}[{dumps(payload)}]"
+
+
+def disconnect_text(prefix: str) -> str:
+    """Write a DISCONNECT, after which a stock client stays away."""
+    return f"1{prefix}"

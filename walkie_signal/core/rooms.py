@@ -1,0 +1,110 @@
+"""A room: who is in it, and how that changes.
+
+Two rules for this file:
+
+1. A room changes by an ordered `Change` alone. Whoever applies the same changes in the same order has the same
+   room; so it is with the nodes of a service, and with one node that catches up.
+2. A change that can't be is refused, and the room stays as it was.
+
+    not a member ──Joined──▶ member ──Left──▶ not a member
+                               │  ▲
+                               └──┘ Joined again: another role or user id
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from walkie_signal.core.identity import UserId
+
+Reason = Literal["left", "disconnected", "timeout", "kicked", "overflow", "expired", "replaced", "node_lost"]
+"""Why a peer is no longer in a room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A peer as a room knows it.
+
+    Attributes:
+        peer_id: The id that other peers address it by.
+        room: The room's name.
+        role: As announced; ``None`` where none was given.
+        user_id: As announced; ``None`` where none was given.
+        node: The node that holds its connection, in the incarnation that took it.
+    """
+
+    peer_id: str
+    room: str
+    role: str | None
+    user_id: UserId | None
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A peer has become a member, or is announced again with another role or user id."""
+
+    member: Member
+
+    @property
+    def room(self) -> str:
+        """The room that changes."""
+        return self.member.room
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A member is gone."""
+
+    room: str
+    peer_id: str
+    reason: Reason
+
+
+Change = Joined | Left
+
+
+class Room:
+    """Who is in a room, in the order of their joining."""
+
+    __slots__ = ("_members", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._members: dict[str, Member] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def __contains__(self, peer_id: str) -> bool:
+        return peer_id in self._members
+
+    def get(self, peer_id: str) -> Member | None:
+        """Return the member with that id, or ``None``."""
+        return self._members.get(peer_id)
+
+    def others(self, peer_id: str) -> list[Member]:
+        """Return every member but one."""
+        return [member for member in self if member.peer_id != peer_id]
+
+    def apply(self, change: Change) -> Member:
+        """Make one change; returns the member that it is about.
+
+        Raises:
+            ValueError: The change is of another room.
+            LookupError: The peer that left is no member.
+        """
+        if change.room != self.name:
+            raise ValueError("a change of another room")
+        if isinstance(change, Joined):
+            self._members[change.member.peer_id] = change.member
+            return change.member
+        try:
+            return self._members.pop(change.peer_id)
+        except KeyError:
+            raise LookupError("no member with that peer id") from None
