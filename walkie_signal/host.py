@@ -1,0 +1,140 @@
+"""The host's own functions, called so that none of them can hold up the service.
+
+Each has a deadline. A function that is not async runs in a bounded pool of threads, so that a database look-up
+does not stop the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from walkie_signal.core.identity import Credentials, Identity
+from walkie_signal.core.rooms import Member, Reason
+from walkie_signal.errors import SignalingError
+from walkie_signal.settings import Settings
+
+log = logging.getLogger("walkie_signal")
+
+Verified = Identity | Mapping[str, Any] | None
+Authenticate = Callable[[Credentials], Verified | Awaitable[Verified]]
+Authorize = Callable[[Identity, str], bool | Awaitable[bool]]
+OnJoin = Callable[[Member], object]
+OnLeave = Callable[[Member, Reason], object]
+
+
+class Host:
+    """What the host has given us to call; ``None`` where it has not."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        authenticate: Authenticate | None = None,
+        authorize: Authorize | None = None,
+        on_join: OnJoin | None = None,
+        on_leave: OnLeave | None = None,
+    ) -> None:
+        self._settings = settings
+        self._authenticate = authenticate
+        self._authorize = authorize
+        self._on_join = on_join
+        self._on_leave = on_leave
+        self._threads: ThreadPoolExecutor | None = None
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether peers have to prove who they are."""
+        return self._authenticate is not None
+
+    async def authenticate(self, credentials: Credentials) -> Identity | None:
+        """Ask who a connection is; ``None`` where nothing asks for proof.
+
+        Raises:
+            SignalingError: ``unauthorized`` where the host refuses; ``internal`` where its function fails.
+        """
+        if self._authenticate is None:
+            return None
+        try:
+            verified = await self._call(self._authenticate, credentials)
+            if isinstance(verified, Mapping):
+                verified = Identity.from_mapping(verified)
+            if verified is not None and not isinstance(verified, Identity):
+                raise TypeError(f"it returned {type(verified).__name__}, not an Identity, a mapping or None")
+        except Exception as error:
+            raise _fault("authenticate", error) from error
+        if verified is None:
+            raise SignalingError("unauthorized", "no valid credential")
+        return verified
+
+    async def authorize(self, identity: Identity, room: str) -> bool:
+        """Ask whether a peer may join a room.
+
+        Raises:
+            SignalingError: ``internal`` where the host's function fails.
+        """
+        if self._authorize is None:
+            return True
+        try:
+            return bool(await self._call(self._authorize, identity, room))
+        except Exception as error:
+            raise _fault("authorize", error) from error
+
+    def on_join(self, member: Member) -> Awaitable[None] | None:
+        """Tell the host of a new member; ``None`` where it does not want to know."""
+        return None if self._on_join is None else self._tell("on_join", self._on_join, member)
+
+    def on_leave(self, member: Member, reason: Reason) -> Awaitable[None] | None:
+        """Tell the host of a member that is gone; ``None`` where it does not want to know."""
+        return None if self._on_leave is None else self._tell("on_leave", self._on_leave, member, reason)
+
+    def close(self) -> None:
+        """Let go of the threads. A call that is under way in one goes on to its end."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    async def _tell(self, name: str, function: Callable[..., object], *arguments: object) -> None:
+        try:
+            await self._call(function, *arguments)
+        except Exception:
+            log.exception("%s failed", name)
+
+    async def _call(self, function: Callable[..., Any], *arguments: object) -> Any:
+        if _is_async(function):
+            pending: Awaitable[Any] = function(*arguments)
+        else:
+            pending = self._in_thread(function, *arguments)
+        try:
+            return await asyncio.wait_for(pending, self._settings.callback_timeout)
+        except asyncio.TimeoutError:
+            raise TimeoutError(f"no answer within {self._settings.callback_timeout} s") from None
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: object) -> Any:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._settings.callback_threads, "walkie-signal")
+        call = partial(contextvars.copy_context().run, function, *arguments)
+        answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
+    )
+
+
+def _fault(name: str, error: Exception) -> SignalingError:
+    """Turn what a function of the host raised into an answer; a `SignalingError` is one already."""
+    if isinstance(error, SignalingError):
+        return error
+    log.error("%s failed", name, exc_info=error)
+    return SignalingError("internal", "internal error")

@@ -1,0 +1,69 @@
+"""How deliveries reach the peers of this node: each payload encoded once, each roster at its pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from walkie_signal.core.deliveries import Delivery
+from walkie_signal.core.pacing import Pace
+from walkie_signal.core.packets import event_text
+from walkie_signal.core.payloads import room_status
+from walkie_signal.core.registry import Registry
+from walkie_signal.node.peers import Peers
+
+
+class Fanout:
+    """Sends to whichever recipients are on this node; the others are another node's business."""
+
+    def __init__(self, prefix: str, registry: Registry, peers: Peers, status_interval: float) -> None:
+        self._prefix = prefix
+        self._registry = registry
+        self._peers = peers
+        self._status_interval = status_interval
+        self._paces: dict[str, Pace] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def deliver(self, deliveries: Iterable[Delivery]) -> None:
+        """Send each delivery, in order."""
+        for delivery in deliveries:
+            peers = [peer for each in delivery.recipients if (peer := self._peers.get(each)) is not None]
+            if not peers:
+                continue
+            text = event_text(self._prefix, delivery.event, delivery.payload)
+            for peer in peers:
+                peer.link.send(text)
+
+    def roster_changed(self, room: str) -> None:
+        """Tell the new roster of a room, now or when its pace allows."""
+        if not self._registry.room(room):
+            self._forget(room)
+            return
+        loop = asyncio.get_running_loop()
+        pace = self._paces.setdefault(room, Pace(self._status_interval))
+        wait = pace.changed(loop.time())
+        if wait == 0:
+            self._tell(room)
+        elif wait is not None:
+            self._timers[room] = loop.call_later(wait, self._due, room)
+
+    def close(self) -> None:
+        """Tell nothing any more."""
+        for room in list(self._paces):
+            self._forget(room)
+
+    def _due(self, room: str) -> None:
+        del self._timers[room]
+        self._paces[room].tell(asyncio.get_running_loop().time())
+        self._tell(room)
+
+    def _tell(self, room: str) -> None:
+        members = list(self._registry.room(room))
+        recipients = [member.peer_id for member in members]
+        self.deliver([Delivery("room_status", room_status(room, members), recipients)])
+
+    def _forget(self, room: str) -> None:
+        self._paces.pop(room, None)
+        timer = self._timers.pop(room, None)
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,127 @@
+"""The peers whose connections this node holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from walkie_signal.core.identity import Identity, UserId
+from walkie_signal.core.packets import Event
+from walkie_signal.core.ports import Link
+from walkie_signal.core.rooms import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The end of a connection: the last item in its peer's queue, behind a join that is under way."""
+
+    reason: Reason
+
+
+Item = Event | Departure
+Work = Callable[["Peer", Item], Awaitable[None] | None]
+"""Does what an item asks for, at once or, where it has to wait for something, in what it returns."""
+
+
+class Peer:
+    """A connection, and the queue of what happened on it.
+
+    Items are worked on one by one, in order. One that needs no waiting is done before `post` returns, with no
+    task; while one waits, the next ones queue up behind it. Before the peer is admitted, all of them do.
+
+    Attributes:
+        identity: As verified; ``None`` where nothing asks for proof.
+        user_id: The user that it speaks for, as verified or as last announced; ``None`` where unknown.
+        gone: Whether its connection has ended.
+    """
+
+    __slots__ = ("_admitted", "_task", "_waiting", "_work", "gone", "identity", "link", "peer_id", "user_id")
+
+    def __init__(self, peer_id: str, link: Link, work: Work) -> None:
+        self.peer_id = peer_id
+        self.link = link
+        self.identity: Identity | None = None
+        self.user_id: UserId | None = None
+        self.gone = False
+        self._admitted = False
+        self._work = work
+        self._waiting: deque[Item] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait behind the one that is worked on."""
+        return len(self._waiting)
+
+    def admit(self) -> None:
+        """Begin to work on the items."""
+        self._admitted = True
+        if self._waiting:
+            self._task = asyncio.create_task(self._drain(None))
+
+    def post(self, item: Item) -> None:
+        """Add an item."""
+        if self._task is not None or not self._admitted:
+            self._waiting.append(item)
+            return
+        pending = self._work(self, item)
+        if pending is not None:
+            self._task = asyncio.create_task(self._drain(pending))
+
+    async def settled(self) -> None:
+        """Wait until no item is worked on, nor waits."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def _drain(self, pending: Awaitable[None] | None) -> None:
+        try:
+            if pending is not None:
+                await pending
+            while self._waiting:
+                pending = self._work(self, self._waiting.popleft())
+                if pending is not None:
+                    await pending
+        finally:
+            self._task = None
+
+
+class Peers:
+    """The peers by id, and by the user that they speak for."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Peer] = {}
+        self._by_user: dict[str, dict[str, Peer]] = {}
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(list(self._by_id.values()))
+
+    def get(self, peer_id: str) -> Peer | None:
+        """Return the peer with that id, or ``None`` where this node holds none."""
+        return self._by_id.get(peer_id)
+
+    def add(self, peer: Peer) -> None:
+        """Take a peer in."""
+        self._by_id[peer.peer_id] = peer
+
+    def remove(self, peer: Peer) -> None:
+        """Let go of a peer."""
+        self._by_id.pop(peer.peer_id, None)
+        self.speaks_for(peer, None)
+
+    def speaks_for(self, peer: Peer, user_id: UserId | None) -> None:
+        """Take note of which user a peer speaks for; ``None`` for nobody."""
+        if peer.user_id is not None:
+            key = str(peer.user_id)
+            connections = self._by_user[key]
+            del connections[peer.peer_id]
+            if not connections:
+                del self._by_user[key]
+        peer.user_id = user_id
+        if user_id is not None:
+            self._by_user.setdefault(str(user_id), {})[peer.peer_id] = peer
+
+    def of_user(self, user_id: UserId) -> list[Peer]:
+        """Return the peers that speak for a user; 7 and "7" are the same user."""
+        return list(self._by_user.get(str(user_id), {}).values())
