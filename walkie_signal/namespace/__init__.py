@@ -1,0 +1,5 @@
+"""The adapter to python-socketio: Socket.IO's events in, texts out. It works on any `socketio.AsyncServer`."""
+
+from walkie_signal.namespace.namespace import SignalingNamespace
+
+__all__ = ["SignalingNamespace"]

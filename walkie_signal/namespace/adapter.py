@@ -1,0 +1,118 @@
+"""Between a python-socketio server and a node: sids and environs on one side, peers and links on the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from walkie_signal.core.identity import Identity
+from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.packets import event_of, read_event
+from walkie_signal.core.rooms import Reason
+from walkie_signal.errors import ProtocolViolation, SignalingError
+from walkie_signal.host import Host
+from walkie_signal.namespace.binding import Binding
+from walkie_signal.namespace.credentials import read_credentials
+from walkie_signal.namespace.links import link_to
+from walkie_signal.node.node import Node
+from walkie_signal.node.peers import Peer
+
+log = logging.getLogger("walkie_signal")
+
+_REASONS: Mapping[str, Reason] = {
+    "ping timeout": "timeout",
+    "server disconnect": "kicked",
+    "overflow": "overflow",
+}
+"""A server's reasons for a disconnect, where ours is another than ``disconnected``."""
+
+
+class Adapter:
+    """The signaling of one namespace, as the server's binding calls it.
+
+    Args:
+        registered: The namespace object that the server knows.
+        node: What carries events out.
+        host: What verifies a connection.
+        host_events: The handlers of a class that derives from ours, by event.
+    """
+
+    def __init__(
+        self, registered: Any, node: Node, host: Host, host_events: Mapping[str, Callable[..., Any]]
+    ) -> None:
+        self.namespace: str = registered.namespace
+        self.registered = registered
+        self.host_events = host_events
+        self._node = node
+        self._host = host
+        self._server: Any = None
+
+    def bind(self, server: Any) -> None:
+        """Take our place on a server.
+
+        Raises:
+            ValueError: This namespace has a server already, or a handler of the host's would hide ours.
+        """
+        if self._server is not None:
+            raise ValueError("this SignalingNamespace has a server already: make one for each")
+        Binding(server, self)
+        self._server = server
+
+    async def admit(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
+        """Let a connection in.
+
+        Raises:
+            SignalingError: It may not, or can't, or has gone meanwhile.
+        """
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, self.namespace)
+        peer = self._node.open(sid, link_to(self._server, eio_sid, self.namespace))
+        try:
+            identity = await self._verified(environ, auth)
+            if peer.gone or self._server.environ.get(eio_sid) is not environ:
+                raise SignalingError("unavailable", "the connection is gone", retryAfterMs=0)
+        except BaseException:
+            self._node.disconnect(sid, "disconnected")
+            raise
+        peer.link.listen(lambda text: self._receive_text(peer, text))
+        self._node.admit(peer, identity)
+
+    async def _verified(self, environ: Mapping[str, Any], auth: object) -> Identity | None:
+        try:
+            await self._node.ensure_started()
+            return await self._host.authenticate(read_credentials(environ, auth))
+        except SignalingError:
+            raise
+        except Exception as error:
+            log.exception("a connection could not be admitted")
+            raise SignalingError("internal", "internal error") from error
+
+    def release(self, sid: str, reason: str) -> None:
+        """Take note that a connection is over."""
+        self._node.disconnect(sid, _REASONS.get(reason, "disconnected"))
+
+    def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
+        """Carry out an event that the server has parsed, or answer one that nobody handles."""
+        peer = self._node.peer(sid)
+        if peer is not None:
+            self._node.receive(peer, event_of(data, ack_id, self._node.settings.nesting_depth))
+
+    def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
+        """Answer an event of the host's that could not be carried out."""
+        peer = self._node.peer(sid)
+        if peer is not None:
+            self._node.fail(peer, event_of(data, ack_id, self._node.settings.nesting_depth), error)
+
+    def violate(self, sid: str, violation: ProtocolViolation) -> None:
+        """Close a connection that broke the protocol."""
+        peer = self._node.peer(sid)
+        if peer is not None:
+            log.warning("connection of peer %s closed: %s", sid, violation)
+            peer.link.close()
+
+    def _receive_text(self, peer: Peer, text: str) -> bool:
+        event = read_event(text, self.namespace, self._node.settings.nesting_depth)
+        if event is None or event.name not in CLIENT_EVENTS:
+            return False
+        self._node.receive(peer, event)
+        return True

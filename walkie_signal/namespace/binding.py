@@ -1,0 +1,207 @@
+"""How a namespace of ours and the handlers of a host share one python-socketio server.
+
+On a namespace, python-socketio calls a function handler (``@sio.event``, ``@sio.on``) before a class's, so that a
+host's ``connect`` or ``disconnect`` would hide ours, and a client may send an *event* of either name. The binding
+takes its place in front of the server's own dispatch, on that one server object:
+
+    ``_handle_event_internal``   an event of a client: ours, the host's, or nobody's
+    ``_trigger_event``           a real connect or disconnect: the host's function and ours, both
+    ``on``, ``register_namespace``   what could not work is refused, saying what to write
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import socketio
+
+from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.packets import checked_name
+from walkie_signal.errors import ProtocolViolation, SignalingError
+
+log = logging.getLogger("walkie_signal")
+
+Refused = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
+
+
+class Bound(Protocol):
+    """What the binding calls: the signaling of one namespace. None of it raises, `admit` apart."""
+
+    namespace: str
+    registered: Any
+    host_events: Mapping[str, Callable[..., Any]]
+
+    async def admit(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
+        """Let a connection in.
+
+        Raises:
+            SignalingError: It may not, or can't.
+        """
+
+    def release(self, sid: str, reason: str) -> None:
+        """Take note that a connection is over."""
+
+    def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
+        """Carry out an event of ours, or answer one that nobody handles."""
+
+    def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
+        """Answer an event of the host's that could not be carried out."""
+
+    def violate(self, sid: str, violation: ProtocolViolation) -> None:
+        """Close a connection that broke the protocol."""
+
+
+class Binding:
+    """Joins one namespace of ours to one server."""
+
+    def __init__(self, server: Any, bound: Bound) -> None:
+        """Take the server over.
+
+        Raises:
+            ValueError: The host already handles an event of ours on that namespace, or has a class-based
+                namespace there.
+        """
+        self._server = server
+        self._bound = bound
+        self._namespace = bound.namespace
+        for event in server.handlers.get(self._namespace, {}):
+            self._refuse_ours(event)
+        self._refuse_class(server.namespace_handlers.get(self._namespace))
+        self._handle_event: Callable[..., Awaitable[None]] = server._handle_event_internal  # noqa: SLF001
+        self._trigger: Callable[..., Awaitable[Any]] = server._trigger_event  # noqa: SLF001
+        self._on: Callable[..., Any] = server.on
+        self._register: Callable[[Any], None] = server.register_namespace
+        server._handle_event_internal = self.handle_event  # noqa: SLF001
+        server._trigger_event = self.trigger  # noqa: SLF001
+        server.on = self.on
+        server.register_namespace = self.register_namespace
+
+    # What the host registers
+
+    def on(self, event: str, handler: Any = None, namespace: str | None = None) -> Any:
+        """Stand in for ``sio.on``; refuses a handler that would hide ours."""
+        if (namespace or "/") == self._namespace:
+            self._refuse_ours(event)
+        return self._on(event, handler, namespace)
+
+    def register_namespace(self, handler: Any) -> None:
+        """Stand in for ``sio.register_namespace``; refuses a class that would take our place."""
+        if handler.namespace == self._namespace:
+            self._refuse_class(handler)
+        self._register(handler)
+
+    def _refuse_ours(self, event: str) -> None:
+        if event in CLIENT_EVENTS:
+            raise ValueError(
+                f"{event!r} on namespace {self._namespace!r} is handled by walkie-signal: remove this handler "
+                "(authorize= decides who may join, on_join= and on_leave= tell of it), or give "
+                "SignalingNamespace a namespace of its own"
+            )
+
+    def _refuse_class(self, handler: Any) -> None:
+        if handler is not None and handler is not self._bound.registered:
+            raise ValueError(
+                f"namespace {self._namespace!r} can have one class: write {type(handler).__name__}'s events as "
+                "functions (@sio.on), derive it from SignalingNamespace, or give one of the two a namespace of "
+                "its own"
+            )
+
+    # What clients do
+
+    async def handle_event(  # noqa: PLR0917 - python-socketio's signature
+        self,
+        server: Any,
+        sid: str,
+        eio_sid: str,
+        data: Any,
+        namespace: str,
+        id: int | None,  # noqa: A002 - python-socketio's name
+    ) -> None:
+        """Stand in for ``_handle_event_internal``."""
+        if namespace != self._namespace:
+            await self._handle_event(server, sid, eio_sid, data, namespace, id)
+            return
+        try:
+            name = checked_name(data)
+        except ProtocolViolation as violation:
+            self._bound.violate(sid, violation)
+            return
+        handler, arguments = self._host_handler(name, sid, *data[1:])
+        if name in CLIENT_EVENTS or handler is None:
+            self._bound.receive(sid, data, id)
+        elif not _accepts(handler, arguments):
+            error = SignalingError("invalid_payload", "this event takes another number of arguments")
+            self._bound.fail(sid, data, id, error)
+        else:
+            try:
+                await self._handle_event(server, sid, eio_sid, data, namespace, id)
+            except Exception as fault:  # noqa: BLE001 - answered, and logged there
+                self._bound.fail(sid, data, id, fault)
+
+    async def trigger(self, event: str, namespace: str, *arguments: Any) -> Any:
+        """Stand in for ``_trigger_event``. Only the server itself gets a reserved event this far."""
+        if namespace == self._namespace and event == "connect":
+            return await self._connect(*arguments)
+        if namespace == self._namespace and event == "disconnect":
+            await self._disconnect(*arguments)
+            return None
+        return await self._trigger(event, namespace, *arguments)
+
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> bool | None:
+        """Run the host's ``connect``, which may refuse, then ours."""
+        try:
+            if await self._host_function("connect", sid, environ, auth) is False:
+                return False
+        except Refused:
+            raise
+        except Exception:
+            log.exception("the host's connect failed")
+            raise _refusal(SignalingError("internal", "internal error")) from None
+        try:
+            await self._bound.admit(sid, environ, auth)
+        except SignalingError as error:
+            await self._host_disconnect(sid, self._server.reason.SERVER_DISCONNECT)
+            raise _refusal(error) from None
+        return None
+
+    async def _disconnect(self, sid: str, reason: str = "") -> None:
+        """Run ours, which can't fail, then the host's ``disconnect``."""
+        self._bound.release(sid, reason)
+        await self._host_disconnect(sid, reason)
+
+    async def _host_disconnect(self, sid: str, reason: str) -> None:
+        try:
+            await self._host_function("disconnect", sid, reason)
+        except Exception:
+            log.exception("the host's disconnect failed")
+
+    async def _host_function(self, event: str, *arguments: Any) -> Any:
+        """Call the host's function for a reserved event, if it has one, with as many arguments as it takes."""
+        handler, arguments = self._server._get_event_handler(event, self._namespace, arguments)  # noqa: SLF001
+        if handler is None:
+            return None
+        if not _accepts(handler, arguments):
+            arguments = arguments[:-1]
+        answer = handler(*arguments)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    def _host_handler(self, name: str, *arguments: Any) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
+        handler, found = self._server._get_event_handler(name, self._namespace, arguments)  # noqa: SLF001
+        return (handler, found) if handler is not None else (self._bound.host_events.get(name), arguments)
+
+
+def _refusal(error: SignalingError) -> Any:
+    return socketio.exceptions.ConnectionRefusedError(error.message, error.to_payload())
+
+
+def _accepts(handler: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    try:
+        inspect.signature(handler).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # a callable without a signature
+        return True
+    return True

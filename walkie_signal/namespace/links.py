@@ -1,0 +1,62 @@
+"""A way out to a connection of a stock python-socketio server, which has none that is synchronous."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any
+
+from walkie_signal.core.ports import Link, TextHandler
+
+log = logging.getLogger("walkie_signal")
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds for a close: python-engineio waits for a peer that does not read, for ever."""
+
+
+def link_to(server: Any, eio_sid: str, namespace: str) -> Link:
+    """Return the server's own link to a connection, or where it offers none one that any server can do."""
+    offered = getattr(server, "link", None)
+    link: Link = StockLink(server.eio, eio_sid) if offered is None else offered(eio_sid, namespace)
+    return link
+
+
+class StockLink:
+    """Keeps what is sent in order, with one task while there is something to send."""
+
+    def __init__(self, eio: Any, eio_sid: str) -> None:
+        self._eio = eio
+        self._eio_sid = eio_sid
+        self._texts: deque[str | None] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def send(self, text: str) -> None:
+        """Queue a text."""
+        self._queue(text)
+
+    def close(self) -> None:
+        """Close the transport behind what is queued."""
+        self._queue(None)
+
+    def listen(self, handler: TextHandler) -> None:
+        """Do nothing: a stock server hands over no texts, and its events arrive through the binding."""
+
+    def _queue(self, text: str | None) -> None:
+        self._texts.append(text)
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._texts:
+                text = self._texts.popleft()
+                if text is None:
+                    await asyncio.wait_for(self._eio.disconnect(self._eio_sid), CLOSE_TIMEOUT)
+                else:
+                    await self._eio.send(self._eio_sid, text)
+        except Exception as error:  # noqa: BLE001 - the connection is gone, or does not read
+            log.debug("a connection took no more: %r", error)
+            self._texts.clear()
+        finally:
+            self._task = None
