@@ -1,0 +1,192 @@
+"""Joins a signaling namespace, a Socket.IO server and an ASGI app into one ASGI app."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+import socketio
+
+from walkie_signal.namespace import SignalingNamespace
+from walkie_signal.settings import Settings
+from walkie_signal.transport import create_server
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class SignalingMiddleware:
+    """Serves signaling under one path of an ASGI app, and hands everything else on to it.
+
+    The app's lifespan goes on working, and starts and ends the signaling too. Each request that is handed on
+    carries the namespace as ``request.state.signaling``.
+
+    Args:
+        app: Any ASGI app.
+        path: Where Socket.IO is served, with or without the last slash, below whatever root path the app has.
+        signaling: The namespace; ``None`` makes one of `options`.
+        sio: Your own server; ``None`` makes one by `create_server`.
+        cors_origins: Origins whose pages may connect; ``"*"`` for any, without credentials. It is for the
+            server that is made here: with `sio`, say it to yours.
+        options: Those of `SignalingNamespace`.
+
+    Attributes:
+        signaling: The namespace.
+        sio: The server that it is registered on.
+
+    Raises:
+        ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
+            `sio` would hide one of ours.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        path: str = "/socket.io",
+        signaling: SignalingNamespace | None = None,
+        sio: socketio.AsyncServer | None = None,
+        cors_origins: str | Sequence[str] = "*",
+        **options: Any,
+    ) -> None:
+        if signaling is not None and options:
+            raise ValueError(f"give signaling, or its options ({', '.join(options)}), not both")
+        if sio is not None and cors_origins != "*":
+            raise ValueError(
+                "cors_origins is for a server that is made here: give cors_allowed_origins to yours"
+            )
+        self.app = app
+        self.signaling = signaling or SignalingNamespace(**options)
+        self.sio = self._serve(sio, cors_origins)
+        self._path = "/" + path.strip("/")
+
+    def _serve(self, sio: Any, cors_origins: str | Sequence[str]) -> Any:
+        """Return the server of the namespace, which is registered on it if it is not yet."""
+        registered = getattr(self.signaling, "server", None)
+        if registered is not None:
+            if sio not in (None, registered):
+                raise ValueError("signaling is registered on another server than sio")
+            return registered
+        sio = sio or make_server(self.signaling.settings, cors_origins)
+        sio.register_namespace(self.signaling)
+        return sio
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await Lifespan(self.app, self.signaling).run(scope, receive, send)
+        elif scope["type"] in ("http", "websocket") and self._is_ours(scope):
+            await self.sio.handle_request(scope, receive, with_lower_case_headers(send))
+        else:
+            if scope["type"] in ("http", "websocket"):
+                scope.setdefault("state", {})["signaling"] = self.signaling
+            await self.app(scope, receive, send)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        """Tell whether a request is for our path, with or without the app's root path before it."""
+        path: str = scope["path"].rstrip("/")
+        return path == self._path or path == scope.get("root_path", "").rstrip("/") + self._path
+
+
+def attach(
+    app: App,
+    *,
+    path: str = "/socket.io",
+    signaling: SignalingNamespace | None = None,
+    sio: socketio.AsyncServer | None = None,
+    cors_origins: str | Sequence[str] = "*",
+    **options: Any,
+) -> SignalingMiddleware:
+    """Put signaling in front of an ASGI app; give the result to the server in place of the app.
+
+    Args:
+        app: Any ASGI app: FastAPI, Starlette, Django, …
+        path: Where Socket.IO is served, with or without the last slash, below whatever root path the app has.
+        signaling: The namespace; ``None`` makes one of `options`.
+        sio: Your own server, with whatever else it serves; ``None`` makes one.
+        cors_origins: Origins whose pages may connect; ``"*"`` for any, without credentials. Not with `sio`.
+        options: Those of `SignalingNamespace`.
+
+    Returns:
+        An ASGI app; its ``signaling`` is the namespace, to ask and to order.
+
+    Raises:
+        ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
+            `sio` would hide one of ours.
+    """
+    return SignalingMiddleware(
+        app, path=path, signaling=signaling, sio=sio, cors_origins=cors_origins, **options
+    )
+
+
+def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socketio.AsyncServer:
+    """Make a server as the settings say."""
+    origins = cors_origins if isinstance(cors_origins, str) else list(cors_origins)
+    anywhere = "*" in origins
+    return create_server(
+        cors_allowed_origins="*" if anywhere else origins,
+        cors_credentials=not anywhere,
+        ping_interval=settings.ping_interval,
+        ping_timeout=settings.ping_timeout,
+        connect_timeout=settings.connect_timeout,
+        max_http_buffer_size=settings.max_http_buffer_size,
+    )
+
+
+def with_lower_case_headers(send: Send) -> Send:
+    """Send header names as ASGI wants them.
+
+    python-engineio writes ``Access-Control-Allow-Origin``, which a CORS middleware around us does not recognise,
+    so that it would add a second one.
+    """
+
+    async def lowered(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return lowered
+
+
+class Lifespan:
+    """Runs the app's lifespan with the signaling started around it.
+
+    An app that knows no lifespan (it raises before it has answered) does not keep ours from working.
+    """
+
+    def __init__(self, app: App, signaling: SignalingNamespace) -> None:
+        self._app = app
+        self._signaling = signaling
+        self._answered = False
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan."""
+        self._send = send
+        await self._signaling.start()
+        try:
+            await self._app(scope, receive, self._pass_on)
+        except Exception:
+            if self._answered:
+                raise
+            await self._stand_in(receive)
+        finally:
+            await self._signaling.close()
+
+    async def _pass_on(self, message: Message) -> None:
+        self._answered = True
+        if message["type"] == "lifespan.shutdown.complete":
+            await self._signaling.close()
+        await self._send(message)
+
+    async def _stand_in(self, receive: Receive) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._pass_on({"type": "lifespan.startup.complete"})
+            else:
+                await self._pass_on({"type": "lifespan.shutdown.complete"})
+                return

@@ -1,0 +1,46 @@
+"""How the command logs: lines for a person, or JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+from datetime import datetime, timezone
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record, its traceback included."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def set_up_logs(level: str, log_format: str) -> None:
+    """Log to standard error from `level` on.
+
+    uvicorn's own news stay below warnings: it logs the path of each WebSocket with its query, and a token may be
+    in it.
+    """
+    text = {"format": "%(asctime)s %(levelname)-7s %(message)s"}
+    formatter = {"()": JsonFormatter} if log_format == "json" else text
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": formatter},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"level": level.upper(), "handlers": ["stderr"]},
+            "loggers": {
+                name: {"level": "WARNING"} for name in ("uvicorn", "uvicorn.error", "engineio", "socketio")
+            },
+        }
+    )
