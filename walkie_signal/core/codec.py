@@ -64,10 +64,10 @@ def loads(text: str) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Write one JSON value, compact.
+    """Write one JSON value, compact. Its floats are finite; `core.values` finds those that are not.
 
     Raises:
-        ValueError: It has no JSON form: NaN, bytes, a lone surrogate, any other object, nested too deep.
+        ValueError: It has no JSON form: bytes, a lone surrogate, any other object, nested too deep.
     """
     if orjson is not None:
         try:

@@ -31,6 +31,7 @@ from walkie_signal.core.packets import (
 from walkie_signal.core.ports import Link
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Change, Joined, Member, Reason
+from walkie_signal.core.values import fault_of
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.node.fanout import Fanout
@@ -155,6 +156,8 @@ class Node:
         """Send an event of the host's to each connection of a user; returns how many there are."""
         if event in RESERVED_EVENTS:
             raise ValueError(f"{event!r} is reserved by Socket.IO")
+        if (fault := fault_of(arguments, self.settings.nesting_depth + 1)) is not None:
+            raise ValueError(f"the data can't be sent: {fault}")
         text = event_text(self._prefix, event, *arguments)
         peers = self._peers.of_user(user_id)
         for peer in peers:

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from walkie_signal.core.identity import Credentials, Identity, is_user_id
+
+
+@pytest.mark.parametrize("value", ["", "ann", 0, -(2**53), 2**53])
+def test_a_string_or_a_safe_integer_is_a_user_id(value: Any) -> None:
+    assert is_user_id(value)
+
+
+@pytest.mark.parametrize("value", [True, 1.0, None, [], {}, b"x", 2**53 + 1, -(2**53) - 1])
+def test_anything_else_is_none(value: Any) -> None:
+    assert not is_user_id(value)
+
+
+def test_an_identity_is_made_of_what_a_host_has_at_hand() -> None:
+    identity = Identity.from_mapping({"user_id": 7, "role": "guard", "site": "north"})
+    assert identity == Identity(7, "guard", {"site": "north"})
+    assert Identity.from_mapping({}) == Identity()
+
+
+@pytest.mark.parametrize("mapping", [{"user_id": 1.5}, {"user_id": True}, {"role": 3}, {"user_id": ["x"]}])
+def test_an_identity_of_the_wrong_type_is_refused(mapping: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(mapping))):
+        Identity.from_mapping(mapping)
+
+
+def test_credentials_keep_their_secrets_when_printed() -> None:
+    shown = repr(
+        Credentials("s3cret", {"token": "s3cret"}, {"authorization": "Bearer s3cret"}, {"token": "s3cret"})
+    )
+    assert "s3cret" not in shown

@@ -1,0 +1,102 @@
+"""The rules of rooms as a whole: what every peer was told, against what is so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from walkie_signal.core.deliveries import deliveries_of
+from walkie_signal.core.registry import Registry
+from walkie_signal.core.rooms import Change, Joined, Left, Member
+
+PEERS = st.sampled_from(["a", "b", "c", "d"])
+ROOMS = st.sampled_from(["q", "r"])
+
+
+def test_an_index_knows_the_rooms_of_a_peer_and_who_shares_one() -> None:
+    registry = Registry()
+    for peer_id, room in (("a", "r"), ("b", "r"), ("b", "q"), ("c", "q")):
+        registry.apply(Joined(Member(peer_id, room, None, None, "node")))
+    assert registry.rooms_of("b") == ("r", "q")
+    assert registry.share_room("a", "b")
+    assert registry.share_room("a", "a")
+    assert not registry.share_room("a", "c")
+    assert not registry.share_room("a", "x")
+    assert registry.member("q", "a") is None
+
+
+def test_nothing_is_kept_of_who_has_left() -> None:
+    registry = Registry()
+    registry.apply(Joined(Member("a", "r", None, None, "node")))
+    registry.apply(Left("r", "a", "left"))
+    assert list(registry) == []
+    assert registry.rooms_of("a") == ()
+    with pytest.raises(LookupError):
+        registry.apply(Left("r", "a", "left"))
+    assert list(registry) == []
+
+
+class Rooms(RuleBasedStateMachine):
+    """Joins and leaves at random; each peer keeps what it was told, and the truth is kept beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registry = Registry()
+        self.truth: dict[str, dict[str, Member]] = {}
+        self.told: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+
+    def apply(self, change: Change) -> None:
+        room = self.registry.apply(change)
+        for delivery in deliveries_of(change, room):
+            for recipient in delivery.recipients:
+                assert recipient in self.truth[change.room], "told of a room that it is not in"
+                known = self.told[recipient, change.room]
+                if delivery.event == "new_peer":
+                    known[delivery.payload["peerId"]] = delivery.payload
+                else:
+                    known.pop(delivery.payload["peerId"])
+
+    @rule(peer_id=PEERS, name=ROOMS, role=st.sampled_from([None, "guard"]))
+    def join(self, peer_id: str, name: str, role: str | None) -> None:
+        member = Member(peer_id, name, role, None, "node")
+        self.truth.setdefault(name, {})[peer_id] = member
+        self.told.setdefault((peer_id, name), {})
+        self.apply(Joined(member))
+
+    @precondition(lambda self: any(self.truth.values()))
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        name, peer_id = data.draw(st.sampled_from([(n, p) for n, room in self.truth.items() for p in room]))
+        del self.truth[name][peer_id]
+        del self.told[peer_id, name]
+        self.apply(Left(name, peer_id, "left"))
+
+    @invariant()
+    def each_member_was_told_of_just_the_others(self) -> None:
+        for (peer_id, name), known in self.told.items():
+            others = {other: member for other, member in self.truth[name].items() if other != peer_id}
+            assert known.keys() == others.keys()
+            assert all(known[other].get("role") == member.role for other, member in others.items())
+
+    @invariant()
+    def of_each_pair_one_is_polite(self) -> None:
+        for (peer_id, name), known in self.told.items():
+            for other, payload in known.items():
+                assert payload["polite"] != self.told[other, name][peer_id]["polite"]
+
+    @invariant()
+    def the_registry_is_the_truth(self) -> None:
+        assert {room.name: {each.peer_id: each for each in room} for room in self.registry} == {
+            name: room for name, room in self.truth.items() if room
+        }
+        for peer_id in "abcd":
+            rooms = {name for name, room in self.truth.items() if peer_id in room}
+            assert set(self.registry.rooms_of(peer_id)) == rooms
+
+
+TestRooms = Rooms.TestCase
+TestRooms.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)

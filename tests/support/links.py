@@ -1,0 +1,87 @@
+"""A connection that keeps what was sent on it, for tests of what stands above the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from walkie_signal.core.packets import event_of
+from walkie_signal.core.ports import TextHandler
+from walkie_signal.node.node import Node
+from walkie_signal.node.peers import Peer
+
+
+class KeptLink:
+    """A `Link` whose other end never says anything."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.closed = False
+        self._grew = asyncio.Event()
+
+    def send(self, text: str) -> None:
+        self.texts.append(text)
+        self._grew.set()
+
+    async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
+        """Wait until a condition on what was sent holds."""
+
+        async def hold() -> None:
+            while not condition():
+                self._grew.clear()
+                await self._grew.wait()
+
+        try:
+            await asyncio.wait_for(hold(), within)
+        except asyncio.TimeoutError:
+            raise AssertionError(
+                "not so within {} s; sent:\n{}".format(within, "\n".join(self.texts))
+            ) from None
+
+    def close(self) -> None:
+        self.closed = True
+
+    def listen(self, _handler: TextHandler) -> None:
+        raise AssertionError("the node listens to nobody")
+
+    def events(self, *names: str) -> list[tuple[str, Any]]:
+        """Return the events sent so far as (name, payload), those of `names` only, if any are given."""
+        data = [json.loads(text[1:]) for text in self.texts if text.startswith("2[")]
+        return [(name, payload) for name, payload in data if not names or name in names]
+
+    def acks(self) -> dict[int, Any]:
+        """Return the acks sent so far by their ids."""
+        acks = [text[1:].partition("[") for text in self.texts if text.startswith("3")]
+        return {int(ack_id): json.loads("[" + payload)[0] for ack_id, _, payload in acks}
+
+    def order(self) -> list[str]:
+        """Return what was sent, by name, in order; an ack as ``ack``."""
+        return ["ack" if text.startswith("3") else json.loads(text[1:])[0] for text in self.texts]
+
+
+class Phone:
+    """A peer of a node, as a test speaks through it."""
+
+    def __init__(self, node: Node, peer_id: str) -> None:
+        self.link = KeptLink()
+        self._node = node
+        self._asked = 0
+        self.peer: Peer = node.open(peer_id, self.link)
+
+    @property
+    def peer_id(self) -> str:
+        return self.peer.peer_id
+
+    def emit(self, name: str, *arguments: Any, ack: bool = False) -> int:
+        """Send an event; returns the id of the ack that it asks for."""
+        self._asked += 1
+        self._node.receive(self.peer, event_of([name, *arguments], self._asked if ack else None, 64))
+        return self._asked
+
+    async def call(self, name: str, *arguments: Any) -> Any:
+        """Send an event and return its ack, once all that this peer has sent is done."""
+        ack_id = self.emit(name, *arguments, ack=True)
+        await self.peer.settled()
+        return self.link.acks()[ack_id]

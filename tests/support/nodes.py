@@ -1,0 +1,33 @@
+"""Nodes and their peers, without any transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from support.links import Phone
+from walkie_signal.backends.memory import MemoryBackend
+from walkie_signal.core.identity import Identity
+from walkie_signal.host import Host
+from walkie_signal.node.node import Node
+from walkie_signal.settings import Settings
+
+
+@asynccontextmanager
+async def running(settings: Settings | None = None, **functions: Any) -> AsyncIterator[Node]:
+    """Run a node on the memory backend, with functions of a host."""
+    settings = settings or Settings(status_interval=0)
+    node = Node("/", settings, MemoryBackend(), Host(settings, **functions))
+    await node.start()
+    try:
+        yield node
+    finally:
+        await node.close()
+
+
+def phone(node: Node, peer_id: str, identity: Identity | None = None) -> Phone:
+    """Connect a peer that is admitted at once."""
+    connected = Phone(node, peer_id)
+    node.admit(connected.peer, identity)
+    return connected

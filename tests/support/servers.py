@@ -1,0 +1,62 @@
+"""Real servers for a test, each on a port of its own on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from support.processes import SCRIPTS, Program, running
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A ``walkie-signal serve`` that listens."""
+
+    url: str
+    """Such as ``http://127.0.0.1:45123``, without the path."""
+    program: Program
+
+
+@asynccontextmanager
+async def serve(*options: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Serving]:
+    """Run ``walkie-signal serve`` on a free port of loopback, ready to connect to."""
+    async with running([SCRIPTS / "walkie-signal", "serve", "--port", "0", *options], env=env) as program:
+        found = await program.line(r"listening on (https?://[^/\s]+)")
+        yield Serving(found[1], program)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on right now, for a server that can't take a bound socket."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def hosted(app: Any, **config: Any) -> AsyncIterator[str]:
+    """Run an ASGI app on uvicorn in this event loop, on a pre-bound socket; gives its URL without a path.
+
+    `config` goes to `uvicorn.Config`. The lifespan has started when this yields and has ended when it is left.
+    """
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        options: dict[str, Any] = {"log_config": None, "timeout_graceful_shutdown": 2, **config}
+        server = uvicorn.Server(uvicorn.Config(app, **options))
+        running_server = asyncio.create_task(server._serve([listener]))
+        try:
+            while not server.started:
+                if running_server.done():
+                    await running_server
+                    raise AssertionError("the server ended before it had started")
+                await asyncio.sleep(0.005)  # uvicorn offers no event to await
+            yield "http://{}:{}".format(*listener.getsockname())
+        finally:
+            server.should_exit = True
+            await running_server
