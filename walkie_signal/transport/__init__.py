@@ -1,0 +1,99 @@
+"""A strict, tuned Engine.IO server under python-socketio's API.
+
+What holds in this folder: bytes of a client are read in `packets` alone, by pure functions; a connection that
+breaks the protocol is closed at once with one line in the log; nothing is sent by awaiting a peer. It knows
+nothing of rooms and signals: a namespace reaches it through `walkie_signal.core.ports`.
+
+    engine       sessions and requests        connection   one session, whatever carries it
+    polling, websocket   the two carriers     outbox       what waits, bounded
+    server       Socket.IO on top             sockets, joins   its namespaces
+    liveness     one sweep                    beneath      what it leans on in the libraries beneath
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+log = logging.getLogger("walkie_signal.transport")
+
+OURS = ("outbox_bytes", "outbox_messages", "stall_timeout", "connect_timeout")
+
+
+def create_server(
+    *,
+    outbox_bytes: int = 1 << 20,
+    outbox_messages: int = 1000,
+    stall_timeout: float = 10.0,
+    connect_timeout: float = 10.0,
+    **options: Any,
+) -> Any:
+    """Make a `socketio.AsyncServer` with walkie-signal's own transport.
+
+    Args:
+        outbox_bytes: How many bytes may wait for a connection that does not read, before it is closed.
+        outbox_messages: How many messages may.
+        stall_timeout: Seconds that anything may wait without progress.
+        connect_timeout: Seconds that a connection may have joined no namespace.
+        options: Those of `socketio.AsyncServer`. The defaults differ in ``ping_interval`` (10 s) and
+            ``ping_timeout`` (8 s), in ``cors_credentials``, which are not allowed where every origin is, and in
+            ``json`` and ``logger``, which hold for this server alone.
+
+    Returns:
+        The server. Where python-socketio or python-engineio are not as the transport knows them, a stock
+        server, with one warning in the log.
+
+    Raises:
+        ValueError: An option has no meaning here: another ``async_mode`` than ``asgi``, or credentials from
+            every origin.
+    """
+    checked = _checked(options)
+    try:
+        from walkie_signal.transport import beneath
+
+        problems = beneath.missing()
+    except Exception as error:  # noqa: BLE001 - whatever an upgrade has changed, the host goes on
+        problems = [repr(error)]
+    if problems:
+        return _stock(checked, problems)
+    from walkie_signal.transport.fanout import Rooms
+    from walkie_signal.transport.outbox import Bounds
+    from walkie_signal.transport.server import Server
+
+    if checked.get("client_manager") is None:
+        checked["client_manager"] = Rooms()
+    bounds = Bounds(outbox_bytes, outbox_messages, stall_timeout)
+    return Server(bounds=bounds, connect_timeout=connect_timeout, **checked)
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    if options.get("async_mode", "asgi") != "asgi":
+        raise ValueError("create_server makes servers for ASGI: leave async_mode out")
+    origins = options.get("cors_allowed_origins")
+    everybody = origins == "*" or (isinstance(origins, (list, tuple, set)) and "*" in origins)
+    if everybody and options.get("cors_credentials"):
+        raise ValueError("cors_credentials with any origin would hand them to every web page: name the origins")
+    defaults = {"ping_interval": 10, "ping_timeout": 8, "max_http_buffer_size": 1_000_000}
+    checked = {**defaults, "cors_credentials": not everybody, **options, "async_mode": "asgi"}
+    for key, name in (("logger", "socketio"), ("engineio_logger", "engineio")):
+        if checked.get(key, False) is False:
+            checked[key] = _quiet(name)
+    return checked
+
+
+def _quiet(name: str) -> logging.Logger:
+    """Return a logger for errors only; with ``False`` python-socketio sets up its own for the whole process."""
+    logger = log.getChild(name)
+    logger.setLevel(logging.ERROR)
+    return logger
+
+
+def _stock(options: dict[str, Any], problems: list[str]) -> Any:
+    import socketio
+
+    log.warning(
+        "walkie-signal's transport does not know this version of python-socketio (%s): a stock server is used, "
+        "without bounded outboxes, strict parsing and prompt kicks. Install a version that it names.",
+        ", ".join(problems),
+    )
+    return socketio.AsyncServer(**options)

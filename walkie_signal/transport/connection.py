@@ -1,0 +1,206 @@
+"""One Engine.IO session: what holds for it whatever carries its frames.
+
+Theory of operation. A connection has one *carrier* at a time, `Polling` or `WebSocket`; an upgrade puts the
+second in the place of the first. What comes in is acted upon at once, in the turn of the event loop that
+brought it. What goes out is pushed to the carrier, which writes it or lets it wait in the outbox. `close` is
+synchronous and final: from then on nothing is taken or sent but what was waiting, and whoever has to hear of
+it is told in a task of its own, so that nobody's `send` ever runs somebody else's code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport import packets
+from walkie_signal.transport.outbox import Bounds, Outbox
+from walkie_signal.transport.packets import Frame
+
+log = logging.getLogger("walkie_signal.transport")
+
+OVERFLOW_GRACE = 0.5
+"""Seconds over the bounds: less is a burst, such as joining a room of a thousand is."""
+
+OVERFLOW = "overflow"
+"""The reason, beside those of python-engineio, that a connection did not read what it was sent."""
+
+
+class Carrier(Protocol):
+    """What moves the frames of a connection."""
+
+    name: str
+
+    def push(self, frame: Frame) -> None:
+        """Send a frame, or put it into the outbox until it can be sent."""
+
+    def end(self, code: int, farewell: str) -> None:
+        """Write what waits and end; a WebSocket with that code, a poll with that packet."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still to be written."""
+
+
+class Owner(Protocol):
+    """What a connection asks of the Engine.IO server that it belongs to."""
+
+    bounds: Bounds
+    reason: Any
+    max_http_buffer_size: int
+
+    def deliver(self, connection: Connection, message: Frame) -> None:
+        """Take a message that arrived."""
+
+    def alive(self, connection: Connection) -> None:
+        """Take note that the other side has answered a ping."""
+
+    def ended(self, connection: Connection) -> None:
+        """Take note that a connection has closed."""
+
+
+class Connecting:
+    """The carrier of a connection that is not accepted yet: all that is sent waits."""
+
+    name = "none"
+    waiting = False
+
+    def __init__(self, connection: Connection) -> None:
+        self.push = connection.outbox.put
+
+    def end(self, code: int, farewell: str) -> None:
+        """Do nothing; whoever accepts it sees that it is closed."""
+
+
+class Connection:
+    """An Engine.IO session.
+
+    Attributes:
+        sid: Its id: whoever knows it can speak for the other side, so it is never logged.
+        address: Where the other side is, for the log.
+        session: What the host keeps about it, by python-engineio's `session`.
+        app: What the protocol above keeps about it.
+        ping_at: When the next ping is due, on the loop's clock.
+        pinged: Whether a ping waits for its pong.
+        expires: When the connection is dead unless that pong has come.
+        reason: Why it closed.
+    """
+
+    __slots__ = (
+        "address", "app", "carrier", "ending", "expires", "outbox", "owner", "ping_at", "pinged",
+        "probe", "push", "reason", "session", "sid", "_loop", "_over",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, sid: str, address: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.TimerHandle | None = None
+        self.owner = owner
+        self.sid = sid
+        self.address = address
+        self.session: dict[str, Any] = {}
+        self.app: Any = None
+        self.outbox = Outbox(owner.bounds, self._loop.time)
+        self.ping_at = self.expires = 0.0
+        self.pinged = False
+        self.probe: asyncio.Task[bool] | None = None
+        self.ending: asyncio.Task[None] | None = None
+        self.reason: str | None = None
+        self.carry(Connecting(self))
+
+    def carry(self, carrier: Carrier) -> None:
+        """Give the connection another carrier."""
+        self.carrier = carrier
+        self.push: Callable[[Frame], None] = carrier.push
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self.reason is not None
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether it is carried by a WebSocket, in python-engineio's words."""
+        return self.carrier.name == "websocket"
+
+    # Out
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame behind all that was sent before; on a closed connection do nothing."""
+        if self.reason is None:
+            self.push(frame)
+
+    def wait(self, frame: Frame) -> None:
+        """Put a frame into the outbox, which closes the connection where too much waits in it."""
+        self.outbox.put(frame)
+        if self.outbox.over:
+            if self.outbox.far_over:
+                self.overflow()
+            elif self._over is None:
+                self._over = self._loop.call_later(OVERFLOW_GRACE, self._still_over)
+
+    def _still_over(self) -> None:
+        self._over = None
+        if self.outbox.over:
+            self.overflow()
+
+    def overflow(self) -> None:
+        """Close a connection that does not read."""
+        if not self.closed:
+            log.info("connection closed: it does not read what it is sent (%s)", self)
+            self.outbox.clear()
+            self.close(OVERFLOW, code=1008)
+
+    # In
+
+    def receive(self, frame: Frame) -> None:
+        """Act on a frame from the other side.
+
+        Raises:
+            ProtocolViolation: It is none that a client may send.
+        """
+        if isinstance(frame, bytes):
+            self.owner.deliver(self, frame)
+            return
+        kind = frame[:1]
+        if kind == packets.MESSAGE:
+            self.owner.deliver(self, frame[1:])
+        elif kind == packets.PONG:
+            # One that was not asked for is no sign of life that was asked for.
+            if self.pinged:
+                self.owner.alive(self)
+        elif kind == packets.CLOSE:
+            self.close(self.owner.reason.CLIENT_DISCONNECT, farewell=packets.NOOP)
+        else:
+            raise ProtocolViolation("a frame that no client sends here")
+
+    def violate(self, violation: ProtocolViolation, code: int = 1002) -> None:
+        """Close a connection that broke the protocol, with one line in the log."""
+        if not self.closed:
+            log.warning("connection closed: %s (%s)", violation, self)
+            self.outbox.clear()
+            self.close(self.owner.reason.TRANSPORT_ERROR, code=code)
+
+    # The end
+
+    def close(self, reason: str, *, code: int = 1000, farewell: str = packets.CLOSE) -> None:
+        """Close for good; what waits is still written where the other side reads it.
+
+        Args:
+            reason: What disconnect handlers are told.
+            code: What a WebSocket is closed with.
+            farewell: The Engine.IO packet that a poll under way is ended with.
+        """
+        if self.reason is not None:
+            return
+        self.reason = reason
+        if self._over is not None:
+            self._over.cancel()
+        if self.probe is not None:
+            self.probe.cancel()
+        self.carrier.end(code, farewell)
+        self.owner.ended(self)
+
+    def __str__(self) -> str:
+        return f"{self.carrier.name}, from {self.address}"

@@ -1,0 +1,165 @@
+"""How connections join and leave namespaces of a `walkie_signal.transport.server.Server`.
+
+One rule: whatever happens meanwhile, a connect handler that let somebody in is followed by exactly one call of
+the disconnect handler, and nothing of a socket stays in the server's tables after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import socketio
+
+from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.packets import CONNECT, CONNECT_ERROR, DISCONNECT, MESSAGE
+from walkie_signal.transport.sockets import Socket, Sockets, State
+
+if TYPE_CHECKING:
+    from walkie_signal.transport.server import Server
+
+INVALID_NAMESPACE = {"message": "Invalid namespace"}
+"""The protocol's own words; python-socketio has others."""
+
+BARRED = {"message": "Disconnected by the server"}
+
+INTERNAL = {"message": "internal error", "data": {"code": "internal", "message": "internal error"}}
+"""What a client gets where a connect handler failed; from python-socketio it gets nothing at all."""
+
+
+class Joins:
+    """The joining and leaving of one server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def connect(self, sockets: Sockets, namespace: str, auth: Any) -> None:
+        """Begin to join a namespace.
+
+        Raises:
+            ProtocolViolation: It is joined already.
+        """
+        server = self._server
+        before = sockets.get(namespace)
+        if before is not None and before.state in (State.JOINING, State.JOINED):
+            raise ProtocolViolation("a CONNECT for a namespace that is joined")
+        if namespace in sockets.barred:
+            self._send(sockets, CONNECT_ERROR, namespace, BARRED)
+        elif not server.accepts(namespace):
+            self._send(sockets, CONNECT_ERROR, namespace, INVALID_NAMESPACE)
+        else:
+            socket = sockets.add(namespace)
+            server.eio.spawn(self._join(socket, auth, before.left if before is not None else None))
+
+    async def _join(self, socket: Socket, auth: Any, before: asyncio.Future[None] | None) -> None:
+        """Ask the connect handler, and tell the client what it said."""
+        if before is not None:
+            await before
+        connection = socket.sockets.connection
+        try:
+            sid = None
+            if not connection.closed:
+                sid = await self._server.manager.pre_connect(connection.sid, socket.namespace)
+            if sid is None:
+                return
+            socket.sid = sid
+            if self._server.always_connect:
+                await self._admit(socket)
+            refusal = await self._ask(socket, auth)
+            await self._conclude(socket, refusal)
+        except Exception:
+            self._server.logger.exception("a connection could not be let in")
+            connection.close(self._server.reason.TRANSPORT_ERROR, code=1011)
+        finally:
+            if socket.state is State.JOINING:
+                await self._forget(socket)
+
+    async def _ask(self, socket: Socket, auth: Any) -> Any:
+        """Call the connect handler; returns what to refuse with, ``None`` where it lets the client in."""
+        server = self._server
+        environ = server.environ.get(socket.sockets.connection.sid)
+        try:
+            answer = await server._trigger_event("connect", socket.namespace, socket.sid, environ, auth)  # noqa: SLF001
+        except socketio.exceptions.ConnectionRefusedError as refusal:
+            return refusal.error_args
+        except ConnectionRefusedError:
+            return {"message": "Connection refused by server"}
+        except Exception:
+            server.logger.exception("a connect handler failed")
+            return INTERNAL
+        return socketio.exceptions.ConnectionRefusedError().error_args if answer is False else None
+
+    async def _conclude(self, socket: Socket, refusal: Any) -> None:
+        sockets = socket.sockets
+        if refusal is not None:
+            kind = DISCONNECT if self._server.always_connect else CONNECT_ERROR
+            self._send(sockets, kind, socket.namespace, refusal)
+            await self._forget(socket)
+            return
+        if not sockets.connection.closed and not self._server.always_connect:
+            await self._admit(socket)
+        if sockets.connection.closed:
+            # The connection ended while the handler decided: python-socketio keeps such a socket for good.
+            await self.leave(socket, sockets.connection.reason or self._server.reason.TRANSPORT_CLOSE)
+            return
+        if socket.state is State.JOINING:
+            socket.join()
+            self._server.resume(socket)
+
+    async def _admit(self, socket: Socket) -> None:
+        """Send the CONNECT, and what was held back for it."""
+        await self._server.manager.connect(socket.sid, socket.namespace)
+        self._send(socket.sockets, CONNECT, socket.namespace, {"sid": socket.sid})
+        socket.release()
+
+    async def _forget(self, socket: Socket) -> None:
+        """Take a socket whose connect handler has not let it in out of the server's tables."""
+        try:
+            if socket.sid:
+                await self._server.manager.disconnect(socket.sid, socket.namespace, ignore_queue=True)
+        finally:
+            socket.go()
+
+    def leave(self, socket: Socket, reason: str) -> asyncio.Future[None]:
+        """Begin to leave: nothing of the client's is heard any more; returns what is done when it has left."""
+        if socket.state in (State.JOINING, State.JOINED):
+            socket.leave()
+            self._server.eio.spawn(self._leave(socket, reason))
+        return socket.left
+
+    async def _leave(self, socket: Socket, reason: str) -> None:
+        """Call the disconnect handler and forget the socket, whatever the handler does."""
+        server = self._server
+        try:
+            server.manager.pre_disconnect(socket.sid, socket.namespace)
+            await server._trigger_event("disconnect", socket.namespace, socket.sid, reason)  # noqa: SLF001
+        except Exception:
+            server.logger.exception("a disconnect handler failed")
+        finally:
+            try:
+                await server.manager.disconnect(socket.sid, socket.namespace, ignore_queue=True)
+            finally:
+                socket.go()
+
+    async def leave_all(self, sockets: Sockets, reason: str) -> None:
+        """Let all sockets of a closed connection leave; those that are joining see it themselves."""
+        lefts = [self.leave(socket, reason) for socket in sockets if socket.state is not State.JOINING]
+        if lefts:
+            await asyncio.wait(lefts)
+
+    async def kick(self, socket: Socket) -> None:
+        """Disconnect a socket for good: the transport closes, unless other namespaces are joined on it.
+
+        Then this one stays closed to it: with python-socketio a CONNECT brings the client back at once.
+        """
+        sockets = socket.sockets
+        sockets.barred |= {socket.namespace}
+        self._send(sockets, DISCONNECT, socket.namespace, None)
+        left = self.leave(socket, self._server.reason.SERVER_DISCONNECT)
+        if not sockets.busy:
+            sockets.connection.close(self._server.reason.SERVER_DISCONNECT)
+        await asyncio.wait({left})
+
+    def _send(self, sockets: Sockets, kind: int, namespace: str, data: Any) -> None:
+        text = self._server.packet_class(kind, data=data, namespace=namespace).encode()
+        sockets.connection.send(MESSAGE + text if isinstance(text, str) else text)

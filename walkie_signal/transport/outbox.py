@@ -1,0 +1,93 @@
+"""What waits for one connection to take it, in order and bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from walkie_signal.transport.packets import Frame
+
+HARD_LIMIT = 4
+"""Times the bounds at which a connection is closed at once: what is over them may be a burst, this is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait for a connection that takes nothing, and for how long.
+
+    Attributes:
+        bytes: Of frames that wait, 1 MiB unless set.
+        messages: Frames that wait, 1,000 unless set.
+        stall: Seconds without any progress, 10 unless set.
+    """
+
+    bytes: int
+    messages: int
+    stall: float
+
+
+class Outbox:
+    """A queue of frames that knows its size, and when last it moved."""
+
+    __slots__ = ("_bounds", "_clock", "_frames", "moved", "size")
+
+    def __init__(self, bounds: Bounds, clock: Callable[[], float]) -> None:
+        self._bounds = bounds
+        self._clock = clock
+        self._frames: deque[Frame] = deque()
+        self.size = 0
+        self.moved = 0.0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def put(self, frame: Frame) -> None:
+        """Add a frame behind the others."""
+        if not self._frames:
+            self.moved = self._clock()
+        self._frames.append(frame)
+        self.size += size_of(frame)
+
+    def take(self) -> Frame:
+        """Take the first frame out; there must be one."""
+        frame = self._frames.popleft()
+        self.size -= size_of(frame)
+        self.moved = self._clock()
+        return frame
+
+    def take_all(self) -> list[Frame]:
+        """Take out whatever waits."""
+        frames = list(self._frames)
+        self.clear()
+        self.moved = self._clock()
+        return frames
+
+    def clear(self) -> None:
+        """Forget whatever waits."""
+        self._frames.clear()
+        self.size = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether more waits than may wait for long; a single frame is as large as its sender made it."""
+        count = len(self._frames)
+        return count > 1 and (self.size > self._bounds.bytes or count > self._bounds.messages)
+
+    @property
+    def far_over(self) -> bool:
+        """Whether more waits than may wait at all."""
+        count = len(self._frames)
+        bounds = self._bounds
+        return count > 1 and (self.size > HARD_LIMIT * bounds.bytes or count > HARD_LIMIT * bounds.messages)
+
+    def stalled(self, now: float) -> bool:
+        """Whether nothing has moved for too long; asked only while something waits."""
+        return now - self.moved > self._bounds.stall
+
+
+def size_of(frame: Frame) -> int:
+    """Return the bytes that a frame has on the wire."""
+    if isinstance(frame, bytes) or frame.isascii():
+        return len(frame)
+    return len(frame.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,193 @@
+"""Engine.IO 4 and Socket.IO 5 packets as text: pure functions, strict in what they read.
+
+Two rules:
+
+1. Whatever a conforming client can't have sent raises `ProtocolViolation`; nothing else is ever raised.
+2. The text of a violation says what was wrong and quotes nothing of what was sent.
+
+Sources: https://socket.io/docs/v4/engine-io-protocol/ and https://socket.io/docs/v4/socket-io-protocol/.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from walkie_signal.core.codec import loads
+from walkie_signal.errors import ProtocolViolation
+
+Frame = str | bytes
+"""An encoded Engine.IO packet: text with its type's digit in front, or the bytes of a binary message."""
+
+# Engine.IO packet types
+OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
+
+SEPARATOR = "\x1e"
+"""Stands between the packets of a long-polling payload."""
+
+# Socket.IO packet types
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
+
+RESERVED_EVENTS = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+"""Names that the Socket.IO libraries raise by themselves; python-socketio runs a handler for a client's."""
+
+_HEAD = re.compile(r"([0-6])(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|\Z))?(\d{0,16})", re.ASCII)
+"""Type, attachments, namespace, ack id; 16 digits hold every id that a JavaScript client counts up to."""
+
+
+@dataclass(slots=True)
+class Packet:
+    """A Socket.IO packet from a client.
+
+    Attributes:
+        kind: One of the Socket.IO packet types above.
+        data: ``None`` where the packet has none.
+        attachments: How many binary frames follow.
+    """
+
+    kind: int
+    namespace: str
+    ack_id: int | None
+    data: Any
+    attachments: int
+
+
+def read_payload(body: bytes) -> list[Frame]:
+    """Split the body of a long-polling POST into its frames.
+
+    There is no bound on their number beyond the body's size: python-engineio refuses more than 16, which a
+    burst of ICE candidates is.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise ProtocolViolation("a body that is not UTF-8") from None
+    return [_from_base64(part[1:]) if part[:1] == "b" else part for part in text.split(SEPARATOR)]
+
+
+def write_payload(frames: list[Frame]) -> bytes:
+    """Join frames into the body of an answer to a poll."""
+    return SEPARATOR.join(
+        frame if isinstance(frame, str) else "b" + base64.b64encode(frame).decode() for frame in frames
+    ).encode()
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ProtocolViolation("a binary packet that is not base64") from None
+
+
+def read_packet(text: str) -> Packet:
+    """Read the text of a Socket.IO packet, without Engine.IO's leading ``4``."""
+    head = _HEAD.match(text)
+    if head is None:
+        raise ProtocolViolation("an unknown packet type")
+    kind, attachments, namespace, ack_id = head.groups()
+    rest = text[head.end() :]
+    try:
+        data = loads(rest) if rest else None
+    except ValueError:
+        raise ProtocolViolation("a packet whose data is not JSON") from None
+    packet = Packet(
+        int(kind),
+        (namespace or "/").partition("?")[0],
+        int(ack_id) if ack_id else None,
+        data,
+        int(attachments or 0),
+    )
+    if not rest and packet.kind not in (CONNECT, DISCONNECT):
+        raise ProtocolViolation("a packet without data")
+    if attachments is not None and packet.kind not in (BINARY_EVENT, BINARY_ACK):
+        raise ProtocolViolation("attachments to a packet that has none")
+    check_packet(packet)
+    return packet
+
+
+def check_packet(packet: Packet) -> None:
+    """Refuse a packet that parses, but that no client may send."""
+    kind = packet.kind
+    if kind in (EVENT, BINARY_EVENT):
+        _check_event(packet.data)
+    elif kind in (ACK, BINARY_ACK):
+        if packet.ack_id is None or not isinstance(packet.data, list):
+            raise ProtocolViolation("a malformed ack")
+    elif kind == DISCONNECT:
+        if packet.data is not None or packet.ack_id is not None:
+            raise ProtocolViolation("a malformed DISCONNECT")
+    elif kind != CONNECT or packet.ack_id is not None:
+        raise ProtocolViolation("a packet that only servers send" if kind != CONNECT else "a malformed CONNECT")
+    if kind in (BINARY_EVENT, BINARY_ACK) and packet.attachments == 0:
+        # python-socketio waits for ever for the attachments of such a packet.
+        raise ProtocolViolation("a binary packet without attachments")
+
+
+def _check_event(data: Any) -> None:
+    if not isinstance(data, list) or not data:
+        raise ProtocolViolation("an event without a name")
+    if not isinstance(data[0], str):
+        raise ProtocolViolation("an event whose name is no string")
+    if data[0] in RESERVED_EVENTS:
+        raise ProtocolViolation("an event with a reserved name")
+
+
+class Partial:
+    """A binary packet whose attachments are still to come, bounded in the bytes that it holds."""
+
+    __slots__ = ("_attachments", "_limit", "_places", "_size", "packet")
+
+    def __init__(self, packet: Packet, size: int, limit: int) -> None:
+        """Find where the attachments belong: each of them in one place, and no others.
+
+        So their number can't be a lie that makes the server hold what never is a packet (python-socketio
+        takes any number of up to ten digits, and held 36 MB for one client).
+        """
+        self.packet = packet
+        self._size = size
+        self._limit = limit
+        self._attachments: list[bytes] = []
+        self._places = _placeholders(packet.data)
+        if sorted(number for _, _, number in self._places) != list(range(packet.attachments)):
+            raise ProtocolViolation("attachments that don't match their placeholders")
+
+    def add(self, attachment: bytes) -> bool:
+        """Take the next attachment; returns whether the packet is complete."""
+        self._size += len(attachment)
+        if self._size > self._limit:
+            raise ProtocolViolation("attachments over the size limit")
+        self._attachments.append(attachment)
+        if len(self._attachments) < self.packet.attachments:
+            return False
+        for container, key, number in self._places:
+            container[key] = self._attachments[number]
+        return True
+
+
+def _placeholders(data: Any) -> list[tuple[Any, Any, int]]:
+    """List where attachments go, as container, key and number; no recursion, for data is as deep as JSON may be."""
+    places: list[tuple[Any, Any, int]] = []
+    left = [data]
+    while left:
+        container = left.pop()
+        items = container.items() if isinstance(container, dict) else enumerate(container)
+        for key, value in items:
+            if isinstance(value, dict) and value.get("_placeholder") is True:
+                number = value.get("num")
+                if type(number) is not int:
+                    raise ProtocolViolation("a malformed placeholder")
+                places.append((container, key, number))
+            elif isinstance(value, (dict, list)):
+                left.append(value)
+    return places
+
+
+def namespace_of(text: str) -> str:
+    """Return the namespace of a Socket.IO packet of our own."""
+    head = _HEAD.match(text)
+    return (head[3] if head else None) or "/"

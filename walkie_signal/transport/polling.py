@@ -1,0 +1,173 @@
+"""Long polling: a GET waits for what there is to send, a POST brings what the other side sends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport import packets
+from walkie_signal.transport.packets import Frame
+from walkie_signal.transport.requests import (
+    BAD_REQUEST,
+    BODY_TOO_LARGE,
+    Gone,
+    Refused,
+    Request,
+    Response,
+    TooLarge,
+)
+
+if TYPE_CHECKING:
+    from walkie_signal.transport.connection import Connection
+
+NOOP_INTERVAL = 0.25
+"""Seconds that a poll waits beside a WebSocket that probes; the first one does not."""
+
+YIELD_EVERY = 256
+"""Packets of one POST after which others get their turn."""
+
+
+class Polling:
+    """The carrier of a connection that polls."""
+
+    name = "polling"
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._outbox = connection.outbox
+        self._poll: asyncio.Future[None] | None = None
+        self._posting = False
+        self._reading: asyncio.Task[bytes] | None = None
+        self._released = False
+        self._farewell: str | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for the next poll."""
+        return len(self._outbox) > 0
+
+    @property
+    def owed(self) -> bool:
+        """Whether a closed connection has something left to tell to a next poll."""
+        return self._farewell == packets.CLOSE and self._poll is None and self.waiting
+
+    def push(self, frame: Frame) -> None:
+        """Answer the poll that waits, or let the frame wait for the next."""
+        self._connection.wait(frame)
+        self._wake()
+
+    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - a WebSocket has the code
+        """Answer the poll that waits, for the last time."""
+        self._farewell = farewell
+        self._wake()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def release(self) -> None:
+        """Answer the poll that waits with nothing, and the next: a WebSocket is taking over."""
+        self._released = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._poll is not None and not self._poll.done():
+            self._poll.set_result(None)
+
+    # GET
+
+    async def get(self, request: Request) -> Response:
+        """Answer a poll once there is something to answer with.
+
+        Raises:
+            Refused: It can't be answered.
+            Gone: The other side left meanwhile; that ends the connection.
+        """
+        if self._poll is not None:
+            self._connection.violate(ProtocolViolation("two polls at once"))
+            raise Refused(BAD_REQUEST)
+        if not self.waiting and self._farewell is None and not self._take_release():
+            await self._something(request)
+        # After an upgrade what waits is the WebSocket's to send.
+        frames = self._outbox.take_all() if self._connection.carrier is self else []
+        if self._farewell is not None:
+            frames.append(self._farewell)
+        return Response(packets.write_payload(frames or [packets.NOOP]))
+
+    def _take_release(self) -> bool:
+        released, self._released = self._released, False
+        return released
+
+    async def _something(self, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        self._poll = loop.create_future()
+        timer = loop.call_later(NOOP_INTERVAL, self._wake) if self._connection.probe is not None else None
+        departure = loop.create_task(request.departure())
+        departure.add_done_callback(self._departed)
+        try:
+            await self._poll
+        except asyncio.CancelledError:
+            self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
+            raise
+        finally:
+            self._poll = None
+            departure.cancel()
+            if timer is not None:
+                timer.cancel()
+        self._released = False
+        if departure.done():
+            raise Gone
+
+    def _departed(self, departure: asyncio.Task[None]) -> None:
+        if not departure.cancelled() and self._poll is not None and not self._poll.done():
+            departure.exception()
+            self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
+            self._wake()
+
+    # POST
+
+    async def post(self, request: Request) -> Response:
+        """Take what the other side sends.
+
+        Raises:
+            Refused: The connection has been closed for it.
+            Gone: The other side left before it had said all.
+        """
+        if self._posting:
+            self._connection.violate(ProtocolViolation("two POSTs at once"))
+            raise Refused(BAD_REQUEST)
+        self._posting = True
+        try:
+            await self._take(packets.read_payload(await self._body(request)))
+        except ProtocolViolation as violation:
+            self._connection.violate(violation)
+            raise Refused(BAD_REQUEST) from None
+        finally:
+            self._posting = False
+        return Response(b"ok")
+
+    async def _take(self, frames: list[Frame]) -> None:
+        for index, frame in enumerate(frames, 1):
+            if self._connection.closed:
+                return
+            self._connection.receive(frame)
+            if index % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+
+    async def _body(self, request: Request) -> bytes:
+        """Read the body for as long as the connection lasts: a POST that never ends holds up nothing."""
+        reading = asyncio.create_task(request.body(self._connection.owner.max_http_buffer_size))
+        self._reading = reading
+        try:
+            await asyncio.wait({reading})
+        except asyncio.CancelledError:
+            reading.cancel()
+            raise
+        finally:
+            self._reading = None
+        if reading.cancelled():
+            raise Refused(BAD_REQUEST)
+        try:
+            return reading.result()
+        except TooLarge:
+            self._connection.violate(ProtocolViolation("a body over the size limit"), 1009)
+            raise Refused(BODY_TOO_LARGE) from None

@@ -1,0 +1,191 @@
+"""The HTTP side: what a request says, and answers to it. Nothing here knows of sessions."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from walkie_signal.core.codec import dumps
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+GZIP = 16 + zlib.MAX_WBITS
+"""The window size that makes zlib write a gzip stream."""
+
+
+class Gone(Exception):  # noqa: N818 - not an error: people close tabs
+    """The other side left before its request was over."""
+
+
+class TooLarge(Exception):  # noqa: N818 - an answer
+    """The body of a request is over the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer other than 200, with the error codes of the JavaScript server."""
+
+    status: int
+    code: int
+    message: str
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """A request that gets a `Refusal` for an answer."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer to an HTTP request."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = b"text/plain; charset=UTF-8"
+    headers: Headers = field(default_factory=list)
+
+
+UNKNOWN_TRANSPORT = Refusal(400, 0, "Transport unknown")
+UNKNOWN_SID = Refusal(400, 1, "Session ID unknown")
+BAD_METHOD = Refusal(400, 2, "Bad handshake method")
+BAD_REQUEST = Refusal(400, 3, "Bad request")
+FORBIDDEN = Refusal(403, 4, "Forbidden")
+UNSUPPORTED_VERSION = Refusal(400, 5, "Unsupported protocol version")
+BODY_TOO_LARGE = Refusal(413, 3, "Payload too large")
+
+
+def refused(refusal: Refusal) -> Response:
+    """Return a refusal as the JavaScript server words it."""
+    text = dumps({"code": refusal.code, "message": refusal.message})
+    return Response(text.encode(), refusal.status, b"application/json")
+
+
+class Request:
+    """One ASGI request, HTTP or WebSocket."""
+
+    __slots__ = ("query", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        query = scope.get("query_string", b"").decode("latin-1")
+        self.query: dict[str, str] = {}
+        for key, value in parse_qsl(query, keep_blank_values=True):
+            self.query.setdefault(key, value)
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first header of that lower-case name."""
+        for key, value in self.scope["headers"]:
+            if key == name or key.lower() == name:
+                found: bytes = value
+                return found
+        return None
+
+    async def body(self, limit: int) -> bytes:
+        """Read the body, at most `limit` bytes of it.
+
+        Raises:
+            TooLarge: It is longer, or says that it is going to be; the rest is left unread.
+            Gone: The other side left.
+        """
+        length = self.header(b"content-length")
+        if length is not None and length.isdigit() and int(length[:20]) > limit:
+            raise TooLarge
+        body = b""
+        more = True
+        while more:
+            event = await self.receive()
+            if event["type"] != "http.request":
+                raise Gone
+            body += event.get("body", b"")
+            more = event.get("more_body", False)
+            if len(body) > limit:
+                raise TooLarge
+        return body
+
+    async def departure(self) -> None:
+        """Return when the other side has left."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+
+def environ_of(scope: Scope) -> dict[str, Any]:
+    """Build what python-socketio hands to connect handlers, which is WSGI's idea of a request.
+
+    ``REMOTE_ADDR`` is the other side's address; python-engineio has the constant 127.0.0.1 there.
+    """
+    query = scope.get("query_string", b"").decode("latin-1")
+    client = scope.get("client") or ("", 0)
+    server = scope.get("server") or ("asgi", 0)
+    secure = scope.get("scheme") in ("https", "wss")
+    environ: dict[str, Any] = {
+        "wsgi.url_scheme": "https" if secure else "http",
+        "wsgi.version": (1, 0),
+        "wsgi.async": True,
+        "SERVER_SOFTWARE": "asgi",
+        "REQUEST_METHOD": scope.get("method", "GET"),
+        "PATH_INFO": scope["path"],
+        "QUERY_STRING": query,
+        "RAW_URI": f"{scope['path']}?{query}" if query else scope["path"],
+        "SCRIPT_NAME": "",
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "REMOTE_ADDR": client[0],
+        "REMOTE_PORT": str(client[1]),
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1] or 0),
+        "asgi.scope": scope,
+    }
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").upper().replace("-", "_")
+        value = raw_value.decode("utf-8", "replace")
+        key = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    return environ
+
+
+def lower(headers: Iterable[tuple[str, str]]) -> Headers:
+    """Return headers as ASGI has them, in lower case.
+
+    A host's CORSMiddleware replaces a header that it finds, and it looks for lower case: otherwise browsers
+    get two of it.
+    """
+    return [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in headers]
+
+
+def compressed(response: Response, accepted: bytes | None) -> Response:
+    """Compress a body, where the other side takes that."""
+    codings = [part.split(b";")[0].strip() for part in (accepted or b"").split(b",")]
+    if b"gzip" in codings:
+        packer = zlib.compressobj(6, zlib.DEFLATED, GZIP)
+        response.body = packer.compress(response.body) + packer.flush()
+        response.headers.append((b"content-encoding", b"gzip"))
+    return response
+
+
+async def answer(send: Send, response: Response) -> None:
+    """Send an answer whole, its length said, so that no proxy has to read chunks."""
+    headers = [
+        (b"content-type", response.content_type),
+        (b"content-length", str(len(response.body)).encode()),
+        (b"cache-control", b"no-store"),
+        *response.headers,
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def refuse_websocket(send: Send) -> None:
+    """Refuse a WebSocket before it is accepted, which servers turn into a 403.
+
+    An answer of our own (``websocket.http.response``) makes uvicorn log an error for each.
+    """
+    await send({"type": "websocket.close", "code": 1008})

@@ -1,0 +1,283 @@
+"""The Socket.IO server: python-socketio's, its tables and its API, on our own Engine.IO server.
+
+What comes in is parsed strictly and dispatched in order of arrival. An event goes to the socket's inline handler
+first, within the loop that received it; what that leaves runs as a task, as with python-socketio, so that a slow
+handler holds up neither pongs nor acks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json as stdlib_json
+from typing import Any
+
+import socketio
+
+from walkie_signal.core.codec import dumps, loads
+from walkie_signal.core.ports import Link
+from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport import packets
+from walkie_signal.transport.calls import Misfit, called
+from walkie_signal.transport.connection import Connection, log
+from walkie_signal.transport.engine import Engine
+from walkie_signal.transport.joins import Joins
+from walkie_signal.transport.packets import Frame, Packet, Partial
+from walkie_signal.transport.sockets import DeadLink, Socket, SocketLink, Sockets, State
+
+MAX_HANDLING = 1000
+"""Events of one connection that may wait for their handlers to end."""
+
+
+class Json:
+    """Our strict codec, with the signatures of the standard library's."""
+
+    @staticmethod
+    def loads(text: str | bytes, **_: Any) -> Any:
+        """Read one JSON value."""
+        return loads(text if isinstance(text, str) else bytes(text).decode())
+
+    @staticmethod
+    def dumps(value: Any, **_: Any) -> str:
+        """Write one JSON value; a lone surrogate as its escape, as the standard library does."""
+        try:
+            return dumps(value)
+        except ValueError:
+            return stdlib_json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
+    """A strict `socketio.AsyncServer`; made by `walkie_signal.create_server`."""
+
+    eio: Engine
+
+    def __init__(self, *, serializer: Any = "default", json: Any = None, **options: Any) -> None:
+        """Take python-socketio's options, and those of `Engine`.
+
+        `json` and `serializer` hold for this server alone: python-socketio sets `json` for the whole process.
+        """
+        self._strict = serializer == "default"
+        if self._strict:
+            serializer = type("Packet", (socketio.packet.Packet,), {"json": json or Json})
+        elif json is not None:
+            raise ValueError("json= goes with the default serializer")
+        self._joins = Joins(self)
+        super().__init__(serializer=serializer, **options)
+        self.eio.joined = self._is_joined
+        self._take_default = self.eio.take
+        self.eio.take = self._take
+
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
+
+    # What walkie-signal asks
+
+    def link(self, eio_sid: str, namespace: str) -> Link:
+        """Return a way to send texts to one socket and to hear its events inline."""
+        connection = self.eio.sockets.get(eio_sid)
+        sockets: Sockets | None = connection.app if connection is not None else None
+        socket = sockets.get(namespace) if sockets is not None else None
+        return DeadLink() if socket is None else SocketLink(socket)
+
+    def accepts(self, namespace: str) -> bool:
+        """Tell whether a namespace can be joined."""
+        return (
+            namespace in self.handlers
+            or namespace in self.namespace_handlers
+            or self.namespaces == "*"
+            or namespace in self.namespaces
+        )
+
+    # What python-socketio offers
+
+    async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:  # noqa: FBT001, FBT002 - python-socketio's
+        """Disconnect a client for good; its transport closes, unless it has joined other namespaces."""
+        namespace = namespace or "/"
+        if ignore_queue:
+            here = self.manager.is_connected(sid, namespace)
+        else:
+            here = await self.manager.can_disconnect(sid, namespace)
+        eio_sid = self.manager.eio_sid_from_sid(sid, namespace) if here else None
+        connection = self.eio.sockets.get(eio_sid or "")
+        socket = connection.app.get(namespace) if connection is not None else None
+        if socket is not None and socket.sid == sid:
+            await self._joins.kick(socket)
+
+    def push(self, eio_sid: str, namespace: str, frames: list[Frame]) -> None:
+        """Send frames to a socket, or to its connection where there is no such socket."""
+        connection = self.eio.sockets.get(eio_sid)
+        if connection is None:
+            return
+        socket = connection.app.get(namespace) if connection.app is not None else None
+        send = connection.send if socket is None else socket.send
+        for frame in frames:
+            send(frame)
+
+    def frames_of(self, pkt: Any) -> list[Frame]:
+        """Encode a Socket.IO packet, once for however many receive it."""
+        encoded = pkt.encode()
+        parts = encoded if isinstance(encoded, list) else [encoded]
+        return [packets.MESSAGE + part if isinstance(part, str) else bytes(part) for part in parts]
+
+    async def _send_packet(self, eio_sid: str, pkt: Any) -> None:
+        self.push(eio_sid, pkt.namespace or "/", self.frames_of(pkt))
+
+    async def _send_eio_packet(self, eio_sid: str, eio_pkt: Any) -> None:
+        frame = eio_pkt.encode()
+        namespace = packets.namespace_of(frame[1:]) if isinstance(frame, str) else "/"
+        self.push(eio_sid, namespace, [frame])
+
+    async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
+        """Call the handler of an event, with as many arguments as it takes."""
+        handler, arguments = self._get_event_handler(event, namespace, args)
+        if handler is not None:
+            return await called(event, handler, arguments)
+        target, arguments = self._get_namespace_handler(namespace, args)
+        if target is None:
+            return self.not_handled
+        if type(target).trigger_event is not socketio.AsyncNamespace.trigger_event:
+            return await target.trigger_event(event, *arguments)
+        handler = getattr(target, f"on_{event}", None)
+        return None if handler is None else await called(event, handler, arguments)
+
+    # What connections bring
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        await super()._handle_eio_connect(eio_sid, environ)
+        connection = self.eio.sockets[eio_sid]
+        connection.app = Sockets(connection)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        connection = self.eio.sockets.get(eio_sid)
+        try:
+            if connection is not None and connection.app is not None:
+                await self._joins.leave_all(connection.app, reason)
+        finally:
+            self.environ.pop(eio_sid, None)
+
+    def _is_joined(self, connection: Connection, since: float) -> bool:
+        sockets: Sockets | None = connection.app
+        return sockets is None or sockets.idle_since > since or sockets.busy
+
+    def _take(self, connection: Connection, message: Frame) -> None:
+        """Take a message: an event inline where there is an inline handler, all else by `_dispatch`."""
+        sockets: Sockets | None = connection.app
+        if sockets is None:  # the Engine.IO server is used by itself
+            self._take_default(connection, message)
+            return
+        if isinstance(message, bytes):
+            self._take_attachment(sockets, message)
+            return
+        if sockets.partial is not None:
+            raise ProtocolViolation("text in the place of an attachment")
+        if message[:1] == "2":
+            handler = sockets.inline if message[1:2] != "/" else sockets.handler_of(message)
+            if handler is not None and handler(message):
+                return
+        packet = packets.read_packet(message) if self._strict else self._read_foreign(message)
+        if packet.attachments:
+            sockets.partial = Partial(packet, len(message), self.eio.max_http_buffer_size)
+        else:
+            self._dispatch(sockets, packet, len(message))
+
+    def _take_attachment(self, sockets: Sockets, attachment: bytes) -> None:
+        if sockets.partial is not None:
+            if sockets.partial.add(attachment):
+                packet, sockets.partial = sockets.partial.packet, None
+                self._dispatch(sockets, packet, len(attachment))
+        elif self._strict:
+            raise ProtocolViolation("an attachment to nothing")
+        else:
+            self._dispatch(sockets, self._read_foreign(attachment), len(attachment))
+
+    def _read_foreign(self, message: Frame) -> Packet:
+        """Read a packet with the host's serializer, whose errors are its own."""
+        try:
+            pkt = self.packet_class(encoded_packet=message)
+            packet = Packet(
+                pkt.packet_type, pkt.namespace or "/", pkt.id, pkt.data, getattr(pkt, "attachment_count", 0)
+            )
+        except Exception:  # noqa: BLE001 - whatever it is, the packet can't be read
+            raise ProtocolViolation("a packet that the serializer can't read") from None
+        packets.check_packet(packet)
+        return packet
+
+    def _dispatch(self, sockets: Sockets, packet: Packet, size: int) -> None:
+        if packet.kind == packets.CONNECT:
+            self._joins.connect(sockets, packet.namespace, packet.data)
+            return
+        socket = sockets.get(packet.namespace)
+        if socket is None:
+            if packet.namespace not in sockets.barred:
+                raise ProtocolViolation("a packet for a namespace that is not joined")
+        elif socket.state is State.JOINING:
+            socket.defer(packet, size, self.eio.max_http_buffer_size)
+        elif socket.state is State.JOINED:
+            self._act(socket, packet)
+
+    def resume(self, socket: Socket) -> None:
+        """Act on what was deferred until the socket had joined."""
+        deferred, socket.deferred = socket.deferred, []
+        try:
+            for packet in deferred:
+                if socket.state is State.JOINED:
+                    self._act(socket, packet)
+        except ProtocolViolation as violation:
+            socket.sockets.connection.violate(violation)
+
+    def _act(self, socket: Socket, packet: Packet) -> None:
+        if packet.kind == packets.DISCONNECT:
+            self._joins.leave(socket, self.reason.CLIENT_DISCONNECT)
+        elif packet.kind in (packets.ACK, packets.BINARY_ACK):
+            # Number 0 is where python-socketio counts them; an unknown one gets no line in the log.
+            if packet.ack_id and packet.ack_id in self.manager.callbacks.get(socket.sid, ()):
+                self.eio.spawn(self._run(socket, packet, self._call_back(socket, packet)))
+        else:
+            self._start(socket, packet)
+
+    # Events
+
+    def _start(self, socket: Socket, packet: Packet) -> None:
+        """Start an event's handler: in order of arrival, and by itself where `async_handlers` is on."""
+        sockets = socket.sockets
+        if sockets.handling >= MAX_HANDLING:
+            raise ProtocolViolation("too many events wait for their handlers")
+        sockets.handling += 1
+        if self.async_handlers:
+            self.eio.spawn(self._run(socket, packet, self._handle(socket, packet)))
+            return
+        if sockets.queue is None:
+            sockets.queue = asyncio.Queue()
+            self.eio.spawn(self._work(sockets, sockets.queue))
+        sockets.queue.put_nowait((socket, packet))
+
+    async def _work(self, sockets: Sockets, queue: asyncio.Queue[tuple[Socket, Packet]]) -> None:
+        """Handle events one after the other, for as long as there are any."""
+        while not queue.empty():
+            socket, packet = queue.get_nowait()
+            await self._run(socket, packet, self._handle(socket, packet))
+        sockets.queue = None
+
+    async def _handle(self, socket: Socket, packet: Packet) -> None:
+        try:
+            await self._handle_event_internal(
+                self, socket.sid, socket.sockets.connection.sid, packet.data, socket.namespace, packet.ack_id
+            )
+        finally:
+            socket.sockets.handling -= 1
+
+    async def _call_back(self, socket: Socket, packet: Packet) -> None:
+        await self.manager.trigger_callback(socket.sid, packet.ack_id, packet.data)
+
+    async def _run(self, socket: Socket, packet: Packet, handling: Any) -> None:
+        """Await what a packet leads to; a fault of a handler's is logged, and is nobody else's."""
+        try:
+            await handling
+        except ProtocolViolation as violation:
+            socket.sockets.connection.violate(violation)
+        except Misfit as misfit:
+            if not socket.sockets.complained:
+                socket.sockets.complained = True
+                log.warning("an event does not fit its handler, which %s", misfit)
+        except Exception:
+            name = packet.data[0] if packet.kind in (packets.EVENT, packets.BINARY_EVENT) else "an ack"
+            self.logger.exception("the handler of %r failed", name)

@@ -1,0 +1,209 @@
+"""What Socket.IO keeps about a connection: its sockets, one for each namespace, in Socket.IO's own word.
+
+A socket's states:
+
+    JOINING   CONNECT has come, the connect handler decides. What the server sends to it is held back, so that
+              nothing overtakes the CONNECT; what the client sends is deferred.
+    JOINED    events go both ways.
+    LEAVING   the disconnect handler runs; what still comes from the client is dropped.
+    GONE      nothing is left of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from typing import TYPE_CHECKING
+
+from walkie_signal.core.ports import TextHandler
+from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.packets import MESSAGE, Frame, Packet, Partial
+
+if TYPE_CHECKING:
+    from walkie_signal.transport.connection import Connection
+
+MAX_DEFERRED = 1000
+"""Packets that a client may send before its CONNECT is answered."""
+
+
+class State(enum.Enum):
+    """What a socket is about."""
+
+    JOINING = enum.auto()
+    JOINED = enum.auto()
+    LEAVING = enum.auto()
+    GONE = enum.auto()
+
+
+class Socket:
+    """One connection's place on one namespace."""
+
+    __slots__ = ("deferred", "deferred_bytes", "handler", "held", "left", "namespace", "sid", "sockets", "state")
+
+    def __init__(self, sockets: Sockets, namespace: str) -> None:
+        self.sockets = sockets
+        self.namespace = namespace
+        self.sid = ""
+        self.state = State.JOINING
+        self.held: list[Frame] | None = []
+        self.deferred: list[Packet] = []
+        self.deferred_bytes = 0
+        self.handler: TextHandler | None = None
+        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame, or hold it back until the CONNECT is out."""
+        if self.held is None:
+            self.sockets.connection.send(frame)
+        elif len(self.held) < MAX_DEFERRED:
+            self.held.append(frame)
+
+    def release(self) -> None:
+        """Send what was held back, and hold no more."""
+        held, self.held = self.held or [], None
+        for frame in held:
+            self.sockets.connection.send(frame)
+
+    def defer(self, packet: Packet, size: int, limit: int) -> None:
+        """Keep a packet until the CONNECT is answered.
+
+        Raises:
+            ProtocolViolation: It is one too many.
+        """
+        self.deferred_bytes += size
+        if self.deferred_bytes > limit or len(self.deferred) >= MAX_DEFERRED:
+            raise ProtocolViolation("too much before CONNECT is answered")
+        self.deferred.append(packet)
+
+    def join(self) -> None:
+        """Take its place: from now on its inline handler hears of events."""
+        self.state = State.JOINED
+        self.sockets.listen(self)
+
+    def leave(self) -> None:
+        """Hear of no more events."""
+        self.state = State.LEAVING
+        self.held = None
+        self.sockets.listen(self)
+
+    def go(self) -> None:
+        """Leave nothing behind; a later CONNECT of the same namespace may wait for this."""
+        self.state = State.GONE
+        self.held = None
+        self.sockets.remove(self)
+        if not self.left.done():
+            self.left.set_result(None)
+
+
+class Sockets:
+    """All sockets of one connection.
+
+    Attributes:
+        inline: The inline handler of the default namespace, if that is joined and has one.
+        partial: The binary packet whose attachments are on their way.
+        handling: How many events wait for their handlers to end.
+        queue: Events to be handled one after the other, where the server was told to.
+        barred: Namespaces that the server closed to this connection.
+        idle_since: Since when nothing is joined, on the loop's clock.
+        complained: Whether the log has been told already of events that no handler can take.
+    """
+
+    __slots__ = (
+        "_by_namespace", "_inline", "barred", "complained", "connection", "handling", "idle_since",
+        "inline", "partial", "queue",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._by_namespace: dict[str, Socket] = {}
+        self._inline: dict[str, TextHandler] = {}
+        self.inline: TextHandler | None = None
+        self.partial: Partial | None = None
+        self.handling = 0
+        self.queue: asyncio.Queue[tuple[Socket, Packet]] | None = None
+        self.barred: frozenset[str] = frozenset()
+        self.idle_since = asyncio.get_running_loop().time()
+        self.complained = False
+
+    def __iter__(self) -> list[Socket].__iter__:  # type: ignore[valid-type]
+        return iter(list(self._by_namespace.values()))
+
+    def get(self, namespace: str) -> Socket | None:
+        """Return the socket on a namespace, if there is one."""
+        return self._by_namespace.get(namespace)
+
+    def add(self, namespace: str) -> Socket:
+        """Make a socket on a namespace, in the place of one that leaves."""
+        socket = self._by_namespace[namespace] = Socket(self, namespace)
+        return socket
+
+    def remove(self, socket: Socket) -> None:
+        """Forget a socket, unless another has its place."""
+        if self._by_namespace.get(socket.namespace) is socket:
+            del self._by_namespace[socket.namespace]
+            if not self._by_namespace:
+                self.idle_since = asyncio.get_running_loop().time()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any namespace is joined, or being joined."""
+        return any(s.state in (State.JOINING, State.JOINED) for s in self._by_namespace.values())
+
+    def listen(self, socket: Socket) -> None:
+        """Call a socket's inline handler for its events, while it is joined."""
+        if socket.state is State.JOINED and socket.handler is not None:
+            self._inline[socket.namespace] = socket.handler
+        elif self._by_namespace.get(socket.namespace) is socket:
+            self._inline.pop(socket.namespace, None)
+        self.inline = self._inline.get("/")
+
+    def handler_of(self, text: str) -> TextHandler | None:
+        """Return the inline handler for the text of an EVENT of another namespace than the default."""
+        return self._inline.get(text[1 : text.find(",")]) if self._inline else None
+
+
+class SocketLink:
+    """A `walkie_signal.core.ports.Link` to one socket."""
+
+    __slots__ = ("_socket",)
+
+    _last: tuple[str, str] = ("", MESSAGE)
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+
+    def send(self, text: str) -> None:
+        """Send the text of a Socket.IO packet; one text to many is encoded, and kept, once."""
+        last, frame = SocketLink._last
+        if text is not last:
+            frame = MESSAGE + text
+            SocketLink._last = (text, frame)
+        self._socket.send(frame)
+
+    def close(self) -> None:
+        """Close the transport for good."""
+        socket = self._socket
+        if socket.held is not None:
+            socket.release()
+        connection = socket.sockets.connection
+        connection.close(connection.owner.reason.SERVER_DISCONNECT)
+
+    def listen(self, handler: TextHandler) -> None:
+        """Hand the text of each event of this socket to `handler` first."""
+        self._socket.handler = handler
+        self._socket.sockets.listen(self._socket)
+
+
+class DeadLink:
+    """A link to a connection that is gone."""
+
+    __slots__ = ()
+
+    def send(self, text: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def listen(self, handler: TextHandler) -> None:
+        """Do nothing."""

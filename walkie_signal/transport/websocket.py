@@ -1,0 +1,193 @@
+"""WebSocket: one loop that receives, an eager send, and a writer only while something can't be sent at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import types
+from collections.abc import Coroutine, Generator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.packets import Frame
+from walkie_signal.transport.requests import Receive, Send
+
+if TYPE_CHECKING:
+    from walkie_signal.transport.connection import Connection
+
+log = logging.getLogger("walkie_signal.transport")
+
+FAREWELL = 1.0
+"""Seconds that a closed connection has to take what waits for it; ASGI has no other way to abort one."""
+
+TOO_BIG = 1009
+"""The close code for a message over the limit (RFC 6455, 7.4.1)."""
+
+EAGER_SERVERS = ("uvicorn.", "walkie_signal.")
+"""Modules of servers whose `send` was seen to run outside a task as it does in one.
+
+A middleware's may not: `asyncio.timeout` in it would cancel the task that happens to be running.
+"""
+
+
+def sends_eagerly(send: Send) -> bool:
+    """Tell whether `send` is a known server's own, with no middleware around it."""
+    owner = getattr(send, "__self__", None)
+    return owner is not None and type(owner).__module__.startswith(EAGER_SERVERS)
+
+
+class WebSocket:
+    """The carrier of a connection on a WebSocket."""
+
+    name = "websocket"
+
+    def __init__(self, connection: Connection, send: Send) -> None:
+        self._connection = connection
+        self._outbox = connection.outbox
+        self._send = send
+        self._eager = sends_eagerly(send)
+        self._writer: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[Any] | None = None
+        self._code: int | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the socket has not taken all that there is."""
+        return self._writer is not None
+
+    # Out
+
+    def push(self, frame: Frame) -> None:
+        """Write a frame at once where nothing is before it, or let it wait."""
+        if self._writer is not None:
+            self._connection.wait(frame)
+        elif self._eager:
+            self._start(_message(frame))
+        else:
+            self._connection.wait(frame)
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waited before this was the carrier."""
+        if len(self._outbox) and self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    def _start(self, message: MutableMapping[str, Any]) -> None:
+        """Run the server's `send` up to where it would block, which it seldom does; then a task takes over."""
+        sending: Any = self._send(message)
+        try:
+            blocker = sending.send(None)
+        except StopIteration:
+            return
+        except Exception:  # noqa: BLE001 - each server has its own way to say that the socket is gone
+            self._lost()
+            return
+        self._outbox.moved = asyncio.get_running_loop().time()
+        self._writer = asyncio.create_task(self._write(_resume(sending, blocker)))
+
+    async def _write(self, begun: Coroutine[Any, Any, None] | None = None) -> None:
+        outbox = self._outbox
+        try:
+            if begun is not None:
+                await begun
+            while len(outbox):
+                await self._send(_message(outbox.take()))
+            if self._code is not None:
+                await self._send({"type": "websocket.close", "code": self._code})
+        except Exception:  # noqa: BLE001 - as above
+            self._lost()
+        finally:
+            self._writer = None
+
+    def _lost(self) -> None:
+        self._outbox.clear()
+        self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
+
+    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - a poll has the farewell
+        """Close behind what waits; `run` sees to it that this takes no longer than `FAREWELL`."""
+        self._code = code
+        if self._writer is None and self._eager:
+            self._start({"type": "websocket.close", "code": code})
+        elif self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        if self._reader is not None:
+            self._reader.cancel()
+
+    # In
+
+    async def run(self, receive: Receive) -> None:
+        """Receive until the connection is closed, by either side."""
+        connection = self._connection
+        try:
+            await self._receive(receive)
+        except ProtocolViolation as violation:
+            connection.violate(violation, self._violation_code)
+        except asyncio.CancelledError:
+            if not connection.closed:
+                connection.close(connection.owner.reason.TRANSPORT_CLOSE)
+                raise
+            _uncancel()
+        except Exception:
+            log.exception("a fault in receiving; the connection is closed")
+            connection.close(connection.owner.reason.TRANSPORT_ERROR, code=1011)
+        connection.close(connection.owner.reason.TRANSPORT_CLOSE)
+        if self._writer is not None:
+            writer = self._writer
+            await asyncio.wait({writer}, timeout=FAREWELL)
+            writer.cancel()
+
+    _violation_code = 1002
+
+    async def _receive(self, receive: Receive) -> None:
+        connection = self._connection
+        limit: int = connection.owner.max_http_buffer_size
+        task = asyncio.current_task()
+        while connection.reason is None:
+            self._reader = task  # whoever closes the connection cancels this wait
+            try:
+                event = await receive()
+            except Exception:  # noqa: BLE001 - as above
+                return
+            self._reader = None
+            if event["type"] != "websocket.receive":
+                return
+            frame: Frame | None = event.get("text")
+            if frame is None:
+                frame = event.get("bytes") or b""
+            if len(frame) * 4 > limit and _size(frame) > limit:
+                self._violation_code = TOO_BIG
+                raise ProtocolViolation("a frame over the size limit")
+            connection.receive(frame)
+
+
+def _message(frame: Frame) -> dict[str, Any]:
+    if isinstance(frame, str):
+        return {"type": "websocket.send", "text": frame}
+    return {"type": "websocket.send", "bytes": frame}
+
+
+def _size(frame: Frame) -> int:
+    return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode())
+
+
+@types.coroutine
+def _resume(sending: Any, blocker: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that has been started by hand and waits for `blocker`."""
+    while True:
+        try:
+            yield blocker
+        except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's to see
+            step, argument = sending.throw, error
+        else:
+            step, argument = sending.send, None
+        try:
+            blocker = step(argument)
+        except StopIteration:
+            return
+
+
+def _uncancel() -> None:
+    """Take back the cancellation that ended a wait, where Python counts them (3.11)."""
+    task: Any = asyncio.current_task()
+    if hasattr(task, "uncancel"):
+        task.uncancel()
