@@ -1,0 +1,194 @@
+"""What is measured: each function runs one load against one server and returns its figures by name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from phones import Phone, close_all, connect_many, pair_up, until
+from servers import Server
+
+Figures = dict[str, float]
+PADDING = "x" * 900
+"""Makes a signal 1 kB, as an SDP of a voice call is."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much load: the real one, or a small one that shows that the benchmark works."""
+
+    seconds: float
+    pairs: int
+    rate: int
+    idle: int
+    connects: int
+    storm: int
+    rooms: tuple[int, ...]
+    others: int
+
+
+REAL = Size(
+    seconds=5, pairs=50, rate=4000, idle=1000, connects=500, storm=200, rooms=(10, 100, 1000), others=10_000
+)
+SMALL = Size(seconds=0.5, pairs=5, rate=200, idle=20, connects=20, storm=10, rooms=(5,), others=20)
+
+
+def signal_to(target: Phone, value: object) -> bytes:
+    """Encode a signal of 1 kB."""
+    payload = {"targetId": target.peer_id, "signal": {"type": "offer", "sdp": PADDING, "value": value}}
+    return b"42" + json.dumps(["signal", payload], separators=(",", ":")).encode()
+
+
+def check_signal(data: bytes, sender: Phone, value: object) -> None:
+    """Fail where a relayed signal is not what was sent, key by key."""
+    expected = {"fromId": sender.peer_id, "signal": {"type": "offer", "sdp": PADDING, "value": value}}
+    if json.loads(data[2:]) != ["signal", expected]:
+        raise AssertionError(f"a signal arrived as {data[:200]!r}…")
+
+
+async def closed_loop(server: Server, size: Size) -> Figures:
+    """Each pair plays a signal to and fro, as fast as the server lets it."""
+    pairs = await pair_up(server.url, size.pairs)
+    count = 0
+
+    def play(one: Phone, other: Phone) -> None:
+        text = signal_to(other, 0)
+
+        def answer(_data: bytes) -> None:
+            nonlocal count
+            count += 1
+            one.send(text)
+
+        def first(data: bytes) -> None:
+            check_signal(data, other, 0)
+            one.on_signal = answer
+            answer(data)
+
+        one.on_signal = first
+
+    for one, other in pairs:
+        play(one, other)
+        play(other, one)
+        one.send(signal_to(other, 0))
+    await asyncio.sleep(size.seconds / 5)
+    started, cpu, before = time.perf_counter(), server.cpu(), count
+    await asyncio.sleep(size.seconds)
+    taken, used, signals = time.perf_counter() - started, server.cpu() - cpu, count - before
+    close_all([phone for pair in pairs for phone in pair])
+    return {"signals a second": signals / taken, "CPU per signal (µs)": used / signals * 1e6}
+
+
+async def fixed_rate(server: Server, size: Size) -> Figures:
+    """Send at a rate that every server can take, and see how long a signal is on its way."""
+    pairs = await pair_up(server.url, size.pairs)
+    sent: dict[int, float] = {}
+    delays: list[float] = []
+    total = int(size.rate * size.seconds)
+    done = asyncio.get_running_loop().create_future()
+    for _, other in pairs:
+
+        def arrived(data: bytes) -> None:
+            number = int(data[data.rindex(b":") + 1 : data.index(b"}", data.rindex(b":"))])
+            delays.append(time.perf_counter() - sent.pop(number))
+            if len(delays) == total:
+                done.set_result(None)
+
+        other.on_signal = arrived
+    heads = [signal_to(other, 0).rpartition(b":0")[0] for _, other in pairs]
+    started = time.perf_counter()
+    for number in range(total):
+        due = started + number / size.rate
+        while (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait if wait > 0.002 else 0)
+        sent[number] = time.perf_counter()
+        pairs[number % len(pairs)][0].send(heads[number % len(pairs)] + b":%d}}]" % number)
+    await asyncio.wait_for(done, 60)
+    close_all([phone for pair in pairs for phone in pair])
+    delays.sort()
+    return {
+        f"p50 at {size.rate} a second (ms)": delays[len(delays) // 2] * 1e3,
+        f"p99 at {size.rate} a second (ms)": delays[int(len(delays) * 0.99)] * 1e3,
+    }
+
+
+async def idle_memory(server: Server, size: Size) -> Figures:
+    """Hold connections that do nothing."""
+    close_all(await connect_many(server.url, 50))
+    before = server.memory()
+    phones = await connect_many(server.url, size.idle)
+    used = server.memory() - before
+    close_all(phones)
+    return {"memory per idle connection (KB)": used / size.idle / 1024}
+
+
+async def connects(server: Server, size: Size) -> Figures:
+    """Connect one after the other, ten at once."""
+    close_all(await connect_many(server.url, 50))
+    started, cpu = time.perf_counter(), server.cpu()
+    phones = await connect_many(server.url, size.connects, at_once=10)
+    taken, used = time.perf_counter() - started, server.cpu() - cpu
+    close_all(phones)
+    return {"connects a second": size.connects / taken, "CPU per connect (µs)": used / size.connects * 1e6}
+
+
+async def storm(server: Server, size: Size) -> Figures:
+    """Let many join one room in the same instant, until each knows all the others and the whole roster."""
+    phones = await connect_many(server.url, size.storm)
+    before = sum(phone.received for phone in phones)
+    started = time.perf_counter()
+    for phone in phones:
+        phone.join("storm")
+    await until(phones, lambda phone: len(phone.known) == size.storm - 1)
+    taken = time.perf_counter() - started
+    await until(phones, lambda phone: phone.members == size.storm)
+    received = sum(phone.received for phone in phones) - before
+    close_all(phones)
+    return {f"{size.storm} joins at once (s)": taken, f"{size.storm} joins at once (MB)": received / 1e6}
+
+
+async def fan_out(server: Server, size: Size) -> Figures:
+    """Let one peer join a room of many, and see how long it takes until each of them knows."""
+    figures: Figures = {}
+    for members in size.rooms:
+        phones = await connect_many(server.url, members + 5)
+        residents, joiners = phones[:members], phones[members:]
+        for phone in residents:
+            phone.join(f"room-{members}")
+        await until(residents, lambda phone, all_=members: phone.members == all_)  # type: ignore[misc]
+        cpu, started = server.cpu(), time.perf_counter()
+        for joiner in joiners:
+            joiner.join(f"room-{members}")
+            await until(residents, lambda phone, id_=joiner.peer_id: id_ in phone.known)  # type: ignore[misc]
+        taken = (time.perf_counter() - started) / len(joiners)
+        figures[f"a join told to {members} members (ms)"] = taken * 1e3
+        figures[f"CPU of a join told to {members} members (ms)"] = (server.cpu() - cpu) / len(joiners) * 1e3
+        close_all(phones)
+    return figures
+
+
+async def beside_others(server: Server, size: Size) -> Figures:
+    """Play the closed loop once more, beside many peers in other rooms."""
+    alone = await closed_loop(server, size)
+    others = await connect_many(server.url, size.others)
+    for number, phone in enumerate(others):
+        phone.join(f"other-{number // 10}")
+    await until(others, lambda phone: phone.members > 0)
+    beside = await closed_loop(server, size)
+    close_all(others)
+    name = "CPU per signal (µs)"
+    return {f"CPU per signal beside {size.others} peers, against none": beside[name] / alone[name]}
+
+
+Measure = Callable[[Server, Size], Awaitable[Figures]]
+MEASURES: dict[str, Measure] = {
+    "closed_loop": closed_loop,
+    "fixed_rate": fixed_rate,
+    "idle_memory": idle_memory,
+    "connects": connects,
+    "storm": storm,
+    "fan_out": fan_out,
+    "beside_others": beside_others,
+}

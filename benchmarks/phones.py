@@ -1,0 +1,132 @@
+"""The load: raw Engine.IO peers over WebSocket, many of them in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+PATIENCE = 60.0
+"""Seconds for anything to happen; a server that is slower has failed."""
+
+
+class Phone(WSListener):  # type: ignore[misc]  # picows is compiled
+    """One peer: CONNECTed to the default namespace, with whatever it is to do on a signal."""
+
+    def __init__(self) -> None:
+        self.peer_id = ""
+        self.known: set[str] = set()
+        self.members = 0
+        self.received = 0
+        self.on_signal: Callable[[bytes], None] | None = None
+        self.on_change: Callable[[], None] | None = None
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.transport: WSTransport
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_disconnected(self, _transport: WSTransport) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError("closed before it was connected"))
+
+    def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.TEXT:
+            return
+        data = frame.get_payload_as_bytes()
+        self.received += len(data)
+        if data[:10] == b'42["signal' and self.on_signal is not None:
+            self.on_signal(data)
+        elif data == b"2":
+            self.send(b"3")
+        elif data[:1] == b"0":
+            self.send(b"40")
+        elif data[:2] == b"40":
+            self.peer_id = json.loads(data[2:])["sid"]
+            self.ready.set_result(None)
+        elif data[:2] == b"42":
+            self._heard(*json.loads(data[2:]))
+
+    def _heard(self, name: str, payload: dict[str, Any]) -> None:
+        if name == "new_peer":
+            self.known.add(payload["peerId"])
+        elif name == "peer_disconnected":
+            self.known.discard(payload["peerId"])
+        elif name == "room_status":
+            self.members = len(payload["members"])
+        if self.on_change is not None:
+            self.on_change()
+
+    def send(self, data: bytes) -> None:
+        """Send one frame."""
+        self.transport.send(WSMsgType.TEXT, data)
+
+    def join(self, room: str) -> None:
+        """Send ``join_room``."""
+        payload = {"room": room, "role": "guard", "userId": self.peer_id}
+        self.send(b"42" + json.dumps(["join_room", payload], separators=(",", ":")).encode())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.transport.send_close()
+        self.transport.disconnect()
+
+
+async def connect(url: str) -> Phone:
+    """Connect one peer to the default namespace."""
+    address = f"ws{url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
+    _, phone = await ws_connect(
+        Phone, address, read_buffer_init_size=2048, websocket_handshake_timeout=PATIENCE
+    )
+    await asyncio.wait_for(phone.ready, PATIENCE)
+    return phone  # type: ignore[no-any-return]
+
+
+async def connect_many(url: str, count: int, at_once: int = 50) -> list[Phone]:
+    """Connect many peers, so many of them at once."""
+    phones: list[Phone] = []
+    for start in range(0, count, at_once):
+        phones += await asyncio.gather(*(connect(url) for _ in range(min(at_once, count - start))))
+    return phones
+
+
+async def until(phones: Sequence[Phone], condition: Callable[[Phone], bool]) -> None:
+    """Wait until a condition holds for each peer; each is asked when it hears something."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    left = {id(phone) for phone in phones if not condition(phone)}
+
+    def check(phone: Phone) -> None:
+        if condition(phone):
+            left.discard(id(phone))
+            if not left and not done.done():
+                done.set_result(None)
+
+    for phone in phones:
+        phone.on_change = lambda phone=phone: check(phone)  # type: ignore[misc]
+    try:
+        if left:
+            await asyncio.wait_for(done, PATIENCE)
+    finally:
+        for phone in phones:
+            phone.on_change = None
+
+
+async def pair_up(url: str, pairs: int) -> list[tuple[Phone, Phone]]:
+    """Connect pairs of peers, each pair in a room of its own."""
+    phones = await connect_many(url, 2 * pairs)
+    paired = list(zip(phones[::2], phones[1::2], strict=True))
+    for number, (one, other) in enumerate(paired):
+        one.join(f"pair-{number}")
+        other.join(f"pair-{number}")
+    await until(phones, lambda phone: len(phone.known) == 1)
+    return paired
+
+
+def close_all(phones: Sequence[Phone]) -> None:
+    """Close many connections."""
+    for phone in phones:
+        phone.close()

@@ -1,0 +1,110 @@
+"""The servers that are compared, each run alone on one core."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LEGACY = HERE.parent / "tests" / "clients" / "legacy"
+SCRIPTS = Path(sys.executable).parent
+
+SERVER_CORE, LOAD_CORE = 0, 1
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One server of the table: how it is started on a port, and the line that says it listens."""
+
+    title: str
+    command: tuple[str, ...]
+    ready: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+COLUMNS = {
+    "legacy": Column("legacy Node", ("node", str(LEGACY / "server.js")), "ready", (("PORT", "{port}"),)),
+    "serve": Column(
+        "`walkie-signal serve`",
+        (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}"),
+        "listening on",
+    ),
+    "attach": Column(
+        "`attach` on plain uvicorn",
+        (str(SCRIPTS / "uvicorn"), "host:app", "--port", "{port}", "--no-access-log", "--app-dir", str(HERE)),
+        "running on",
+    ),
+    "plan": Column(
+        "python-socketio's snippet",
+        (str(SCRIPTS / "uvicorn"), "plan:app", "--port", "{port}", "--no-access-log", "--app-dir", str(HERE)),
+        "running on",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that listens, and what the kernel has counted for it."""
+
+    url: str
+    pid: int
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that it has used, in user and kernel mode."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory(self) -> int:
+        """Return the bytes of memory that are its own (proportional set size)."""
+        found = re.search(
+            r"^Pss:\s+(\d+) kB", Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.MULTILINE
+        )
+        assert found is not None
+        return int(found[1]) * 1024
+
+
+def pin_load() -> None:
+    """Keep this process, the load, off the server's core."""
+    with suppress(OSError):  # a machine with one core
+        os.sched_setaffinity(0, {LOAD_CORE})
+
+
+def _pin_server() -> None:
+    with suppress(OSError):
+        os.sched_setaffinity(0, {SERVER_CORE})
+
+
+@asynccontextmanager
+async def running(column: Column, port: int) -> AsyncIterator[Server]:
+    """Run a server until the block is left."""
+    process = await asyncio.create_subprocess_exec(
+        *(part.format(port=port) for part in column.command),
+        env={**os.environ, **{name: value.format(port=port) for name, value in column.environment}},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=_pin_server,
+    )
+    assert process.stdout is not None
+    output = b""
+    try:
+        while column.ready.encode() not in output:
+            line = await asyncio.wait_for(process.stdout.readline(), 30)
+            if not line:
+                raise RuntimeError(f"{column.title} did not start:\n{output.decode()}")
+            output += line
+        drain = asyncio.create_task(process.stdout.read())
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    printed = (await drain).decode(errors="replace")
+    if "Traceback" in printed or "ERROR" in printed:
+        raise RuntimeError(f"{column.title} complained:\n{printed}")
