@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from walkie_signal.core.identity import UserId, is_user_id
 from walkie_signal.core.packets import Event
@@ -12,8 +11,7 @@ from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class JoinRoom:
+class JoinRoom(NamedTuple):
     """``join_room {room, role?, userId?}``; ``None`` where the peer gave none."""
 
     room: str
@@ -21,15 +19,13 @@ class JoinRoom:
     user_id: UserId | None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveRoom:
+class LeaveRoom(NamedTuple):
     """``leave_room {room?}``; ``None`` means every room."""
 
     room: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SignalTo:
+class SignalTo(NamedTuple):
     """``signal {targetId, signal}``; `signal` is any JSON value, ``None`` too."""
 
     target_id: str

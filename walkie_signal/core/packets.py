@@ -10,8 +10,7 @@ Source: https://socket.io/docs/v4/socket-io-protocol/#packet-encoding
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from walkie_signal.core.codec import dumps, loads
 from walkie_signal.core.values import fault_of
@@ -26,8 +25,7 @@ _EVENT = re.compile(r"2(?:(/[^,]*),)?(\d{0,16})(?=\[)", re.ASCII)
 """The head of an EVENT; 16 digits hold every id that a JavaScript client counts up to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An event that a peer sent, as far as the packet tells.
 
     Attributes:

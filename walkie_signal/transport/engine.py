@@ -115,7 +115,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     def ended(self, connection: Connection) -> None:
         """Tell the disconnect handler, in a task of its own, and forget the connection after that."""
-        if isinstance(connection.carrier, Polling) and connection.carrier.owed:
+        kicked = connection.reason == self.reason.SERVER_DISCONNECT
+        if kicked and isinstance(connection.carrier, Polling) and connection.carrier.owed:
             deadline = asyncio.get_running_loop().time() + LINGER
             self._lingering[connection.sid] = (connection, deadline)
         connection.ending = self.spawn(self._end(connection))
@@ -149,19 +150,20 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         return bool(self.sockets or self._lingering)
 
     def _check(self, connection: Connection, now: float) -> None:
-        if connection.pinged:
-            if now >= connection.expires and self._monitor:
-                connection.close(self.reason.PING_TIMEOUT)
-                return
-        elif now >= connection.ping_at:
+        self._check_pong(connection, now)
+        if not connection.pinged and now >= connection.ping_at:
             connection.pinged = True
-            if now - connection.ping_at > 2 * self._sweep.tick:  # the loop was held up, not the other side
+            if now - connection.ping_at > self.ping_timeout / 4:  # the loop was held up, not the other side
                 connection.expires = now + self.ping_timeout
             connection.send(packets.PING)
         if connection.carrier.waiting and connection.outbox.stalled(now):
             connection.overflow()
         elif not self.joined(connection, now - self.connect_timeout):
             connection.close(self.reason.SERVER_DISCONNECT)
+
+    def _check_pong(self, connection: Connection, now: float) -> None:
+        if connection.pinged and now >= connection.expires and self._monitor:
+            connection.close(self.reason.PING_TIMEOUT)
 
     # Requests
 
@@ -225,10 +227,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     def _find(self, sid: str) -> Connection | None:
         connection = self.sockets.get(sid)
-        if connection is not None and connection.pinged and self._monitor:
-            if asyncio.get_running_loop().time() >= connection.expires:
-                connection.close(self.reason.PING_TIMEOUT)
-        return None if connection is None or connection.closed else connection
+        if connection is None:
+            return None
+        if not connection.closed:
+            self._check_pong(connection, asyncio.get_running_loop().time())
+        return None if connection.closed else connection
 
     async def _owed(self, sid: str, method: str, request: Request) -> Response:
         """Serve what a closed connection is still owed; what it sends is heard by nobody."""

@@ -1,0 +1,53 @@
+"""Stock npm ``socket.io-client`` peers: calls, reconnection by themselves, bursts, and who is refused."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from support.node import Transports, script
+from support.servers import serve
+
+pytestmark = pytest.mark.node
+
+TRANSPORTS = get_args(Transports)
+CURRENT, OLDER, TOO_OLD = "socket.io-client", "socket.io-client-3", "socket.io-client-2"
+
+
+@pytest.mark.parametrize("library", [CURRENT, OLDER])
+@pytest.mark.parametrize("transports", TRANSPORTS)
+async def test_peers_call_and_come_back_by_themselves(transports: Transports, library: str) -> None:
+    async with serve() as serving:
+        told = await script("call.js", serving.url, transports, library)
+    (ann,), (gone, bob) = told["ann"], told["bob"]
+    assert [join["peerId"] for join in told["joins"]] == [ann, gone, bob]
+    for join in told["joins"][1:]:
+        assert {"peerId": ann, "role": "guard", "polite": join["peerId"] > ann} in join["peers"]
+    assert [(call["from"], call["to"]) for call in told["calls"]] == [(ann, gone), (ann, bob), (bob, ann)]
+    for call in told["calls"]:
+        sent = [{"type": "offer"}, {"candidate": 1}, {"candidate": 2}, {"candidate": 3}]
+        assert call["acks"] == [{"ok": True}] * 5
+        assert call["heard"] == [
+            *({"fromId": call["from"], "signal": signal} for signal in sent),
+            {"fromId": call["to"], "signal": {"type": "answer"}},
+        ]
+    assert [state for state, *_ in told["states"]["ann"]] == ["connect"]
+    assert [state for state, *_ in told["states"]["bob"]] == ["connect", "disconnect", "connect"]
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_an_older_protocol_is_refused_at_once(transport: Transports) -> None:
+    async with serve() as serving:
+        told = await script("refused.js", serving.url, transport, TOO_OLD, within=10)
+    assert told["event"] == "connect_error", told
+    assert told["afterMs"] < 1000, told
+
+
+@pytest.mark.parametrize("library", [CURRENT, OLDER])
+@pytest.mark.parametrize("transports", TRANSPORTS)
+async def test_a_burst_of_candidates_arrives_whole_and_in_order(transports: Transports, library: str) -> None:
+    async with serve() as serving:
+        told = await script("burst.js", serving.url, transports, "20", library)
+    assert told["arrived"] == list(range(20))
+    assert told["states"] == [["connect"], ["connect"]]

@@ -1,0 +1,67 @@
+"""Which processes run: of Linux from /proc, elsewhere from ps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+PROC = Path("/proc")
+
+
+class Entry(NamedTuple):
+    """A process; one that has ended and that its parent has not waited for is none."""
+
+    pid: int
+    parent: int
+    command: str
+
+
+def children() -> dict[int, str]:
+    """Return the processes that this one started and that run, each with its command."""
+    if hasattr(os, "waitid"):
+        try:  # the quick answer, for the many tests that start nothing
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return {}
+    table = _of_proc() if (PROC / "self").exists() else _of_ps()
+    return {entry.pid: entry.command for entry in table if entry.parent == os.getpid()}
+
+
+def with_environment(name: str, value: str) -> dict[int, str]:
+    """Return the other processes that were started with that variable, each with its command and its test.
+
+    Only Linux tells; elsewhere there are none.
+    """
+    found = {}
+    for entry in _of_proc():
+        variables: list[str] = []
+        with suppress(OSError):
+            variables = (PROC / str(entry.pid) / "environ").read_text(errors="replace").split("\0")
+        if f"{name}={value}" in variables and entry.pid != os.getpid():
+            test = next((each for each in variables if each.startswith("PYTEST_CURRENT_TEST=")), "")
+            found[entry.pid] = f"{entry.command} {test}"
+    return found
+
+
+def _of_proc() -> Iterator[Entry]:
+    for folder in PROC.glob("[0-9]*"):
+        with suppress(OSError):  # it may end while we look
+            # proc(5): pid (name) state ppid …, where the name may hold blanks and brackets
+            state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
+                yield Entry(int(folder.name), int(parent), f"{folder.name}: {command}")
+
+
+def _of_ps() -> Iterator[Entry]:
+    listed = subprocess.run(
+        ["ps", "-axo", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
+    )
+    for line in listed.stdout.splitlines():
+        pid, parent, state, command = line.split(maxsplit=3)
+        if not state.startswith("Z") and not command.startswith("ps -axo"):
+            yield Entry(int(pid), int(parent), f"{pid}: {command}")
