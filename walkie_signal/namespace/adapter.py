@@ -87,9 +87,11 @@ class Adapter:
             log.exception("a connection could not be admitted")
             raise SignalingError("internal", "internal error") from error
 
-    def release(self, sid: str, reason: str) -> None:
-        """Take note that a connection is over."""
-        self._node.disconnect(sid, _REASONS.get(reason, "disconnected"))
+    async def release(self, sid: str, reason: str) -> None:
+        """Take a connection that is over out of its rooms."""
+        peer = self._node.disconnect(sid, _REASONS.get(reason, "disconnected"))
+        if peer is not None:
+            await peer.settled()
 
     def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
         """Carry out an event that the server has parsed, or answer one that nobody handles."""

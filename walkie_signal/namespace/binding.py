@@ -41,8 +41,8 @@ class Bound(Protocol):
             SignalingError: It may not, or can't.
         """
 
-    def release(self, sid: str, reason: str) -> None:
-        """Take note that a connection is over."""
+    async def release(self, sid: str, reason: str) -> None:
+        """Take a connection that is over out of its rooms."""
 
     def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
         """Carry out an event of ours, or answer one that nobody handles."""
@@ -169,7 +169,7 @@ class Binding:
 
     async def _disconnect(self, sid: str, reason: str = "") -> None:
         """Run ours, which can't fail, then the host's ``disconnect``."""
-        self._bound.release(sid, reason)
+        await self._bound.release(sid, reason)
         await self._host_disconnect(sid, reason)
 
     async def _host_disconnect(self, sid: str, reason: str) -> None:

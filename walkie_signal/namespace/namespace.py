@@ -47,7 +47,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for event in sorted(CLIENT_EVENTS | RESERVED_EVENTS):
-            if f"on_{event}" in vars(cls):
+            if hasattr(cls, f"on_{event}"):
                 raise TypeError(
                     f"{cls.__name__}.on_{event} would never run: walkie-signal handles {event!r}. Write "
                     f"@sio.on({event!r}) for connect and disconnect, authorize= or a hook for the others."

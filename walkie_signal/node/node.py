@@ -134,13 +134,17 @@ class Node:
         else:
             peer.post(event)
 
-    def disconnect(self, peer_id: str, reason: Reason) -> None:
-        """Take note that a connection is over; its peer leaves its rooms. Does nothing the second time."""
+    def disconnect(self, peer_id: str, reason: Reason) -> Peer | None:
+        """Take note that a connection is over: its peer leaves its rooms, and has when it is settled.
+
+        Returns that peer, or ``None`` the second time.
+        """
         peer = self._peers.get(peer_id)
         if peer is not None:
             peer.gone = True
             self._peers.remove(peer)
             peer.post(Departure(reason))
+        return peer
 
     # What the host may ask and order
 
@@ -210,8 +214,9 @@ class Node:
         target.link.send(event_text(self._prefix, "signal", payloads.signal(peer.peer_id, message.signal)))
 
     async def _join(self, peer: Peer, event: Event, message: JoinRoom) -> None:
-        claimed = Identity(message.user_id, message.role)
-        identity = peer.identity or claimed
+        if peer.gone:
+            return
+        identity = peer.identity or Identity(message.user_id, message.role)
         if not await self._host.authorize(identity, message.room):
             raise SignalingError("forbidden", "you may not join this room")
         if peer.gone:
