@@ -1,0 +1,187 @@
+"""The guards that each test of this project stands under, seen to catch what they are for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from xml.etree import ElementTree as ET
+
+import pytest
+
+TESTS = Path(__file__).parent
+PYTEST = Path(sys.executable).with_name("pytest")
+
+LEAKS = """
+    import asyncio, gc, subprocess
+    import pytest
+
+    async def forever():
+        await asyncio.Event().wait()
+
+    async def fails():
+        raise OSError("unread")
+
+    def test_clean():
+        subprocess.run(["true"], check=True)
+
+    async def test_clean_async():
+        await asyncio.create_task(asyncio.sleep(0))
+
+    async def test_task():
+        test_task.kept = asyncio.create_task(forever())
+
+    async def test_unread_exception():
+        failed = asyncio.create_task(fails())
+        await asyncio.wait([failed])
+
+    async def test_destroyed_task():
+        asyncio.create_task(forever())
+        await asyncio.sleep(0)
+        gc.collect()
+
+    def test_child():
+        test_child.process = subprocess.Popen(["sleep", "60"])
+
+    @pytest.fixture(scope="module")
+    def program():
+        with subprocess.Popen(["sleep", "60"]) as process:
+            yield process
+            process.kill()
+
+    def test_child_of_the_module(program):
+        assert program.poll() is None
+
+    async def test_after_it(program):
+        assert program.poll() is None
+"""
+
+ORPHAN = """
+    import subprocess
+
+    def test_orphan():
+        subprocess.run(["sh", "-c", "exec setsid sleep 60 </dev/null >/dev/null 2>&1 &"], check=True)
+"""
+
+SKIPS = """
+    import pytest
+
+    def test_runs():
+        pass
+
+    def test_skips():
+        pytest.skip("for no reason")
+
+    @pytest.mark.skipif(True, reason="marked")
+    def test_marked():
+        pass
+
+    @pytest.mark.java
+    def test_java():
+        pass
+
+    @pytest.mark.xfail
+    def test_known_defect():
+        assert False
+"""
+
+MODULE_SKIPS = """
+    import pytest
+
+    pytest.importorskip("no_such_module")
+"""
+
+SLOW = """
+    def test_computes():
+        assert sum(range(8_000_000)) > 0
+"""
+
+
+INI = """\
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+markers = java
+"""
+
+
+class Run:
+    """One run of pytest with this project's guards over a test module."""
+
+    def __init__(self, folder: Path, source: str, *options: str, **env: str) -> None:
+        module, results = folder / "test_doctored.py", folder / "results.xml"
+        module.write_text(dedent(source))
+        (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+        (folder / "pytest.ini").write_text(f"{INI}pythonpath = {TESTS}\n")
+        without = [
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+        ]  # slow to start
+        environment = {name: value for name, value in os.environ.items() if name != "CI"}
+        self.process = subprocess.run(
+            [PYTEST, "-ra", *without, f"--junitxml={results}", *options, folder],
+            cwd=folder,
+            env=environment | env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.failures = {
+            str(case.get("name")): "".join(child.get("message", "") + (child.text or "") for child in case)
+            for case in ET.parse(results).iter("testcase")  # noqa: S314 - pytest wrote it
+            if case.find("failure") is not None or case.find("error") is not None
+        }
+
+
+def test_what_outlives_a_test_fails_it(tmp_path: Path) -> None:
+    run = Run(tmp_path, LEAKS)
+    expected = {
+        "test_task": "tasks outlive the test",
+        "test_unread_exception": "Task exception was never retrieved",
+        "test_destroyed_task": "Task was destroyed but it is pending",
+        "test_child": "processes outlive the test",
+    }
+    assert run.failures.keys() == expected.keys(), run.process.stdout
+    for name, text in expected.items():
+        assert text in run.failures[name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of orphans")
+def test_a_process_whose_parent_is_gone_fails_the_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, ORPHAN)
+    assert run.process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "outlives the run" in run.process.stdout
+    assert "test_orphan" in run.process.stdout.partition("outlives the run")[2]
+
+
+def test_skips_are_loud_on_a_developers_machine(tmp_path: Path) -> None:
+    run = Run(tmp_path, SKIPS, PATH="/nowhere")
+    assert run.process.returncode == pytest.ExitCode.OK, run.process.stdout
+    assert "NOT TESTED on this machine: 3" in run.process.stdout
+    assert "no java, no javac, no mvn" in run.process.stdout
+
+
+def test_skips_fail_in_ci(tmp_path: Path) -> None:
+    run = Run(tmp_path, SKIPS, PATH="/nowhere", CI="true")
+    assert run.process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert run.failures.keys() == {"test_skips", "test_marked", "test_java"}, run.process.stdout
+    assert "for no reason" in run.failures["test_skips"]
+
+
+def test_a_module_that_skips_itself_fails_in_ci(tmp_path: Path) -> None:
+    assert Run(tmp_path, MODULE_SKIPS).process.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    run = Run(tmp_path, MODULE_SKIPS, CI="true")
+    assert run.process.returncode == pytest.ExitCode.INTERRUPTED
+    assert "no_such_module" in run.process.stdout
+
+
+def test_a_run_over_its_processor_time_fails(tmp_path: Path) -> None:
+    within = Run(tmp_path, SLOW, "--cpu-limit", "60")
+    assert within.process.returncode == pytest.ExitCode.OK, within.process.stdout
+    over = Run(tmp_path, SLOW, "--cpu-limit", "0.001")
+    assert over.process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "FAILED: processor time" in over.process.stdout
