@@ -1,0 +1,221 @@
+"""What the docs name is there: files, tests, options, variables, events, codes, limits, versions."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import pytest
+from uvicorn import main as uvicorn_command
+
+import walkie_signal
+from docs.pages import DOCS, PAGES, ROOT, Page
+from walkie_signal.cli import main
+from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.packets import RESERVED_EVENTS
+from walkie_signal.core.rooms import Reason
+from walkie_signal.errors import ErrorCode
+from walkie_signal.settings import ServeOptions, Settings
+
+PROTOCOL = PAGES["docs/reference/protocol.md"]
+CONTRIBUTING = PAGES["CONTRIBUTING.md"]
+
+each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+
+# Files
+
+
+@each_page
+def test_links_lead_somewhere(page: Page) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.prose)
+    for link in links:
+        target, _, anchor = link.partition("#")
+        if not re.match(r"[a-z]+:", link):
+            path = page.path.parent / target if target else page.path
+            assert path.exists(), link
+            assert not anchor or anchor in anchors(path), link
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_files_that_are_named_exist(page: Page) -> None:
+    named = re.findall(
+        r"`((?:walkie_signal|tests|docs|core|backends|namespace|node|cli)/[\w./-]*)", page.prose
+    )
+    missing = [
+        name for name in named if not (ROOT / name).exists() and not (ROOT / "walkie_signal" / name).exists()
+    ]
+    assert missing == []
+
+
+# Tests
+
+
+def test_each_promise_names_tests_that_exist() -> None:
+    rows = CONTRIBUTING.table("Promise", "Held by")
+    assert len(rows) > 20
+    for promise, tests in rows:
+        named = re.findall(r"`([^`]+)`", tests)
+        assert named, promise
+        assert [each for each in named if not is_there(each)] == [], promise
+
+
+def is_there(named: str) -> bool:
+    """Tell whether a test is there, named by its file and, it may be, its function."""
+    path, _, function = named.partition("::")
+    return (ROOT / path).is_file() and (not function or function in functions(ROOT / path))
+
+
+@cache
+def functions(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+# Commands
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {name for each in command.params for name in each.opts} | {"--help", "-h", "--version"}
+
+
+OPTIONS = {
+    "walkie-signal serve": options_of(main.commands["serve"]),
+    "uvicorn": options_of(uvicorn_command),
+    "./tests/run": set(re.findall(r"^  (-+\w+)", (ROOT / "tests/run").read_text("utf-8"), re.MULTILINE))
+    | {"-k"},
+}
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Yield each of our commands that the docs type, with what follows it on the line."""
+    for page in PAGES.values():
+        typed = [line for block in page.blocks("sh", "ini") for line in block.code.splitlines()]
+        for line in [*typed, *re.findall(r"`([^`\n]+)`", page.prose)]:
+            for name in OPTIONS:
+                if found := re.search(rf"(?:^|[ /=]){re.escape(name)}( .*|$)", line):
+                    yield name, found[1]
+
+
+def test_options_that_are_typed_exist() -> None:
+    typed = list(commands())
+    assert {name for name, _ in typed} == set(OPTIONS)
+    wrong = [
+        (name, each)
+        for name, rest in typed
+        for each in re.findall(r"(?<!\S)--?[a-z][\w-]*", rest)
+        if each not in OPTIONS[name]
+    ]
+    assert wrong == []
+
+
+def test_options_that_are_mentioned_exist() -> None:
+    known = set().union(*OPTIONS.values())
+    mentioned = {each for page in PAGES.values() for each in re.findall(r"`(--[a-z-]+)[^`]*`", page.prose)}
+    assert mentioned
+    assert mentioned - known == set()
+
+
+def test_variables_exist() -> None:
+    known = {str(each.envvar) for each in main.commands["serve"].params if isinstance(each, click.Option)}
+    named = {each for page in PAGES.values() for each in re.findall(r"WALKIE_SIGNAL_[A-Z_]+", page.text)}
+    assert named
+    assert named <= known
+
+
+def test_log_lines_are_those_that_are_logged() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "walkie_signal").rglob("*.py"))
+    said = re.sub(r'"\s*\n\s*"', "", source)  # a literal over two lines
+    for line, _ in PAGES["docs/operations.md"].table("Line", "Means"):
+        for quoted in re.findall(r"`([^`]+)`", line):
+            for part in filter(None, (each.strip(" :") for each in quoted.split("…"))):
+                assert part in said or re.sub(r"^\S+", "%s", part) in said, part
+
+
+# The wire
+
+
+def test_events_of_clients_are_the_protocol_s() -> None:
+    assert {row[0].strip("`") for row in PROTOCOL.table("Event", "Payload", "Ack")} == CLIENT_EVENTS
+    reserved = re.search(r"Socket\.IO reserves \(([^)]+)\)", PROTOCOL.text)
+    assert reserved is not None
+    assert set(re.findall(r"`(\w+)`", reserved[1])) == RESERVED_EVENTS
+
+
+def test_codes_and_reasons_are_the_protocol_s() -> None:
+    assert {row[0].strip("`") for row in PROTOCOL.table("`code`", "When")} == set(get_args(ErrorCode))
+    assert {row[0].strip("`") for row in PROTOCOL.table("`reason`")} <= set(get_args(Reason))
+    android = {
+        each
+        for row in PAGES["docs/clients/android.md"].table("`code`")
+        for each in re.findall(r"`(\w+)`", row[0])
+    }
+    assert android <= set(get_args(ErrorCode))
+
+
+def test_limits_are_the_settings_defaults() -> None:
+    settings = Settings()
+    for name, default, _ in PROTOCOL.table("Setting", "Default"):
+        assert default == str(getattr(settings, name.strip("`"))), name
+    codes: dict[str, str] = dict(PROTOCOL.table("`code`", "When"))
+    assert f"{settings.event_bytes} bytes" in codes["`payload_too_large`"]
+    assert f"its {settings.room_capacity} members" in codes["`room_full`"]
+    assert f"more than {settings.nesting_depth} deep" in codes["`invalid_payload`"]
+    noticed = f"{settings.ping_interval + settings.ping_timeout:.0f} s"
+    for name in ("docs/clients/web.md", "docs/clients/android.md", "docs/fastapi.md", "docs/migration.md"):
+        assert noticed in PAGES[name].text, name
+
+
+# What is made from the code
+
+
+def hook() -> Any:
+    spec = spec_from_file_location("settings_page", DOCS / "hooks" / "settings_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_settings_page_has_every_setting() -> None:
+    page = hook().on_page_markdown(PAGES["docs/reference/settings.md"].text)
+    for group in (Settings, ServeOptions):
+        for each in fields(group):
+            (row,) = re.findall(rf"^\|.*`--{each.name.replace('_', '-')}`.*$", page, re.MULTILINE)
+            assert f"`WALKIE_SIGNAL_{each.name.upper()}`" in row
+            assert each.metadata["text"] in row
+    assert "<!--" not in page
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    described = re.findall(r"^::: walkie_signal\.(\w+)$", PAGES["docs/reference/api.md"].text, re.MULTILINE)
+    assert sorted(described) == sorted({*walkie_signal.__all__} - {"__version__"})
+
+
+# Versions and languages
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    top = PAGES["CHANGELOG.md"].text.partition("\n## ")[2].partition("\n## ")[0]
+    assert walkie_signal.__version__ in top
+
+
+def test_the_indonesian_page_says_as_much_as_the_english_one() -> None:
+    english, indonesian = PAGES["docs/migration.md"], PAGES["docs/migration.id.md"]
+    assert [block.code for block in english.blocks()] == [block.code for block in indonesian.blocks()]
+    for mark in (r"^#+ ", r"^\|", r"^\d\. ", r"^!!! "):
+        assert len(re.findall(mark, english.prose, re.MULTILINE)) == len(
+            re.findall(mark, indonesian.prose, re.MULTILINE)
+        ), mark
