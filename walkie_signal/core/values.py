@@ -29,7 +29,7 @@ def fault_of(value: Any, depth: int) -> str | None:
         if not inside and not any(isinstance(item, (dict, list, tuple)) for item in level):
             return None
         level = inside
-    return f"nested more than {depth} deep"
+    return "nested too deep"
 
 
 def _fault_of_keys(keys: Iterable[Any]) -> str | None:
