@@ -17,7 +17,7 @@ def setting(default: Any, text: str, **facts: Any) -> Any:
     Args:
         default: Used where nothing is said.
         text: One sentence for ``--help`` and the settings page.
-        facts: ``unit`` (shown), ``above`` or ``least`` (a bound), ``choices`` (the allowed values).
+        facts: ``unit`` (shown), ``above``, ``least`` or ``most`` (a bound), ``choices`` (the allowed values).
     """
     return field(default=default, metadata={"text": text, **facts})
 
@@ -45,6 +45,8 @@ def out_of_bounds(each: Field[Any], value: Any) -> str | None:
         return f"{value!r} is not above {facts['above']}"
     if "least" in facts and not value >= facts["least"]:
         return f"{value!r} is below {facts['least']}"
+    if "most" in facts and not value <= facts["most"]:
+        return f"{value!r} is above {facts['most']}"
     if "choices" in facts and value not in facts["choices"]:
         return f"{value!r} is none of {', '.join(facts['choices'])}"
     return None
@@ -105,7 +107,7 @@ class ServeOptions(Group):
     title: ClassVar[str] = "The command"
 
     host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 or :: for every one of the machine.")
-    port: int = setting(8000, "Port to listen on; 0 for a free one.", least=0)
+    port: int = setting(8000, "Port to listen on; 0 for a free one.", least=0, most=65_535)
     uds: str = setting("", "Path of a Unix socket to listen on, in place of host and port.")
     path: str = setting("/socket.io", "Path of the Socket.IO endpoint.")
     cors_origin: tuple[str, ...] = setting(
