@@ -4,8 +4,8 @@ What holds in this folder: bytes of a client are read in `packets` alone, by pur
 breaks the protocol is closed at once with one line in the log; nothing is sent by awaiting a peer. It knows
 nothing of rooms and signals: a namespace reaches it through `walkie_signal.core.ports`.
 
-    engine       sessions and requests        connection   one session, whatever carries it
-    polling, websocket   the two carriers     outbox       what waits, bounded
+    engine       sessions, their life        service      the requests that open and carry them
+    connection   one session, whatever carries it: polling, websocket; outbox: what waits, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
     liveness     one sweep                    beneath      what it leans on in the libraries beneath
 """
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+
+import socketio
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -49,16 +51,16 @@ def create_server(
     """
     checked = _checked(options)
     try:
-        from walkie_signal.transport import beneath
+        from walkie_signal.transport import beneath  # noqa: PLC0415 - what it imports may not be there
 
         problems = beneath.missing()
     except Exception as error:  # noqa: BLE001 - whatever an upgrade has changed, the host goes on
         problems = [repr(error)]
     if problems:
         return _stock(checked, problems)
-    from walkie_signal.transport.fanout import Rooms
-    from walkie_signal.transport.outbox import Bounds
-    from walkie_signal.transport.server import Server
+    from walkie_signal.transport.fanout import Rooms  # noqa: PLC0415 - only now it is known to load
+    from walkie_signal.transport.outbox import Bounds  # noqa: PLC0415
+    from walkie_signal.transport.server import Server  # noqa: PLC0415
 
     if checked.get("client_manager") is None:
         checked["client_manager"] = Rooms()
@@ -89,8 +91,6 @@ def _quiet(name: str) -> logging.Logger:
 
 
 def _stock(options: dict[str, Any], problems: list[str]) -> Any:
-    import socketio
-
     log.warning(
         "walkie-signal's transport does not know this version of python-socketio (%s): a stock server is used, "
         "without bounded outboxes, strict parsing and prompt kicks. Install a version that it names.",

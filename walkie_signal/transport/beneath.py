@@ -7,6 +7,7 @@ otherwise, `missing` says what, and `create_server` gives a stock server: an upg
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,8 +82,6 @@ def _missing_methods() -> Iterator[str]:
 
 
 def _missing_attributes() -> Iterator[str]:
-    import logging
-
     quiet = logging.getLogger("walkie_signal.transport.beneath")
     server = socketio.AsyncServer(async_mode="asgi", logger=quiet, engineio_logger=quiet)
     wanted = (

@@ -14,7 +14,7 @@ from typing import Any
 UNLIMITED = 1 << 30
 
 
-class Misfit(TypeError):
+class Misfit(TypeError):  # noqa: N818 - the client's, and told to the log alone
     """A client's event has another number of arguments than its handler takes."""
 
 
@@ -46,9 +46,15 @@ def fitted(event: str, handler: Callable[..., Any], arguments: tuple[Any, ...]) 
 
 
 async def called(event: str, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Call a handler, sync or async; one that lets a cancellation out has returned nothing, as ever."""
+    """Call a handler, sync or async.
+
+    One that lets a cancellation out has returned nothing, as ever; but a connect handler that did has let
+    nobody in.
+    """
     try:
         result = handler(*fitted(event, handler, arguments))
         return await result if inspect.isawaitable(result) else result
     except asyncio.CancelledError:
+        if event == "connect":
+            raise
         return None

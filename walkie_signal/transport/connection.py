@@ -89,8 +89,8 @@ class Connection:
     """
 
     __slots__ = (
-        "address", "app", "carrier", "ending", "expires", "outbox", "owner", "ping_at", "pinged",
-        "probe", "push", "reason", "session", "sid", "_loop", "_over",
+        "_loop", "_over", "address", "app", "carrier", "ending", "expires", "outbox", "owner", "ping_at",
+        "pinged", "probe", "push", "reason", "session", "sid",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sid: str, address: str) -> None:

@@ -1,4 +1,4 @@
-"""The Engine.IO server: sessions, and the requests that open and carry them.
+"""The Engine.IO server: its sessions, from the handshake to the end.
 
 It stands under `walkie_signal.transport.server.Server`, and is an `engineio.AsyncServer` by itself.
 """
@@ -14,16 +14,13 @@ import engineio
 
 from walkie_signal.core.codec import dumps, loads
 from walkie_signal.transport import packets, requests
-from walkie_signal.transport.connection import Connection, log
-from walkie_signal.transport.liveness import Sweep
+from walkie_signal.transport.connection import Connection
+from walkie_signal.transport.liveness import LONGEST, Sweep
 from walkie_signal.transport.outbox import Bounds
 from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.polling import Polling
-from walkie_signal.transport.requests import Receive, Refused, Request, Response, Scope, Send
-from walkie_signal.transport.websocket import WebSocket
-
-UPGRADE_TIMEOUT = 10.0
-"""Seconds for a WebSocket to probe and take over, as in the JavaScript server."""
+from walkie_signal.transport.requests import Receive, Refused, Request, Scope, Send
+from walkie_signal.transport.service import Service
 
 LINGER = 5.0
 """Seconds for which a closed connection's next poll still gets what it is owed, a kick's DISCONNECT say."""
@@ -52,6 +49,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._monitor: bool = self.start_service_task
         self._lingering: dict[str, tuple[Connection, float]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._service = Service(self)
         self._interval: float = self.ping_interval + self.ping_interval_grace_period
         self._sweep = Sweep(min(self._interval, self.ping_timeout, connect_timeout), self._visit)
 
@@ -139,17 +137,20 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             data = message if isinstance(message, bytes) else _decode(message)
             self.spawn(self._trigger_event("message", connection.sid, data, run_async=False))
 
-    def _visit(self, now: float) -> bool:
-        """Ping who is due, and close who is dead, stalled, or has joined nothing."""
+    def _visit(self, now: float) -> float | None:
+        """Look after all connections; returns when the next one is due."""
+        due = now + LONGEST
         for connection in list(self.sockets.values()):
             if not connection.closed:
                 self._check(connection, now)
+                due = min(due, connection.expires if connection.pinged else connection.ping_at)
         for sid, (_, deadline) in list(self._lingering.items()):
             if now >= deadline:
                 del self._lingering[sid]
-        return bool(self.sockets or self._lingering)
+        return due if self.sockets or self._lingering else None
 
     def _check(self, connection: Connection, now: float) -> None:
+        """Ping who is due, and close who is dead, stalled, or has joined nothing."""
         self._check_pong(connection, now)
         if not connection.pinged and now >= connection.ping_at:
             connection.pinged = True
@@ -165,67 +166,14 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if connection.pinged and now >= connection.expires and self._monitor:
             connection.close(self.reason.PING_TIMEOUT)
 
-    # Requests
+    # What requests ask
 
     async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve an ASGI request, HTTP or WebSocket."""
-        request = Request(scope, receive)
-        if scope["type"] == "websocket":
-            await self._serve_websocket(request, send)
-            return
-        try:
-            response = await self._serve(request)
-        except Refused as refused:
-            response = requests.refused(refused.refusal)
-        except requests.Gone:
-            return
-        response.headers += self._cors(request)
-        if self.http_compression and len(response.body) >= self.compression_threshold:
-            response = requests.compressed(response, request.header(b"accept-encoding"))
-        await requests.answer(send, response)
+        await self._service.serve(scope, receive, send)
 
-    def _cors(self, request: Request) -> requests.Headers:
-        if self.cors_allowed_origins == [] or request.header(b"origin") is None:
-            return []
-        headers = requests.lower(self._cors_headers(requests.environ_of(request.scope)))
-        return [*headers, (b"vary", b"Origin")]
-
-    async def _serve(self, request: Request) -> Response:
-        self._check_origin(request)
-        method = request.scope["method"]
-        if method == "OPTIONS":
-            return Response(b"")
-        if request.query.get("transport") != "polling" or "polling" not in self.transports:
-            known = request.query.get("transport") in self.transports
-            raise Refused(requests.BAD_REQUEST if known else requests.UNKNOWN_TRANSPORT)
-        sid = request.query.get("sid")
-        if sid is None:
-            self._check_handshake(request, method)
-            return await self._open_polling(request)
-        connection = self._find(sid)
-        if connection is None:
-            return await self._owed(sid, method, request)
-        if not isinstance(connection.carrier, Polling) or method not in ("GET", "POST"):
-            raise Refused(requests.BAD_REQUEST)
-        serve = connection.carrier.get if method == "GET" else connection.carrier.post
-        return await serve(request)
-
-    def _check_origin(self, request: Request) -> None:
-        if self.cors_allowed_origins == [] or (origin := request.header(b"origin")) is None:
-            return
-        allowed = self._cors_allowed_origins(requests.environ_of(request.scope))
-        if allowed is not None and origin.decode("latin-1") not in allowed:
-            raise Refused(requests.FORBIDDEN)
-
-    def _check_handshake(self, request: Request, method: str) -> None:
-        if method != "GET":
-            raise Refused(requests.BAD_METHOD)
-        if request.query.get("EIO") != "4":
-            raise Refused(requests.UNSUPPORTED_VERSION)
-        if "j" in request.query:  # JSONP, which version 4 of the protocol dropped
-            raise Refused(requests.BAD_REQUEST)
-
-    def _find(self, sid: str) -> Connection | None:
+    def find(self, sid: str) -> Connection | None:
+        """Return an open connection; one whose pong is overdue is none."""
         connection = self.sockets.get(sid)
         if connection is None:
             return None
@@ -233,20 +181,21 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             self._check_pong(connection, asyncio.get_running_loop().time())
         return None if connection.closed else connection
 
-    async def _owed(self, sid: str, method: str, request: Request) -> Response:
-        """Serve what a closed connection is still owed; what it sends is heard by nobody."""
+    def lingering(self, sid: str) -> Polling | None:
+        """Return the carrier of a closed connection that is still owed something."""
         connection, _ = self._lingering.get(sid, (None, 0.0))
-        if connection is None or not isinstance(connection.carrier, Polling):
-            raise Refused(requests.UNKNOWN_SID)
-        if method == "GET":
-            del self._lingering[sid]
-            return await connection.carrier.get(request)
-        return Response(b"ok")
+        return connection.carrier if connection is not None and isinstance(connection.carrier, Polling) else None
 
-    # Opening
+    def settle(self, sid: str) -> None:
+        """Forget a closed connection that has got what it was owed."""
+        self._lingering.pop(sid, None)
 
-    async def _open(self, request: Request, upgrades: list[str]) -> tuple[Connection, str]:
-        """Make a connection that the host's connect handler lets in; returns it with its OPEN packet."""
+    async def open(self, request: Request, upgrades: list[str]) -> tuple[Connection, str]:
+        """Make a connection that the host's connect handler lets in; returns it with its OPEN packet.
+
+        Raises:
+            Refused: It does not.
+        """
         sid = self.generate_id()
         client = request.scope.get("client")
         connection = Connection(self, sid, client[0] if client else "a Unix socket")
@@ -272,103 +221,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             "maxPayload": self.max_http_buffer_size,
         }
         return connection, packets.OPEN + dumps(opening)
-
-    async def _open_polling(self, request: Request) -> Response:
-        upgrades = ["websocket"] if self.allow_upgrades and "websocket" in self.transports else []
-        connection, opening = await self._open(request, upgrades)
-        response = Response(opening.encode())
-        if self.cookie:
-            attributes = self.cookie
-            if not isinstance(attributes, dict):
-                attributes = {"name": self.cookie, "path": "/", "SameSite": "Lax"}
-            cookie = self._generate_sid_cookie(connection.sid, attributes)
-            response.headers += requests.lower([("Set-Cookie", cookie)])
-        connection.carry(Polling(connection))
-        return response
-
-    async def _serve_websocket(self, request: Request, send: Send) -> None:
-        if (await request.receive())["type"] != "websocket.connect":
-            return
-        try:
-            self._check_origin(request)
-            if request.query.get("transport") != "websocket" or "websocket" not in self.transports:
-                raise Refused(requests.UNKNOWN_TRANSPORT)
-            sid = request.query.get("sid")
-            if sid is None:
-                self._check_handshake(request, "GET")
-                connection, opening = await self._open(request, [])
-            else:
-                connection = self._upgradable(sid)
-        except Refused:
-            await requests.refuse_websocket(send)
-            return
-        if sid is None:
-            await self._run_websocket(connection, opening, request, send)
-        else:
-            await self._upgrade(connection, request, send)
-
-    async def _run_websocket(self, connection: Connection, opening: str, request: Request, send: Send) -> None:
-        try:
-            await send({"type": "websocket.accept"})
-        except BaseException:
-            connection.close(self.reason.TRANSPORT_CLOSE)
-            raise
-        carrier = WebSocket(connection, send)
-        early = connection.outbox.take_all()
-        connection.carry(carrier)
-        for frame in (opening, *early):
-            connection.push(frame)
-        if connection.closed:
-            carrier.end(1000, packets.CLOSE)
-        await carrier.run(request.receive)
-
-    # Upgrading
-
-    def _upgradable(self, sid: str) -> Connection:
-        connection = self._find(sid)
-        if connection is None:
-            raise Refused(requests.UNKNOWN_SID)
-        if not isinstance(connection.carrier, Polling) or connection.probe is not None or not self.allow_upgrades:
-            raise Refused(requests.BAD_REQUEST)
-        return connection
-
-    async def _upgrade(self, connection: Connection, request: Request, send: Send) -> None:
-        """Let a WebSocket take over, or leave the polling as it was where that fails.
-
-        python-engineio then answers every poll at once, for good: 434 polls a second from one client.
-        """
-        probe = connection.probe = asyncio.create_task(self._probe(connection, request.receive, send))
-        try:
-            await asyncio.wait({probe}, timeout=UPGRADE_TIMEOUT)
-        finally:
-            connection.probe = None
-            probe.cancel()
-        polling = connection.carrier
-        passed = probe.done() and not probe.cancelled() and probe.exception() is None and probe.result()
-        if connection.closed or not passed or not isinstance(polling, Polling):
-            await _close_quietly(send)
-            return
-        carrier = WebSocket(connection, send)
-        connection.carry(carrier)
-        polling.release()
-        carrier.flush()
-        await carrier.run(request.receive)
-
-    async def _probe(self, connection: Connection, receive: Receive, send: Send) -> bool:
-        await send({"type": "websocket.accept"})
-        if (await receive()).get("text") != packets.PING + "probe":
-            return False
-        await send({"type": "websocket.send", "text": packets.PONG + "probe"})
-        if isinstance(connection.carrier, Polling):
-            connection.carrier.release()
-        return (await receive()).get("text") == packets.UPGRADE
-
-
-async def _close_quietly(send: Send) -> None:
-    try:
-        await send({"type": "websocket.close", "code": 1000})
-    except Exception as error:  # noqa: BLE001 - it is gone already
-        log.debug("a WebSocket took no close: %r", error)
 
 
 def _encode(data: Any) -> Frame:

@@ -13,7 +13,7 @@ from walkie_signal.transport.packets import EVENT
 class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
     """The client manager of a server in one process; python-socketio's makes a task for each recipient."""
 
-    async def emit(
+    async def emit(  # noqa: PLR0917 - python-socketio's
         self,
         event: str,
         data: Any,

@@ -84,7 +84,7 @@ class Joins:
             return refusal.error_args
         except ConnectionRefusedError:
             return {"message": "Connection refused by server"}
-        except Exception:
+        except (Exception, asyncio.CancelledError):  # the handler's own: nobody cancels this task
             server.logger.exception("a connect handler failed")
             return INTERNAL
         return socketio.exceptions.ConnectionRefusedError().error_args if answer is False else None

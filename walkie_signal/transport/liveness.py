@@ -10,19 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-MAX_TICK = 1.0
-"""Seconds between two sweeps, less for shorter pings."""
+LONGEST = 1.0
+"""Seconds between two sweeps at most, and half of the shortest time that is to be kept."""
 
-TICKS = 10
-"""Sweeps at least in a ping's interval and in its timeout."""
+SHARE = 20
+"""Between two sweeps passes at least this part of that time."""
 
 
 class Sweep:
-    """Calls `visit` with the time, again and again for as long as it returns true."""
+    """Calls `visit` with the time, when that last asked for it, until it asks no more.
 
-    def __init__(self, shortest: float, visit: Callable[[float], bool]) -> None:
-        """Take the shortest of the times that are to be kept, in seconds."""
-        self.tick = min(MAX_TICK, shortest / TICKS)
+    Args:
+        shortest: The shortest of the times that are to be kept, in seconds.
+        visit: Takes the time, and returns when it wants to be called again; ``None`` for never.
+    """
+
+    def __init__(self, shortest: float, visit: Callable[[float], float | None]) -> None:
+        self._least = min(LONGEST, shortest / SHARE)
+        self._most = min(LONGEST, shortest / 2)
         self._visit = visit
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -32,7 +37,7 @@ class Sweep:
         loop = asyncio.get_running_loop()
         if self._timer is None or self._loop is not loop:
             self._loop = loop
-            self._timer = loop.call_later(self.tick, self._sweep, loop)
+            self._timer = loop.call_later(self._least, self._sweep, loop)
 
     def stop(self) -> None:
         """Stop sweeping."""
@@ -41,6 +46,10 @@ class Sweep:
             self._timer = None
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(self.tick, self._sweep, loop)
-        if not self._visit(loop.time()):
-            self.stop()
+        now = loop.time()
+        self._timer = loop.call_later(self._most, self._sweep, loop)
+        wanted = self._visit(now)
+        self.stop()
+        if wanted is not None:
+            delay = min(self._most, max(self._least, wanted - now))
+            self._timer = loop.call_later(delay, self._sweep, loop)

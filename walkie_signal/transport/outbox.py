@@ -56,12 +56,9 @@ class Outbox:
         self.moved = self._clock()
         return frame
 
-    def take_all(self) -> list[Frame]:
-        """Take out whatever waits."""
-        frames = list(self._frames)
-        self.clear()
-        self.moved = self._clock()
-        return frames
+    def take_some(self, most: int | None = None) -> list[Frame]:
+        """Take out what waits, or the first `most` of it."""
+        return [self.take() for _ in range(min(len(self._frames), most or len(self._frames)))]
 
     def clear(self) -> None:
         """Forget whatever waits."""

@@ -28,6 +28,13 @@ YIELD_EVERY = 256
 """Packets of one POST after which others get their turn."""
 
 
+PYTHON_AGENTS = (b"aiohttp", b"python-requests")
+"""What python-engineio's clients say they are: they drop an answer of more than `PYTHON_MOST` packets."""
+
+PYTHON_MOST = 16
+"""Their ``Payload.max_decode_packets``."""
+
+
 class Polling:
     """The carrier of a connection that polls."""
 
@@ -88,8 +95,8 @@ class Polling:
         if not self.waiting and self._farewell is None and not self._take_release():
             await self._something(request)
         # After an upgrade what waits is the WebSocket's to send.
-        frames = self._outbox.take_all() if self._connection.carrier is self else []
-        if self._farewell is not None:
+        frames = self._outbox.take_some(_most(request)) if self._connection.carrier is self else []
+        if self._farewell is not None and not self.waiting:
             frames.append(self._farewell)
         return Response(packets.write_payload(frames or [packets.NOOP]))
 
@@ -171,3 +178,9 @@ class Polling:
         except TooLarge:
             self._connection.violate(ProtocolViolation("a body over the size limit"), 1009)
             raise Refused(BODY_TOO_LARGE) from None
+
+
+def _most(request: Request) -> int | None:
+    """Return how many packets the other side takes in one answer; ``None`` where it is any number."""
+    agent = request.header(b"user-agent") or b""
+    return PYTHON_MOST if any(name in agent for name in PYTHON_AGENTS) else None

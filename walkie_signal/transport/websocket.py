@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import types
-from collections.abc import Coroutine, Generator, MutableMapping
+from collections.abc import Callable, Coroutine, Generator, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from walkie_signal.errors import ProtocolViolation
@@ -174,14 +175,15 @@ def _size(frame: Frame) -> int:
 def _resume(sending: Any, blocker: Any) -> Generator[Any, Any, None]:
     """Go on with a coroutine that has been started by hand and waits for `blocker`."""
     while True:
+        step: Callable[[], Any]
         try:
             yield blocker
         except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's to see
-            step, argument = sending.throw, error
+            step = partial(sending.throw, error)
         else:
-            step, argument = sending.send, None
+            step = partial(sending.send, None)
         try:
-            blocker = step(argument)
+            blocker = step()
         except StopIteration:
             return
 

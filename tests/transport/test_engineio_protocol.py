@@ -1,0 +1,217 @@
+"""The official cases for Engine.IO 4 servers, all 25, on plain uvicorn.
+
+They are those of https://github.com/socketio/socket.io, docs/engine.io-protocol/v4-test-suite, for the server that
+it asks for: pings every 300 ms, 200 ms to answer, 1,000,000 bytes, an echo. Where a case ends in a close, pings
+are answered here, so that a server that merely times out does not pass.
+"""
+
+# python-socketio and python-engineio have no types
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import engineio
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from support.servers import hosted
+from transport.raw import Raw, raw
+from walkie_signal.transport import create_server
+
+INTERVAL, TIMEOUT = 0.3, 0.2
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Raw]:
+    eio = create_server(ping_interval=INTERVAL, ping_timeout=TIMEOUT, cors_allowed_origins="*").eio
+
+    @eio.on("connect")
+    def connect(sid: str, environ: dict[str, Any]) -> None:
+        pass
+
+    @eio.on("message")
+    async def message(sid: str, data: Any) -> None:
+        await eio.send(sid, data)
+
+    @eio.on("disconnect")
+    def disconnect(sid: str, reason: str) -> None:
+        pass
+
+    async with hosted(engineio.ASGIApp(eio)) as url, raw(f"{url}/engine.io/") as client:
+        yield client
+
+
+def check_handshake(handshake: dict[str, Any], upgrades: list[str]) -> None:
+    assert set(handshake) == {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
+    assert isinstance(handshake["sid"], str)
+    assert handshake["upgrades"] == upgrades
+    assert (handshake["pingInterval"], handshake["pingTimeout"]) == (300, 200)
+    assert handshake["maxPayload"] == 1_000_000
+
+
+async def refused_websocket(client: Raw, query: str) -> int:
+    with pytest.raises(InvalidStatus) as refusal:
+        async with client.websocket(query):
+            pass
+    return refusal.value.response.status_code
+
+
+class TestHandshakePolling:
+    async def test_opens_a_session(self, client: Raw) -> None:
+        check_handshake(await client.open(), ["websocket"])
+
+    @pytest.mark.parametrize("query", ["transport=polling", "EIO=abc&transport=polling"])
+    async def test_fails_with_an_invalid_version(self, client: Raw, query: str) -> None:
+        assert (await client.http.get(f"{client.url}?{query}")).status_code == 400
+
+    @pytest.mark.parametrize("query", ["EIO=4", "EIO=4&transport=abc"])
+    async def test_fails_with_an_invalid_transport(self, client: Raw, query: str) -> None:
+        assert (await client.http.get(f"{client.url}?{query}")).status_code == 400
+
+    @pytest.mark.parametrize("method", ["POST", "PUT"])
+    async def test_fails_with_an_invalid_method(self, client: Raw, method: str) -> None:
+        assert (await client.http.request(method, client.url, params=client.query())).status_code == 400
+
+
+class TestHandshakeWebSocket:
+    async def test_opens_a_session(self, client: Raw) -> None:
+        async with client.websocket() as socket:
+            frame = str(await socket.receive())
+            assert frame.startswith("0")
+            check_handshake(json.loads(frame[1:]), [])
+
+    @pytest.mark.parametrize("query", ["transport=websocket", "EIO=abc&transport=websocket"])
+    async def test_fails_with_an_invalid_version(self, client: Raw, query: str) -> None:
+        assert await refused_websocket(client, query) == 403
+
+    @pytest.mark.parametrize("query", ["EIO=4", "EIO=4&transport=abc"])
+    async def test_fails_with_an_invalid_transport(self, client: Raw, query: str) -> None:
+        assert await refused_websocket(client, query) == 403
+
+
+class TestMessagePolling:
+    @pytest.mark.parametrize(
+        "payload",
+        ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="],
+        ids=["one", "several", "text and binary"],
+    )
+    async def test_sends_and_receives(self, client: Raw, payload: str) -> None:
+        sid = (await client.open())["sid"]
+        pushed = await client.post(sid, payload)
+        assert (pushed.status_code, pushed.text) == (200, "ok")
+        polled = await client.get(sid)
+        assert (polled.status_code, polled.text) == (200, payload)
+
+    async def test_closes_upon_an_invalid_packet(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        assert (await client.post(sid, "abc")).status_code == 400
+        assert (await client.get(sid)).status_code == 400
+
+    async def test_closes_upon_a_duplicate_poll(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        first = asyncio.create_task(client.get(sid))
+        await asyncio.sleep(0.05)  # nothing tells that a poll has arrived and waits
+        second = await client.get(sid)
+        assert second.status_code == 400
+        assert ((await first).status_code, (await first).text) == (200, "1")
+        assert (await client.get(sid)).status_code == 400
+
+    async def test_closes_upon_a_cancelled_poll(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get(sid, within=0.05)
+        assert (await client.get(sid)).status_code == 400
+
+
+class TestMessageWebSocket:
+    @pytest.mark.parametrize("frame", ["4hello", b"\x01\x02\x03\x04"], ids=["text", "binary"])
+    async def test_sends_and_receives(self, client: Raw, frame: str | bytes) -> None:
+        async with client.opened() as socket:
+            await socket.send(frame)
+            assert await socket.receive() == frame
+
+    async def test_closes_upon_an_invalid_packet(self, client: Raw) -> None:
+        async with client.opened() as socket:
+            await socket.send("abc")
+            assert await socket.closed(1) == 1002
+            assert socket.seen[1:] == []
+
+
+class TestHeartbeat:
+    async def test_pings_over_polling(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        for _ in range(3):
+            polled = await client.get(sid)
+            assert (polled.status_code, polled.text) == (200, "2")
+            assert (await client.post(sid, "3")).status_code == 200
+
+    async def test_times_out_over_polling(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        await asyncio.sleep(INTERVAL + TIMEOUT)  # the time that the case names
+        assert (await client.get(sid)).status_code == 400
+
+    async def test_pings_over_websocket(self, client: Raw) -> None:
+        async with client.opened() as socket:
+            for _ in range(3):
+                assert await socket.receive() == "2"
+                await socket.send("3")
+
+    async def test_times_out_over_websocket(self, client: Raw) -> None:
+        async with client.opened() as socket:
+            await socket.closed(2, ponging=False)
+
+
+class TestClose:
+    async def test_closes_a_polling_session(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        poll = asyncio.create_task(client.get(sid))
+        await asyncio.sleep(0.05)  # nothing tells that a poll has arrived and waits
+        assert (await client.post(sid, "1")).status_code == 200
+        assert ((await poll).status_code, (await poll).text) == (200, "6")
+        assert (await client.get(sid)).status_code == 400
+
+    async def test_closes_a_websocket_session(self, client: Raw) -> None:
+        async with client.opened() as socket:
+            await socket.send("1")
+            await socket.closed(1)
+            assert socket.seen[1:] == []
+
+
+class TestUpgrade:
+    async def test_upgrades(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
+            await socket.send("2probe")
+            assert await socket.receive() == "3probe"
+            polled = await client.get(sid)
+            assert (polled.status_code, polled.text) == (200, "6")
+            await socket.send("5", "4hello")
+            assert await socket.message() == "4hello"
+
+    async def test_ignores_requests_after_the_upgrade(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
+            await socket.send("2probe")
+            assert await socket.receive() == "3probe"
+            await socket.send("5", "4there")
+            assert await socket.message() == "4there"
+            assert (await client.get(sid)).status_code == 400
+            await socket.send("4hello")
+            assert await socket.message() == "4hello"
+
+    async def test_ignores_a_second_websocket_after_the_upgrade(self, client: Raw) -> None:
+        sid = (await client.open())["sid"]
+        async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
+            await socket.send("2probe")
+            assert await socket.receive() == "3probe"
+            await socket.send("5", "4there")
+            assert await socket.message() == "4there"
+            assert await refused_websocket(client, f"EIO=4&transport=websocket&sid={sid}") == 403
+            await socket.send("4hello")
+            assert await socket.message() == "4hello"

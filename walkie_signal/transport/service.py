@@ -1,0 +1,202 @@
+"""The requests that open and carry sessions: who may come in, by which door, and to whom a request belongs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from walkie_signal.transport import packets, requests
+from walkie_signal.transport.connection import Connection
+from walkie_signal.transport.polling import Polling
+from walkie_signal.transport.requests import Receive, Refused, Request, Response, Scope, Send
+from walkie_signal.transport.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from walkie_signal.transport.engine import Engine
+
+log = logging.getLogger("walkie_signal.transport")
+
+UPGRADE_TIMEOUT = 10.0
+"""Seconds for a WebSocket to probe and take over, as in the JavaScript server."""
+
+
+class Service:
+    """Serves the requests of one Engine.IO server."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve an ASGI request, HTTP or WebSocket."""
+        request = Request(scope, receive)
+        if scope["type"] == "websocket":
+            await self._serve_websocket(request, send)
+            return
+        try:
+            response = await self._answer(request)
+        except Refused as refused:
+            response = requests.refused(refused.refusal)
+        except requests.Gone:
+            return
+        response.headers += self._cors(request)
+        if self._engine.http_compression and len(response.body) >= self._engine.compression_threshold:
+            response = requests.compressed(response, request.header(b"accept-encoding"))
+        await requests.answer(send, response)
+
+    def _cors(self, request: Request) -> requests.Headers:
+        if self._engine.cors_allowed_origins == [] or request.header(b"origin") is None:
+            return []
+        environ = requests.environ_of(request.scope)
+        headers = requests.lower(self._engine._cors_headers(environ))  # noqa: SLF001 - see `beneath`
+        if self._engine.cors_allowed_origins == "*" and not self._engine.cors_credentials:
+            # Not the origin itself: a middleware that adds credentials would grant them to every page.
+            return [(name, b"*" if name == b"access-control-allow-origin" else value) for name, value in headers]
+        allowed = any(name == b"access-control-allow-origin" for name, _ in headers)
+        return [*headers, (b"vary", b"Origin")] if allowed else []
+
+    async def _answer(self, request: Request) -> Response:
+        self._check_origin(request)
+        method = request.scope["method"]
+        if method == "OPTIONS":
+            return Response(b"")
+        if request.query.get("transport") != "polling" or "polling" not in self._engine.transports:
+            known = request.query.get("transport") in self._engine.transports
+            raise Refused(requests.BAD_REQUEST if known else requests.UNKNOWN_TRANSPORT)
+        sid = request.query.get("sid")
+        if sid is None:
+            self._check_handshake(request, method)
+            return await self._open_polling(request)
+        connection = self._engine.find(sid)
+        if connection is None:
+            return await self._owed(sid, method, request)
+        if not isinstance(connection.carrier, Polling) or method not in ("GET", "POST"):
+            raise Refused(requests.BAD_REQUEST)
+        serve = connection.carrier.get if method == "GET" else connection.carrier.post
+        return await serve(request)
+
+    def _check_origin(self, request: Request) -> None:
+        if self._engine.cors_allowed_origins == [] or (origin := request.header(b"origin")) is None:
+            return
+        environ = requests.environ_of(request.scope)
+        allowed = self._engine._cors_allowed_origins(environ)  # noqa: SLF001 - see `beneath`
+        if allowed is not None and origin.decode("latin-1") not in allowed:
+            raise Refused(requests.FORBIDDEN)
+
+    def _check_handshake(self, request: Request, method: str) -> None:
+        if method != "GET":
+            raise Refused(requests.BAD_METHOD)
+        if request.query.get("EIO") != "4":
+            raise Refused(requests.UNSUPPORTED_VERSION)
+        if "j" in request.query:  # JSONP, which version 4 of the protocol dropped
+            raise Refused(requests.BAD_REQUEST)
+
+    async def _owed(self, sid: str, method: str, request: Request) -> Response:
+        """Serve what a closed connection is still owed; what it sends is heard by nobody."""
+        carrier = self._engine.lingering(sid)
+        if carrier is None:
+            raise Refused(requests.UNKNOWN_SID)
+        if method != "GET":
+            return Response(b"ok")
+        response = await carrier.get(request)
+        if not carrier.waiting:
+            self._engine.settle(sid)
+        return response
+
+    async def _open_polling(self, request: Request) -> Response:
+        upgrades = ["websocket"] if self._engine.allow_upgrades and "websocket" in self._engine.transports else []
+        connection, opening = await self._engine.open(request, upgrades)
+        response = Response(opening.encode())
+        if self._engine.cookie:
+            attributes = self._engine.cookie
+            if not isinstance(attributes, dict):
+                attributes = {"name": self._engine.cookie, "path": "/", "SameSite": "Lax"}
+            cookie = self._engine._generate_sid_cookie(connection.sid, attributes)  # noqa: SLF001
+            response.headers += requests.lower([("Set-Cookie", cookie)])
+        connection.carry(Polling(connection))
+        return response
+
+    async def _serve_websocket(self, request: Request, send: Send) -> None:
+        if (await request.receive())["type"] != "websocket.connect":
+            return
+        try:
+            self._check_origin(request)
+            if request.query.get("transport") != "websocket" or "websocket" not in self._engine.transports:
+                raise Refused(requests.UNKNOWN_TRANSPORT)
+            sid = request.query.get("sid")
+            if sid is None:
+                self._check_handshake(request, "GET")
+                connection, opening = await self._engine.open(request, [])
+            else:
+                connection = self._upgradable(sid)
+        except Refused:
+            await requests.refuse_websocket(send)
+            return
+        if sid is None:
+            await self._run_websocket(connection, opening, request, send)
+        else:
+            await self._upgrade(connection, request, send)
+
+    async def _run_websocket(self, connection: Connection, opening: str, request: Request, send: Send) -> None:
+        try:
+            await send({"type": "websocket.accept"})
+        except BaseException:
+            connection.close(self._engine.reason.TRANSPORT_CLOSE)
+            raise
+        carrier = WebSocket(connection, send)
+        early = connection.outbox.take_some()
+        connection.carry(carrier)
+        for frame in (opening, *early):
+            connection.push(frame)
+        if connection.closed:
+            carrier.end(1000, packets.CLOSE)
+        await carrier.run(request.receive)
+
+    # Upgrading
+
+    def _upgradable(self, sid: str) -> Connection:
+        connection = self._engine.find(sid)
+        if connection is None:
+            raise Refused(requests.UNKNOWN_SID)
+        polls = isinstance(connection.carrier, Polling) and connection.probe is None
+        if not polls or not self._engine.allow_upgrades:
+            raise Refused(requests.BAD_REQUEST)
+        return connection
+
+    async def _upgrade(self, connection: Connection, request: Request, send: Send) -> None:
+        """Let a WebSocket take over, or leave the polling as it was where that fails.
+
+        python-engineio then answers every poll at once, for good: 434 polls a second from one client.
+        """
+        probe = connection.probe = asyncio.create_task(self._probe(connection, request.receive, send))
+        try:
+            await asyncio.wait({probe}, timeout=UPGRADE_TIMEOUT)
+        finally:
+            connection.probe = None
+            probe.cancel()
+        polling = connection.carrier
+        passed = probe.done() and not probe.cancelled() and probe.exception() is None and probe.result()
+        if connection.closed or not passed or not isinstance(polling, Polling):
+            await _close_quietly(send)
+            return
+        carrier = WebSocket(connection, send)
+        connection.carry(carrier)
+        polling.release()
+        carrier.flush()
+        await carrier.run(request.receive)
+
+    async def _probe(self, connection: Connection, receive: Receive, send: Send) -> bool:
+        await send({"type": "websocket.accept"})
+        if (await receive()).get("text") != packets.PING + "probe":
+            return False
+        await send({"type": "websocket.send", "text": packets.PONG + "probe"})
+        if isinstance(connection.carrier, Polling):
+            connection.carrier.release()
+        return (await receive()).get("text") == packets.UPGRADE
+
+
+async def _close_quietly(send: Send) -> None:
+    try:
+        await send({"type": "websocket.close", "code": 1000})
+    except Exception as error:  # noqa: BLE001 - it is gone already
+        log.debug("a WebSocket took no close: %r", error)
