@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 import socketio
+from typing_extensions import Unpack
 
-from walkie_signal.namespace import SignalingNamespace
-from walkie_signal.settings import Settings
+from walkie_signal.namespace import Options, SignalingNamespace
+from walkie_signal.settings import Settings, is_path
 from walkie_signal.transport import create_server
 
 Scope = MutableMapping[str, Any]
@@ -39,7 +40,7 @@ class SignalingMiddleware:
 
     Raises:
         ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
-            `sio` would hide one of ours.
+            `sio` would hide one of ours; or `path` is no path.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class SignalingMiddleware:
         signaling: SignalingNamespace | None = None,
         sio: socketio.AsyncServer | None = None,
         cors_origins: str | Sequence[str] = "*",
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         if signaling is not None and options:
             raise ValueError(f"give signaling, or its options ({', '.join(options)}), not both")
@@ -58,6 +59,8 @@ class SignalingMiddleware:
             raise ValueError(
                 "cors_origins is for a server that is made here: give cors_allowed_origins to yours"
             )
+        if not is_path(path):
+            raise ValueError(f"path: {path!r} is no path of an endpoint, such as /socket.io")
         self.app = app
         self.signaling = signaling or SignalingNamespace(**options)
         self.sio = self._serve(sio, cors_origins)
@@ -79,11 +82,16 @@ class SignalingMiddleware:
         if scope["type"] == "lifespan":
             await Lifespan(self.app, self.signaling).run(scope, receive, send)
         elif scope["type"] in ("http", "websocket") and self._is_ours(scope):
-            await self.sio.handle_request(scope, receive, with_lower_case_headers(send))
+            await self._serve_ours(scope, receive, send)
         else:
             if scope["type"] in ("http", "websocket"):
                 scope.setdefault("state", {})["signaling"] = self.signaling
             await self.app(scope, receive, send)
+
+    async def _serve_ours(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not hasattr(self.sio, "link"):  # a stock server
+            send = mended(send, self.sio)
+        await self.sio.handle_request(scope, receive, send)
 
     def _is_ours(self, scope: Scope) -> bool:
         """Tell whether a request is for our path, with or without the app's root path before it."""
@@ -98,7 +106,7 @@ def attach(
     signaling: SignalingNamespace | None = None,
     sio: socketio.AsyncServer | None = None,
     cors_origins: str | Sequence[str] = "*",
-    **options: Any,
+    **options: Unpack[Options],
 ) -> SignalingMiddleware:
     """Put signaling in front of an ASGI app; give the result to the server in place of the app.
 
@@ -115,7 +123,7 @@ def attach(
 
     Raises:
         ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
-            `sio` would hide one of ours.
+            `sio` would hide one of ours; or `path` is no path.
     """
     return SignalingMiddleware(
         app, path=path, signaling=signaling, sio=sio, cors_origins=cors_origins, **options
@@ -136,20 +144,27 @@ def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socket
     )
 
 
-def with_lower_case_headers(send: Send) -> Send:
-    """Send header names as ASGI wants them.
+def mended(send: Send, sio: Any) -> Send:
+    """Mend the headers of a stock server.
 
-    python-engineio writes ``Access-Control-Allow-Origin``, which a CORS middleware around us does not recognise,
-    so that it would add a second one.
+    python-engineio writes ``Access-Control-Allow-Origin``, which a CORS middleware around us does not recognise, so
+    that it would add a second one; and where any origin will do it names the one that asks, which with the
+    credentials that such a middleware adds would let every page in.
     """
+    anybody = sio.eio.cors_allowed_origins == "*" and not sio.eio.cors_credentials
 
-    async def lowered(message: Message) -> None:
+    async def send_mended(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+            if anybody:
+                headers = [(name, b"*" if name == _ALLOW_ORIGIN else value) for name, value in headers]
             message = {**message, "headers": headers}
         await send(message)
 
-    return lowered
+    return send_mended
+
+
+_ALLOW_ORIGIN = b"access-control-allow-origin"
 
 
 class Lifespan:

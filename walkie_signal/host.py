@@ -107,14 +107,19 @@ class Host:
             log.exception("%s failed", name)
 
     async def _call(self, function: Callable[..., Any], *arguments: object) -> Any:
-        if _is_async(function):
-            pending: Awaitable[Any] = function(*arguments)
-        else:
-            pending = self._in_thread(function, *arguments)
+        pending = function(*arguments) if _is_async(function) else self._in_thread(function, *arguments)
+        task = asyncio.ensure_future(pending)
         try:
-            return await asyncio.wait_for(pending, self._settings.callback_timeout)
-        except asyncio.TimeoutError:
-            raise TimeoutError(f"no answer within {self._settings.callback_timeout} s") from None
+            await asyncio.wait({task}, timeout=self._settings.callback_timeout)
+        finally:
+            if not task.done():
+                task.add_done_callback(_read)
+                task.cancel()
+        if not task.done():
+            raise TimeoutError(f"no answer within {self._settings.callback_timeout} s")
+        if task.cancelled():
+            raise RuntimeError("it was cancelled")
+        return task.result()
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: object) -> Any:
         if self._threads is None:
@@ -130,6 +135,12 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
     )
+
+
+def _read(task: asyncio.Future[Any]) -> None:
+    """Look at the outcome of a call that nobody waits for any more, so that asyncio does not complain of it."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _fault(name: str, error: Exception) -> SignalingError:

@@ -7,7 +7,11 @@ page of the documentation are derived from the fields.
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
+from math import isfinite
 from typing import Any, ClassVar
 
 
@@ -17,7 +21,8 @@ def setting(default: Any, text: str, **facts: Any) -> Any:
     Args:
         default: Used where nothing is said.
         text: One sentence for ``--help`` and the settings page.
-        facts: ``unit`` (shown), ``above``, ``least`` or ``most`` (a bound), ``choices`` (the allowed values).
+        facts: ``unit`` (shown), ``above``, ``least`` or ``most`` (a bound), ``choices`` (the allowed values),
+            ``form`` (a function that tells whether a string, or each of several, will do).
     """
     return field(default=default, metadata={"text": text, **facts})
 
@@ -37,19 +42,46 @@ class Group:
 
 def out_of_bounds(each: Field[Any], value: Any) -> str | None:
     """Tell what is wrong with a value for a field, or ``None`` where nothing is."""
+    return next(_faults(each, value), None)
+
+
+def _faults(each: Field[Any], value: Any) -> Iterator[str]:
+    facts = each.metadata
     expected = type(each.default)
     if expected in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, expected))):
-        return f"{value!r} is not {'a whole number' if expected is int else 'a number'}"
-    facts = each.metadata
+        yield f"{value!r} is not {'a whole number' if expected is int else 'a number'}"
+    if isinstance(value, float) and not isfinite(value):
+        yield f"{value!r} is not finite"
     if "above" in facts and not value > facts["above"]:
-        return f"{value!r} is not above {facts['above']}"
+        yield f"{value!r} is not above {facts['above']}"
     if "least" in facts and not value >= facts["least"]:
-        return f"{value!r} is below {facts['least']}"
+        yield f"{value!r} is below {facts['least']}"
     if "most" in facts and not value <= facts["most"]:
-        return f"{value!r} is above {facts['most']}"
+        yield f"{value!r} is above {facts['most']}"
     if "choices" in facts and value not in facts["choices"]:
-        return f"{value!r} is none of {', '.join(facts['choices'])}"
-    return None
+        yield f"{value!r} is none of {', '.join(facts['choices'])}"
+    if "form" in facts:
+        for one in value if isinstance(value, tuple) else (value,):
+            if not facts["form"](one):
+                yield f"{one!r} will not do"
+
+
+def is_path(value: str) -> bool:
+    """Tell whether a string is the path of an endpoint: something between slashes, and no query."""
+    return re.fullmatch(r"/?[^/?#\s]+(/[^/?#\s]+)*/?", value) is not None
+
+
+def is_origin(value: str) -> bool:
+    """Tell whether a string is an origin as browsers send it, or ``*``."""
+    return value == "*" or re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", value) is not None
+
+
+def is_network(value: str) -> bool:
+    """Tell whether a string is an IP address or network, or ``*``."""
+    try:
+        return value == "*" or bool(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,14 +141,17 @@ class ServeOptions(Group):
     host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 or :: for every one of the machine.")
     port: int = setting(8000, "Port to listen on; 0 for a free one.", least=0, most=65_535)
     uds: str = setting("", "Path of a Unix socket to listen on, in place of host and port.")
-    path: str = setting("/socket.io", "Path of the Socket.IO endpoint.")
+    path: str = setting("/socket.io", "Path of the Socket.IO endpoint.", form=is_path)
     cors_origin: tuple[str, ...] = setting(
-        ("*",), "Origin whose pages may connect, such as https://example.com; * for any, without credentials."
+        ("*",),
+        "Origin whose pages may connect, such as https://example.com; * for any, without credentials.",
+        form=is_origin,
     )
     trusted_proxy: tuple[str, ...] = setting(
         (),
         "Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed; "
         "* for whoever connects.",
+        form=is_network,
     )
     ssl_certfile: str = setting("", "File with the TLS certificate, PEM.")
     ssl_keyfile: str = setting("", "File with its private key, PEM.")

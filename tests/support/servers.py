@@ -45,7 +45,7 @@ async def hosted(app: Any, **config: Any) -> AsyncIterator[str]:
 
     `config` goes to `uvicorn.Config`. The lifespan has started when this yields and has ended when it is left.
     """
-    with closing(socket.socket()) as listener:
+    with closing(socket.socket(proto=socket.IPPROTO_TCP)) as listener:  # asyncio sets TCP_NODELAY on no other
         listener.bind(("127.0.0.1", 0))
         options: dict[str, Any] = {"log_config": None, "timeout_graceful_shutdown": 2, **config}
         server = uvicorn.Server(uvicorn.Config(app, **options))

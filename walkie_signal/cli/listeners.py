@@ -63,9 +63,14 @@ def is_open(listener: socket.socket) -> bool:
     return not (host.startswith("127.") or host == "::1")
 
 
+def address_of(host: str, port: int) -> str:
+    """Write an address as a URL has it, an IPv6 one in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def url_of(listener: socket.socket, scheme: str, path: str) -> str:
     """Return where clients find the endpoint."""
     if listener.family not in (socket.AF_INET, socket.AF_INET6):
         return f"unix:{listener.getsockname()} (path {path})"
     host, port = listener.getsockname()[:2]
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
+    return f"{scheme}://{address_of(host, port)}{path}"

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from walkie_signal import __version__
-from walkie_signal.cli.listeners import bind, is_open, url_of
+from walkie_signal.cli.listeners import address_of, bind, is_open, url_of
 from walkie_signal.cli.logs import set_up_logs
 from walkie_signal.cli.options import group_of, options_of
 from walkie_signal.settings import ServeOptions, Settings
@@ -37,7 +37,7 @@ def serve(**values: Any) -> None:
     try:
         listener = bind(options)
     except OSError as error:
-        where = options.uds or f"{options.host}:{options.port}"
+        where = options.uds or address_of(options.host, options.port)
         raise click.ClickException(f"can't listen on {where}: {error.strerror or error}") from None
     with listener:
         _run(options, settings, listener)

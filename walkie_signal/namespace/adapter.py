@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from walkie_signal.core.identity import Identity
+from walkie_signal.core.identity import Credentials, Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.packets import event_of, read_event
 from walkie_signal.core.rooms import Reason
@@ -68,7 +68,7 @@ class Adapter:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, self.namespace)
         peer = self._node.open(sid, link_to(self._server, eio_sid, self.namespace))
         try:
-            identity = await self._verified(environ, auth)
+            identity = await self._verified(sid, read_credentials(environ, auth))
             if peer.gone or self._server.environ.get(eio_sid) is not environ:
                 raise SignalingError("unavailable", "the connection is gone", retryAfterMs=0)
         except BaseException:
@@ -77,10 +77,11 @@ class Adapter:
         peer.link.listen(lambda text: self._receive_text(peer, text))
         self._node.admit(peer, identity)
 
-    async def _verified(self, environ: Mapping[str, Any], auth: object) -> Identity | None:
+    async def _verified(self, sid: str, credentials: Credentials) -> Identity | None:
+        log.debug("peer %s connects, from %s", sid, credentials.client)
         try:
             await self._node.ensure_started()
-            return await self._host.authenticate(read_credentials(environ, auth))
+            return await self._host.authenticate(credentials)
         except SignalingError:
             raise
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import socketio
 
@@ -16,6 +16,18 @@ from walkie_signal.host import Authenticate, Authorize, Host, OnJoin, OnLeave
 from walkie_signal.namespace.adapter import Adapter
 from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
+
+
+class Options(TypedDict, total=False):
+    """The options of `SignalingNamespace`, as `attach` passes them on."""
+
+    namespace: str
+    settings: Settings | None
+    authenticate: Authenticate | None
+    authorize: Authorize | None
+    on_join: OnJoin | None
+    on_leave: OnLeave | None
+    backend: Backend | None
 
 
 class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio has no types
@@ -51,6 +63,11 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
                 raise TypeError(
                     f"{cls.__name__}.on_{event} would never run: walkie-signal handles {event!r}. Write "
                     f"@sio.on({event!r}) for connect and disconnect, authorize= or a hook for the others."
+                )
+        for hook in ("on_join", "on_leave"):
+            if hasattr(cls, hook):
+                raise TypeError(
+                    f"{cls.__name__}.{hook} would be what peers call: give {hook}= to the constructor"
                 )
 
     def __init__(

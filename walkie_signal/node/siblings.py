@@ -1,8 +1,8 @@
 """Finds out whether other processes of the same command keep rooms in their own memory.
 
 Under ``uvicorn --workers 2`` and its like, half of the peers would never hear of the other half. Workers are
-processes of one parent with the same arguments; the first of them holds a lock, and each further one finds it
-held.
+processes of one parent, with the same folder and the same arguments; the first of them holds a lock, and each
+further one finds it held.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def warn_of_siblings() -> None:
 @cache
 def _lock() -> int | None:
     """Hold this process's lock until it ends; ``None`` where another worker holds it."""
-    command = "\0".join([str(os.getuid()), str(os.getppid()), *sys.argv])
+    command = "\0".join([str(os.getuid()), str(os.getppid()), str(Path.cwd()), *sys.argv])
     name = hashlib.sha256(command.encode(errors="surrogateescape")).hexdigest()[:32]
     path = Path(tempfile.gettempdir()) / f"walkie-signal-{name}.lock"
     lock = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -83,6 +83,7 @@ def _missing_methods() -> Iterator[str]:
 
 def _missing_attributes() -> Iterator[str]:
     quiet = logging.getLogger("walkie_signal.transport.beneath")
+    quiet.setLevel(logging.ERROR)
     server = socketio.AsyncServer(async_mode="asgi", logger=quiet, engineio_logger=quiet)
     wanted = (
         (server, SOCKETIO_ATTRIBUTES), (server.eio, ENGINEIO_ATTRIBUTES), (server.manager, MANAGER_ATTRIBUTES)

@@ -1,0 +1,200 @@
+"""The options of ``walkie-signal serve``: each on the command line and in the environment, from one place."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from importlib import import_module
+from typing import Any, cast
+
+import click
+import pytest
+
+from hosts.peers import peers, web
+from support.processes import SCRIPTS
+from support.servers import serve
+from walkie_signal.cli.serve import serve as command
+from walkie_signal.settings import ServeOptions, Settings
+
+FIELDS = [*fields(ServeOptions), *fields(Settings)]
+
+OTHER: dict[str, Any] = {
+    "host": "::1",
+    "path": "/api/socket.io",
+    "uds": "/run/signal.sock",
+    "cors_origin": ("https://one.example", "https://two.example"),
+    "trusted_proxy": ("10.0.0.0/8", "192.0.2.1"),
+    "ssl_certfile": "cert.pem",
+    "ssl_keyfile": "key.pem",
+    "log_level": "debug",
+    "log_format": "json",
+}
+"""A value that is not the default; for a number the default plus one."""
+
+
+def other_value(each: Field[Any]) -> Any:
+    return OTHER[each.name] if each.name in OTHER else cast("int", each.default) + 1
+
+
+def parsed(arguments: Sequence[str]) -> dict[str, Any]:
+    with command.make_context("serve", list(arguments)) as context:
+        return context.params
+
+
+def option(each: Field[Any]) -> str:
+    return "--" + each.name.replace("_", "-")
+
+
+def variable(each: Field[Any]) -> str:
+    return f"WALKIE_SIGNAL_{each.name.upper()}"
+
+
+every_field = pytest.mark.parametrize("each", FIELDS, ids=lambda each: each.name)
+
+
+def test_no_two_options_have_one_name() -> None:
+    names = [each.name for each in FIELDS]
+    assert len(set(names)) == len(names)
+    assert {parameter.name for parameter in command.params} == {*names}
+
+
+@every_field
+def test_each_option_is_read_from_the_command_line(each: Field[Any]) -> None:
+    value = other_value(each)
+    given = value if isinstance(value, tuple) else (value,)
+    arguments = [text for one in given for text in (option(each), str(one))]
+    defaults = {one.name: one.default for one in FIELDS}
+    assert parsed(arguments) == {**defaults, each.name: value}
+
+
+@every_field
+def test_each_option_is_read_from_the_environment(each: Field[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    value = other_value(each)
+    assert parsed([])[each.name] == each.default
+    for separator in (",", " ", ", "):
+        text = separator.join(value) if isinstance(value, tuple) else str(value)
+        monkeypatch.setenv(variable(each), text)
+        assert parsed([])[each.name] == value
+    if not isinstance(value, tuple):
+        assert parsed([option(each), str(each.default)])[each.name] == each.default
+
+
+@every_field
+def test_each_option_is_in_the_help_with_its_variable_and_its_text(each: Field[Any]) -> None:
+    with click.Context(command) as context:
+        text = " ".join(command.get_help(context).split())
+    assert f" {option(each)} " in text
+    assert f"env var: {variable(each)}" in text
+    assert each.metadata["text"] in text
+
+
+def test_the_environment_is_read_by_the_command_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALKIE_SIGNAL_ROOM_CAPACITY", "2")
+    monkeypatch.setenv("WALKIE_SIGNAL_SERVE_PORT", "2")
+    assert Settings().room_capacity == 1000
+    assert parsed([])["port"] == 8000
+
+
+WRONG = [
+    ["--port", "many"],
+    ["--port", "-1"],
+    ["--port", "65536"],
+    ["--log-level", "loud"],
+    ["--log-format", "xml"],
+    ["--room-capacity", "0"],
+    ["--ping-interval", "0"],
+    ["--ping-interval", "nan"],
+    ["--ping-interval", "inf"],
+    ["--event-bytes", "1e3"],
+    ["--cors-origin", "*", "--cors-origin", "https://page.example"],
+    ["--cors-origin", "page.example"],
+    ["--cors-origin", ""],
+    ["--trusted-proxy", "10.0.0.0/99"],
+    ["--trusted-proxy", "proxy host"],
+    ["--ssl-certfile", "missing.pem"],
+    ["--ssl-keyfile", "missing.pem"],
+    ["--ssl-certfile", "missing.pem", "--ssl-keyfile", "missing.pem"],
+    ["--path", ""],
+    ["--path", "/"],
+    ["--path", "/a?b"],
+    ["--nonsense"],
+    ["surplus"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_a_wrong_value_is_told_in_one_line_and_ends_with_2(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = import_module("walkie_signal.cli.serve")  # the package's attribute of that name is the command
+    monkeypatch.setattr(module, "bind", lambda _options: pytest.fail("it got as far as binding"))
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments, prog_name="walkie-signal serve")
+    assert ended.value.code == 2
+    usage, hint, blank, *lines = capsys.readouterr().err.splitlines()
+    assert usage.startswith("Usage: ")
+    assert "--help" in hint
+    assert blank == ""
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("Error: ")
+    assert arguments[0] in lines[0]
+
+
+@pytest.mark.parametrize("name", ["PORT", "LOG_LEVEL", "PING_INTERVAL", "CORS_ORIGIN"])
+def test_a_wrong_value_in_the_environment_names_its_variable(name: str) -> None:
+    """By the real command, whose exit status and output are what an operator sees."""
+    wrong = {"CORS_ORIGIN": "*, https://page.example"}.get(name, "wrong")
+    ended = subprocess.run(
+        [SCRIPTS / "walkie-signal", "serve"],
+        env={f"WALKIE_SIGNAL_{name}": wrong, "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert ended.returncode == 2, ended
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert f"WALKIE_SIGNAL_{name}" in last or f"--{name.lower().replace('_', '-')}" in last
+
+
+LIMITS = {
+    "PING_INTERVAL": "7.5",
+    "PING_TIMEOUT": "3",
+    "MAX_HTTP_BUFFER_SIZE": "70000",
+    "ROOM_CAPACITY": "2",
+    "ROOMS_PER_PEER": "2",
+    "ROOM_NAME_LENGTH": "5",
+    "ROLE_LENGTH": "0",
+    "USER_ID_LENGTH": "2",
+    "EVENT_BYTES": "1024",
+    "NESTING_DEPTH": "6",
+    "PATH": "signals/",
+}
+
+
+async def test_the_settings_reach_the_server() -> None:
+    env = {f"WALKIE_SIGNAL_{name}": value for name, value in LIMITS.items()}
+    async with (
+        serve("--ping-timeout", "4", env=env) as server,
+        web(server.url) as http,
+    ):
+        opened = await http.get("/signals/?EIO=4&transport=polling")
+        told = json.loads(opened.text[1:])
+        assert (told["pingInterval"], told["pingTimeout"], told["maxPayload"]) == (7500, 4000, 70000)
+        async with peers(server.url, "gate", "gate", None, path="signals") as (one, two, three):
+            for code, payload in (
+                ("room_full", {"room": "gate"}),
+                ("invalid_payload", {"room": "sixsix"}),
+                ("invalid_payload", {"room": "yard", "role": "r"}),
+                ("invalid_payload", {"room": "yard", "userId": "abc"}),
+            ):
+                assert (await three.ask("join_room", payload))["error"]["code"] == code
+            await one.join("yard")
+            assert (await one.ask("join_room", {"room": "third"}))["error"]["code"] == "too_many_rooms"
+            assert (await one.signal(two, "x" * 2000))["error"]["code"] == "payload_too_large"
+            assert (await one.signal(two, [[[[[[[]]]]]]]))["error"]["code"] == "invalid_payload"
+            assert await one.signal(two, "x") == {"ok": True}

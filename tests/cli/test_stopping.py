@@ -1,0 +1,72 @@
+"""How ``walkie-signal serve`` ends: by SIGTERM and Ctrl-C, with peers on it, in time and with status 0."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import closing
+from socket import create_connection
+from urllib.parse import urlsplit
+
+import pytest
+
+from hosts.peers import peers
+from support.processes import SCRIPTS, running
+from support.servers import serve
+
+BOUND = 8.0
+"""Seconds: the graceful timeout, one more, and some for a busy machine."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_0_while_peers_are_connected(number: signal.Signals) -> None:
+    async with serve() as server:
+        async with (
+            peers(server.url, "gate", transport="websocket") as (one,),
+            peers(server.url, "gate", transport="polling") as (two,),
+        ):
+            start = time.monotonic()
+            server.program.send_signal(number)
+            assert await server.program.wait(BOUND) == 0
+            for peer in (one, two):
+                await peer.hears("disconnect")
+            assert time.monotonic() - start < BOUND
+        assert "Traceback" not in server.program.output
+        assert "never retrieved" not in server.program.output
+
+
+async def test_a_second_signal_does_no_harm() -> None:
+    async with serve() as server, peers(server.url, "gate"):
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            server.program.send_signal(number)
+        assert await server.program.wait(BOUND) == 0
+        assert "Traceback" not in server.program.output
+
+
+async def test_who_sends_half_a_request_or_reads_nothing_holds_nothing_up() -> None:
+    async with serve() as server, peers(server.url, "gate") as (reads_nothing,):
+        address = urlsplit(server.url)
+        with closing(create_connection((address.hostname, address.port))) as stuck:
+            stuck.sendall(
+                b"POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nhalf"
+            )
+            transport = reads_nothing.sio.eio.ws._response.connection.transport
+            transport.pause_reading()
+            try:
+                start = time.monotonic()
+                server.program.send_signal(signal.SIGTERM)
+                assert await server.program.wait(BOUND) == 0
+                assert time.monotonic() - start < BOUND
+            finally:
+                transport.resume_reading()
+
+
+async def test_a_signal_while_it_starts_ends_it() -> None:
+    """With no traceback, at whatever moment it comes."""
+    for delay in (0.1, 0.5):
+        async with running([SCRIPTS / "walkie-signal", "serve", "--port", "0"]) as program:
+            await asyncio.sleep(delay)  # the moment is the point
+            program.send_signal(signal.SIGTERM)
+            assert await program.wait(BOUND) in (0, -signal.SIGTERM)
+            assert "Traceback" not in program.output
