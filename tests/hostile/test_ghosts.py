@@ -1,0 +1,254 @@
+"""Whatever becomes of a connection while it is let in or while it ends, nothing of it stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from hostile.arena import arena
+from hostile.services import IN_PROCESS, OWN_FAULT, Kind, eventually, service
+from support.raw import PollingPeer, RawPeer, Transport, raw_peer
+from walkie_signal import Credentials, Identity, Member, Settings
+
+MANY = 100
+
+
+def counted(sio: Any) -> Counter[str]:
+    """Count the calls of a host's own connect and disconnect."""
+    calls: Counter[str] = Counter()
+    sio.on("connect", lambda sid, environ, auth: calls.update(["connect"]))
+    sio.on("disconnect", lambda sid, reason: calls.update(["disconnect"]))
+    return calls
+
+
+async def _no_pong(peer: RawPeer) -> None:
+    peer.pongs = False
+
+
+WAYS: dict[str, tuple[Transport, float, Callable[[Any], Awaitable[Any]]]] = {
+    "abort": ("websocket", 10, lambda peer: peer.abort()),
+    "CLOSE on a WebSocket": ("websocket", 10, lambda peer: peer.send("1")),
+    "CLOSE over polling": ("polling", 2, lambda peer: peer.send("1")),
+    "no pong on a WebSocket": ("websocket", 0.2, _no_pong),
+}
+"""How it goes: the transport, the server's ping interval and timeout, and what is done."""
+
+
+def _begin(kind: Kind, ghost: Any) -> Awaitable[Any]:
+    if kind == "stock" and isinstance(ghost, PollingPeer):
+        # The POST is answered once the CONNECT is: `send` would hold up the next one for as long
+        return ghost.http.post("", content=b"40")
+    sending: Awaitable[None] = ghost.send("40")
+    return sending
+
+
+@IN_PROCESS
+@pytest.mark.parametrize("way", WAYS)
+async def test_who_goes_while_it_is_let_in_leaves_no_ghost(kind: Kind, way: str) -> None:
+    """Defect 2: python-socketio then keeps it for good, and never tells that it has gone."""
+    decided, asked = asyncio.Event(), 0
+
+    async def authenticate(_: Credentials) -> Identity:
+        nonlocal asked
+        asked += 1
+        await decided.wait()
+        return Identity(7)
+
+    transport, ping, go = WAYS[way]
+    settings = Settings(ping_interval=ping, ping_timeout=ping, callback_timeout=30)
+    async with (
+        service(kind, settings=settings, authenticate=authenticate) as running,
+        AsyncExitStack() as peers,
+    ):
+        calls, peace = counted(running.sio), running.state()
+        ghosts = [await peers.enter_async_context(raw_peer(running.url, transport)) for _ in range(MANY)]
+        connecting = asyncio.gather(*(_begin(kind, ghost) for ghost in ghosts))
+        await eventually(lambda: asked, MANY)
+        await asyncio.gather(*map(go, ghosts))
+        if kind == "attach" or ping < 10:  # a stock server reads no WebSocket before it has decided
+            await eventually(lambda: [*running.sio.environ], [], within=5)
+        decided.set()
+        await connecting
+        await peers.aclose()
+        await eventually(running.state, peace, within=5)
+        assert calls == {"connect": MANY, "disconnect": MANY}
+        assert await running.signaling.send(7, "event") == 0
+        # A stock server has tracebacks of its own for polls and POSTs that race with the end
+        assert not [line for line in running.lines() if kind == "attach" or "walkie_signal" in line.text]
+
+
+@IN_PROCESS
+async def test_who_leaves_the_namespace_while_it_is_let_in_leaves_no_ghost(kind: Kind) -> None:
+    decided = asyncio.Event()
+
+    async def authenticate(_: Credentials) -> Identity:
+        await decided.wait()
+        return Identity(7)
+
+    async with service(kind, authenticate=authenticate) as running, AsyncExitStack() as peers:
+        calls, peace = counted(running.sio), running.state()
+        for _ in range(MANY):
+            ghost = await peers.enter_async_context(raw_peer(running.url))
+            await ghost.send("40", "41")
+        decided.set()
+        await eventually(lambda: calls["connect"], MANY)
+        await peers.aclose()
+        await eventually(running.state, peace)
+        assert calls == {"connect": MANY, "disconnect": MANY}
+
+
+@IN_PROCESS
+@pytest.mark.parametrize("fault", [RuntimeError, TypeError, KeyError, asyncio.CancelledError])
+async def test_a_connect_that_fails_is_answered_and_leaves_nothing(
+    kind: Kind, fault: type[BaseException]
+) -> None:
+    """Defect 3: python-socketio answers nothing, and keeps the connection in its tables."""
+
+    async def authenticate(_: Credentials) -> Identity:
+        raise fault(OWN_FAULT)
+
+    async with service(kind, authenticate=authenticate) as running:
+        calls, peace = counted(running.sio), running.state()
+        for _ in range(MANY):
+            async with raw_peer(running.url) as peer:
+                told = await peer.connect()
+                assert told["data"]["code"] == "internal", told
+                assert OWN_FAULT not in str(told)
+        await eventually(running.state, peace)
+        assert calls == {"connect": MANY, "disconnect": MANY}
+        assert len(running.lines()) == MANY
+        assert all(line.traceback for line in running.lines())
+
+
+@IN_PROCESS
+async def test_a_connect_of_the_host_that_fails_is_answered_and_leaves_nothing(kind: Kind) -> None:
+    async with service(kind) as running:
+        peace = running.state()
+
+        async def connect(sid: str, environ: Any, auth: Any) -> None:
+            raise TypeError(OWN_FAULT)
+
+        running.sio.on("connect", connect)
+        for _ in range(MANY):
+            async with raw_peer(running.url) as peer:
+                told = await peer.connect()
+                assert told["data"]["code"] == "internal", told
+        await eventually(running.state, peace)
+        assert len(running.lines()) == MANY
+
+
+@IN_PROCESS
+async def test_a_connect_too_slow_is_answered_and_leaves_nothing(kind: Kind) -> None:
+    async def authenticate(_: Credentials) -> Identity:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with service(kind, settings=Settings(callback_timeout=0.1), authenticate=authenticate) as running:
+        peace = running.state()
+        async with raw_peer(running.url) as peer:
+            assert (await peer.connect())["data"]["code"] == "internal"
+        await eventually(running.state, peace)
+
+
+@IN_PROCESS
+async def test_a_refused_connection_leaves_nothing(kind: Kind) -> None:
+    async with service(kind, authenticate=lambda credentials: None) as running:
+        calls, peace = counted(running.sio), running.state()
+        for auth in (
+            None,
+            {},
+            {"token": "x"},
+            {"token": ["x"]},
+            {"token": {"sub": 1}},
+            {"token": "\ud800"},
+        ) * 5:
+            async with raw_peer(running.url) as peer:
+                assert (await peer.connect(auth))["data"]["code"] == "unauthorized"
+                assert peer.peer_id == ""
+        await eventually(running.state, peace)
+        assert calls == {"connect": 30, "disconnect": 30}
+        assert not running.lines()
+
+
+@IN_PROCESS
+async def test_a_disconnect_of_the_host_that_fails_leaves_nothing(kind: Kind) -> None:
+    """Defect 4: python-socketio then keeps the connection, and skips its other namespaces."""
+    async with arena(kind) as fight:
+        others: list[str] = []
+        sio = fight.service.sio
+
+        async def disconnect(sid: str, reason: str) -> None:
+            if sid != fight.bystander.peer_id:
+                raise TypeError(OWN_FAULT)
+
+        async def disconnect_other(sid: str, reason: str) -> None:
+            others.append(sid)
+            if kind == "attach":  # a stock server keeps what is not on our namespace
+                raise RuntimeError(OWN_FAULT)
+
+        sio.on("disconnect", disconnect)
+        sio.on("connect", lambda sid, environ: None, namespace="/other")
+        sio.on("disconnect", disconnect_other, namespace="/other")
+        for _ in range(MANY // 2):
+            async with raw_peer(fight.url) as peer:
+                await peer.join("yard")
+                await peer.send("40/other,")
+                await peer.until(lambda frame: frame.startswith("40/other,"))
+        await eventually(fight.service.state, fight._peace)
+        assert len(others) == MANY // 2
+        assert await fight.service.signaling.rooms() == ["gate"]
+        fight.expected = MANY if kind == "attach" else MANY // 2
+
+
+FAULTY: list[list[Any]] = [
+    ["join_room", {"room": "forbidden"}],
+    ["join_room", {"room": "cancelled"}],
+    ["own", 1],
+]
+
+
+@IN_PROCESS
+async def test_a_fault_of_the_hosts_functions_is_answered_and_loses_nothing(kind: Kind) -> None:
+    """Check of every function: authorize, the hooks, and an event of the host's own."""
+    tell = {"on_join": 0, "on_leave": 0}
+
+    async def authorize(identity: Identity, room: str) -> bool:
+        if room == "cancelled":
+            raise asyncio.CancelledError(OWN_FAULT)
+        if room == "forbidden":
+            raise RuntimeError(OWN_FAULT)
+        return True
+
+    def on_join(member: Member) -> None:
+        tell["on_join"] += 1
+        raise RuntimeError(OWN_FAULT)
+
+    async def on_leave(member: Member, reason: str) -> None:
+        tell["on_leave"] += 1
+        raise RuntimeError(OWN_FAULT)
+
+    async with service(kind, authorize=authorize, on_join=on_join, on_leave=on_leave) as running:
+        peace = running.state()
+
+        async def own(sid: str, data: Any) -> None:
+            raise KeyError(OWN_FAULT)
+
+        running.sio.on("own", own)
+        for _ in range(MANY):
+            async with raw_peer(running.url) as peer:
+                await peer.connect()
+                for event in FAULTY:
+                    answer = await peer.ask(*event)
+                    assert answer["error"]["code"] == "internal", (event, answer)
+                    assert OWN_FAULT not in str(answer)
+                answer = await peer.ask("own", 1, 2, 3)
+                assert answer["error"]["code"] == "invalid_payload"
+                await peer.join("yard")
+        await eventually(lambda: tell, {"on_join": MANY, "on_leave": MANY})
+        await eventually(running.state, peace)
+        assert len(running.lines()) == 5 * MANY

@@ -1,0 +1,146 @@
+"""The events of one peer are carried out in order, within bounds, and not after it has gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+from hostile.services import IN_PROCESS, Kind, eventually, service
+from support.raw import raw_peer
+from walkie_signal import Identity, Member, Settings
+
+
+def frame(ack_id: int, name: str, payload: Any) -> str:
+    return f"42{ack_id}{json.dumps([name, payload])}"
+
+
+class Door:
+    """An `authorize` that lets nobody in before it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.asked = 0
+
+    async def authorize(self, identity: Identity, room: str) -> bool:
+        if room == "free":
+            return True
+        self.asked += 1
+        await self.opened.wait()
+        return True
+
+
+@IN_PROCESS
+async def test_signals_wait_for_the_join_before_them(kind: Kind) -> None:
+    """Defect 22: python-socketio handles each event in a task of its own, and they overtake one another."""
+    door = Door()
+    async with (
+        service(kind, authorize=door.authorize) as running,
+        raw_peer(running.url) as ann,
+        raw_peer(running.url) as bob,
+    ):
+        await bob.connect()
+        await ann.connect()
+        joining = asyncio.create_task(ann.join("slow"))
+        await eventually(lambda: door.asked, 1)
+        signals = [frame(n, "signal", {"targetId": ann.peer_id, "signal": n}) for n in range(100, 150)]
+        await bob.send(frame(1, "join_room", {"room": "slow"}), *signals, frame(2, "leave_room", {}))
+        await eventually(lambda: door.asked, 2)
+        door.opened.set()
+        await joining
+        await bob.acked(2)
+        await ann.event("peer_disconnected")
+        told = [(name, payload.get("signal")) for name, payload in ann.events() if name != "room_status"]
+        expected = [("signal", number) for number in range(100, 150)]
+        assert told == [("new_peer", None), *expected, ("peer_disconnected", None)]
+        acks = [int(text[2:].partition("[")[0]) for text in bob.heard if str(text).startswith("43")]
+        assert acks == [1, *range(100, 150), 2]
+
+
+@IN_PROCESS
+async def test_events_that_wait_are_bounded(kind: Kind) -> None:
+    door = Door()
+    settings = Settings(queued_events=8, callback_timeout=30)
+    async with (
+        service(kind, settings=settings, authorize=door.authorize) as running,
+        raw_peer(running.url) as peer,
+    ):
+        await peer.connect()
+        await peer.send(frame(1, "join_room", {"room": "slow"}))
+        await eventually(lambda: door.asked, 1)
+        numbers = range(100, 120)
+        await peer.send(
+            *(frame(n, "signal", {"targetId": peer.peer_id, "signal": n}) for n in numbers),
+            '42["signal",{}]',
+        )
+        for number in numbers[8:]:
+            error = (await peer.acked(number))["error"]
+            assert error["code"] == "rate_limited"
+            assert error["retryAfterMs"] > 0
+        assert (await peer.event("signal_error"))["code"] == "rate_limited"
+        door.opened.set()
+        assert (await peer.acked(1))["ok"] is True
+        assert [await peer.acked(number) for number in numbers[:8]] == [{"ok": True}] * 8
+        assert [p["signal"] for name, p in peer.events() if name == "signal"] == [*numbers[:8]]
+
+
+@IN_PROCESS
+async def test_a_slow_function_of_the_host_holds_up_neither_pongs_nor_others(kind: Kind) -> None:
+    door = Door()
+    settings = Settings(ping_interval=0.2, ping_timeout=0.4, callback_timeout=30)
+    async with (
+        service(kind, settings=settings, authorize=door.authorize) as running,
+        raw_peer(running.url) as slow,
+        raw_peer(running.url) as quick,
+    ):
+        await slow.connect()
+        await slow.send(frame(1, "join_room", {"room": "slow"}))
+        await eventually(lambda: door.asked, 1)
+        await quick.join("free")
+        await eventually(lambda: slow.heard.count("2") > 6, expected=True, within=5)
+        door.opened.set()
+        assert (await slow.acked(1))["ok"] is True
+
+
+@IN_PROCESS
+async def test_who_goes_while_it_joins_leaves_no_ghost(kind: Kind) -> None:
+    """Not in the room, and for the host's hooks it has never been there."""
+    door = Door()
+    hooked: list[str] = []
+
+    async def on_join(member: Member) -> None:
+        hooked.append(member.peer_id)
+
+    async with service(kind, authorize=door.authorize, on_join=on_join) as running, AsyncExitStack() as peers:
+        peace = running.state()
+        for _ in range(100):
+            peer = await peers.enter_async_context(raw_peer(running.url))
+            await peer.connect()
+            await peer.send(frame(1, "join_room", {"room": "slow"}), frame(2, "join_room", {"room": "free"}))
+        await eventually(lambda: door.asked, 100)
+        await peers.aclose()
+        await eventually(lambda: running.state()["peers"], [])
+        door.opened.set()
+        await eventually(running.state, peace)
+        assert await running.signaling.rooms() == []
+        assert hooked == []
+        assert not running.lines()
+
+
+@IN_PROCESS
+async def test_who_goes_after_a_join_that_was_not_done_yet_is_undone(kind: Kind) -> None:
+    """Its events before the end are carried out in order; then it is gone, and the room was told so."""
+    door = Door()
+    async with service(kind, authorize=door.authorize) as running, raw_peer(running.url) as witness:
+        await witness.join("free")
+        peace = running.state()
+        async with raw_peer(running.url) as peer:
+            await peer.join("free")
+            await peer.send(frame(1, "join_room", {"room": "slow"}))
+            await eventually(lambda: door.asked, 1)
+        await eventually(lambda: running.state()["peers"], [witness.peer_id])
+        door.opened.set()
+        assert (await witness.event("peer_disconnected"))["reason"] == "disconnected"
+        await eventually(running.state, peace)
+        assert await running.signaling.rooms() == ["free"]
