@@ -71,7 +71,9 @@ async def conversation(url: str, transports: list[str]) -> None:
 
 
 TRANSPORTS = pytest.mark.parametrize(
-    "transports", [["polling"], ["websocket"], ["polling", "websocket"]], ids=["polling", "websocket", "upgrade"]
+    "transports",
+    [["polling"], ["websocket"], ["polling", "websocket"]],
+    ids=["polling", "websocket", "upgrade"],
 )
 
 
@@ -261,7 +263,9 @@ async def test_the_log_never_names_a_session(caplog: pytest.LogCaptureFixture) -
         await client.get(sid)
         await client.get("nonsense")
     assert len(sid) >= 22, "128 bits"
-    assert not any(sid in record.getMessage() for record in caplog.records if record.name.startswith("walkie"))
+    assert not any(
+        sid in record.getMessage() for record in caplog.records if record.name.startswith("walkie")
+    )
 
 
 async def test_other_asgi_apps_are_left_alone() -> None:

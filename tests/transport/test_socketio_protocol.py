@@ -37,9 +37,7 @@ async def client() -> AsyncIterator[Raw]:
     for namespace in ("/", "/custom"):
 
         @sio.on("connect", namespace=namespace)
-        async def connect(
-            sid: str, environ: dict[str, Any], auth: Any, namespace: str = namespace
-        ) -> None:
+        async def connect(sid: str, environ: dict[str, Any], auth: Any, namespace: str = namespace) -> None:
             await sio.emit("auth", auth or {}, to=sid, namespace=namespace)
 
     @sio.on("message")

@@ -197,7 +197,9 @@ async def test_a_post_that_is_no_payload_closes_its_connection(
     check_one_line(lines, sid)
 
 
-@pytest.mark.parametrize("frame", ['40"x"', "40[]", "40null", '42["x"]', '431["x"]', "41", f'451-["x",{PLACE}]'])
+@pytest.mark.parametrize(
+    "frame", ['40"x"', "40[]", "40null", '42["x"]', '431["x"]', "41", f'451-["x",{PLACE}]']
+)
 async def test_nothing_but_connect_comes_first(
     client: Raw, host: Host, lines: list[logging.LogRecord], frame: str
 ) -> None:
@@ -360,4 +362,3 @@ async def test_a_slow_handler_holds_up_no_pong() -> None:
         await socket.send('421["slow",1]', '422["slow",2]', '423["slow",3]')
         assert [await socket.message() for _ in range(3)] == ["431[1]", "432[2]", "433[3]"]
     assert order == [1, 2, 3]
-

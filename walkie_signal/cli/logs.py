@@ -24,6 +24,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Take the traceback from what uvicorn logs of a client's text that is not UTF-8: it is no fault of ours."""
+    if "Invalid UTF-8" in str(record.msg):
+        record.exc_info = None
+    return True
+
+
 def set_up_logs(level: str, log_format: str) -> None:
     """Log to standard error from `level` on.
 
@@ -44,3 +51,4 @@ def set_up_logs(level: str, log_format: str) -> None:
             },
         }
     )
+    logging.getLogger("uvicorn.error").addFilter(_without_traceback)

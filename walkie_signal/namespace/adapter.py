@@ -111,6 +111,7 @@ class Adapter:
         peer = self._node.peer(sid)
         if peer is not None:
             log.warning("connection of peer %s closed: %s", sid, violation)
+            self._node.disconnect(sid, "disconnected")
             peer.link.close()
 
     def _receive_text(self, peer: Peer, text: str) -> bool:

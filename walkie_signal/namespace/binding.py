@@ -4,6 +4,7 @@ On a namespace, python-socketio calls a function handler (``@sio.event``, ``@sio
 host's ``connect`` or ``disconnect`` would hide ours, and a client may send an *event* of either name. The binding
 takes its place in front of the server's own dispatch, on that one server object:
 
+    ``_handle_connect``          a CONNECT on a connection that is closed already, on a stock server
     ``_handle_event_internal``   an event of a client: ours, the host's, or nobody's
     ``_trigger_event``           a real connect or disconnect: the host's function and ours, both
     ``on``, ``register_namespace``   what could not work is refused, saying what to write
@@ -74,6 +75,9 @@ class Binding:
         self._trigger: Callable[..., Awaitable[Any]] = server._trigger_event  # noqa: SLF001
         self._on: Callable[..., Any] = server.on
         self._register: Callable[[Any], None] = server.register_namespace
+        self._handle_connect: Callable[..., Awaitable[None]] = server._handle_connect  # noqa: SLF001
+        if not hasattr(server, "link"):  # a stock server
+            server._handle_connect = self.handle_connect  # noqa: SLF001
         server._handle_event_internal = self.handle_event  # noqa: SLF001
         server._trigger_event = self.trigger  # noqa: SLF001
         server.on = self.on
@@ -110,6 +114,14 @@ class Binding:
             )
 
     # What clients do
+
+    async def handle_connect(self, eio_sid: str, namespace: str, data: Any) -> None:
+        """Stand in for ``_handle_connect``: let nobody in on a connection that is closed already.
+
+        A stock server would keep what it has begun for such a one, for good.
+        """
+        if eio_sid in self._server.environ:
+            await self._handle_connect(eio_sid, namespace, data)
 
     async def handle_event(  # noqa: PLR0917 - python-socketio's signature
         self,

@@ -288,10 +288,11 @@ class Node:
     def fail(self, peer: Peer, event: Event, error: Exception) -> None:
         """Answer an event that failed: by its ack, or where none was asked for by ``signal_error``."""
         if not isinstance(error, SignalingError):
-            log.error("%s failed", event.name, exc_info=error)
+            log.error("%r failed", event.name, exc_info=error)
             error = SignalingError("internal", "internal error")
         if event.ack_id is not None:
             self._answer(peer, event, {"ok": False, "error": error.to_payload()})
         else:
-            payload = {"event": event.name, **error.to_payload()}
+            name = event.name.encode(errors="replace").decode()  # it may hold a lone surrogate
+            payload = {"event": name, **error.to_payload()}
             peer.link.send(event_text(self._prefix, "signal_error", payload))

@@ -74,7 +74,9 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     origins = options.get("cors_allowed_origins")
     everybody = origins == "*" or (isinstance(origins, (list, tuple, set)) and "*" in origins)
     if everybody and options.get("cors_credentials"):
-        raise ValueError("cors_credentials with any origin would hand them to every web page: name the origins")
+        raise ValueError(
+            "cors_credentials with any origin would hand them to every web page: name the origins"
+        )
     defaults = {"ping_interval": 10, "ping_timeout": 8, "max_http_buffer_size": 1_000_000}
     checked = {**defaults, "cors_credentials": not everybody, **options, "async_mode": "asgi"}
     for key, name in (("logger", "socketio"), ("engineio_logger", "engineio")):

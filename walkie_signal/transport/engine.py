@@ -184,7 +184,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
     def lingering(self, sid: str) -> Polling | None:
         """Return the carrier of a closed connection that is still owed something."""
         connection, _ = self._lingering.get(sid, (None, 0.0))
-        return connection.carrier if connection is not None and isinstance(connection.carrier, Polling) else None
+        return (
+            connection.carrier if connection is not None and isinstance(connection.carrier, Polling) else None
+        )
 
     def settle(self, sid: str) -> None:
         """Forget a closed connection that has got what it was owed."""

@@ -79,7 +79,9 @@ class Joins:
         server = self._server
         environ = server.environ.get(socket.sockets.connection.sid)
         try:
-            answer = await server._trigger_event("connect", socket.namespace, socket.sid, environ, auth or None)  # noqa: SLF001
+            answer = await server._trigger_event(
+                "connect", socket.namespace, socket.sid, environ, auth or None
+            )  # noqa: SLF001
         except socketio.exceptions.ConnectionRefusedError as refusal:
             return refusal.error_args
         except ConnectionRefusedError:

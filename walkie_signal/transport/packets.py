@@ -124,7 +124,9 @@ def check_packet(packet: Packet) -> None:
         if packet.data is not None or packet.ack_id is not None:
             raise ProtocolViolation("a malformed DISCONNECT")
     elif kind != CONNECT or packet.ack_id is not None:
-        raise ProtocolViolation("a packet that only servers send" if kind != CONNECT else "a malformed CONNECT")
+        raise ProtocolViolation(
+            "a packet that only servers send" if kind != CONNECT else "a malformed CONNECT"
+        )
     if kind in (BINARY_EVENT, BINARY_ACK) and packet.attachments == 0:
         # python-socketio waits for ever for the attachments of such a packet.
         raise ProtocolViolation("a binary packet without attachments")

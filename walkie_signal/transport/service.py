@@ -51,7 +51,9 @@ class Service:
         headers = requests.lower(self._engine._cors_headers(environ))  # noqa: SLF001 - see `beneath`
         if self._engine.cors_allowed_origins == "*" and not self._engine.cors_credentials:
             # Not the origin itself: a middleware that adds credentials would grant them to every page.
-            return [(name, b"*" if name == b"access-control-allow-origin" else value) for name, value in headers]
+            return [
+                (name, b"*" if name == b"access-control-allow-origin" else value) for name, value in headers
+            ]
         allowed = any(name == b"access-control-allow-origin" for name, _ in headers)
         return [*headers, (b"vary", b"Origin")] if allowed else []
 
@@ -104,7 +106,9 @@ class Service:
         return response
 
     async def _open_polling(self, request: Request) -> Response:
-        upgrades = ["websocket"] if self._engine.allow_upgrades and "websocket" in self._engine.transports else []
+        upgrades = (
+            ["websocket"] if self._engine.allow_upgrades and "websocket" in self._engine.transports else []
+        )
         connection, opening = await self._engine.open(request, upgrades)
         response = Response(opening.encode())
         if self._engine.cookie:
@@ -137,7 +141,9 @@ class Service:
         else:
             await self._upgrade(connection, request, send)
 
-    async def _run_websocket(self, connection: Connection, opening: str, request: Request, send: Send) -> None:
+    async def _run_websocket(
+        self, connection: Connection, opening: str, request: Request, send: Send
+    ) -> None:
         try:
             await send({"type": "websocket.accept"})
         except BaseException:

@@ -38,7 +38,17 @@ class State(enum.Enum):
 class Socket:
     """One connection's place on one namespace."""
 
-    __slots__ = ("deferred", "deferred_bytes", "handler", "held", "left", "namespace", "sid", "sockets", "state")
+    __slots__ = (
+        "deferred",
+        "deferred_bytes",
+        "handler",
+        "held",
+        "left",
+        "namespace",
+        "sid",
+        "sockets",
+        "state",
+    )
 
     def __init__(self, sockets: Sockets, namespace: str) -> None:
         self.sockets = sockets

@@ -24,6 +24,9 @@ FAREWELL = 1.0
 TOO_BIG = 1009
 """The close code for a message over the limit (RFC 6455, 7.4.1)."""
 
+REFUSED = (1002, 1007, TOO_BIG)
+"""The codes of a web server that has closed the WebSocket itself, because of what the other side sent."""
+
 EAGER_SERVERS = ("uvicorn.", "walkie_signal.")
 """Modules of servers whose `send` was seen to run outside a task as it does in one.
 
@@ -151,6 +154,9 @@ class WebSocket:
                 return
             self._reader = None
             if event["type"] != "websocket.receive":
+                if event.get("code") in REFUSED:
+                    self._violation_code = event["code"]
+                    raise ProtocolViolation(f"a frame that the web server refuses ({event['code']})")
                 return
             frame: Frame | None = event.get("text")
             if frame is None:
