@@ -114,7 +114,7 @@ ARGUMENTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(STRINGS, ARGUMENTS, st.none() | st.integers(0, 10**15))
 def test_what_is_written_is_read_again(name: str, arguments: list[object], ack_id: int | None) -> None:
     text = event_text("", name, *arguments)
@@ -124,7 +124,7 @@ def test_what_is_written_is_read_again(name: str, arguments: list[object], ack_i
     assert event.fault is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.text('2[]{}",:\\ud8001eNa '))
 def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
     with suppress(ProtocolViolation):

@@ -99,4 +99,4 @@ class Rooms(RuleBasedStateMachine):
 
 
 TestRooms = Rooms.TestCase
-TestRooms.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+TestRooms.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from walkie_signal.core.identity import Credentials, Identity
@@ -74,7 +75,7 @@ class Adapter:
         except BaseException:
             self._node.disconnect(sid, "disconnected")
             raise
-        peer.link.listen(lambda text: self._receive_text(peer, text))
+        peer.link.listen(partial(self._receive_text, peer))
         self._node.admit(peer, identity)
 
     async def _verified(self, sid: str, credentials: Credentials) -> Identity | None:
@@ -115,6 +116,8 @@ class Adapter:
             peer.link.close()
 
     def _receive_text(self, peer: Peer, text: str) -> bool:
+        if self._node.relay(peer, text):
+            return True
         event = read_event(text, self.namespace, self._node.settings.nesting_depth)
         if event is None or event.name not in CLIENT_EVENTS:
             return False

@@ -30,6 +30,7 @@ from walkie_signal.core.packets import (
 )
 from walkie_signal.core.ports import Link
 from walkie_signal.core.registry import Registry
+from walkie_signal.core.relays import Relays
 from walkie_signal.core.rooms import Change, Joined, Member, Reason
 from walkie_signal.core.values import fault_of
 from walkie_signal.errors import SignalingError
@@ -56,6 +57,7 @@ class Node:
         self._host = host
         self._registry = Registry()
         self._peers = Peers()
+        self._relays = Relays(self._prefix, settings)
         self._fanout = Fanout(self._prefix, self._registry, self._peers, settings.status_interval)
         self._hooks = Hooks(host)
         self._joining: dict[tuple[str, str], Event] = {}
@@ -111,7 +113,7 @@ class Node:
 
     def open(self, peer_id: str, link: Link) -> Peer:
         """Take note of a connection that is not admitted yet; its events wait."""
-        peer = Peer(peer_id, link, self._work)
+        peer = Peer(peer_id, link, self._work, self._relays.head(peer_id))
         self._peers.add(peer)
         return peer
 
@@ -125,6 +127,20 @@ class Node:
     def peer(self, peer_id: str) -> Peer | None:
         """Return the connection with that id, or ``None`` where this node holds none."""
         return self._peers.get(peer_id)
+
+    def relay(self, peer: Peer, text: str) -> bool:
+        """Carry out a plain signal that has nothing before it; returns false for what is for `receive`."""
+        plain = self._relays.read(text) if peer.idle else None
+        if plain is None:
+            return False
+        ack_id, target_id, value = plain
+        target = self._peers.get(target_id)
+        if target is None or not self._registry.share_room(peer.peer_id, target_id):
+            return False
+        target.link.send(f"{peer.head}{value}}}]")
+        if ack_id:
+            peer.link.send(ack_text(self._prefix, int(ack_id), OK))
+        return True
 
     def receive(self, peer: Peer, event: Event) -> None:
         """Carry out an event, behind the peer's earlier ones."""

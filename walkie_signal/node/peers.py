@@ -35,12 +35,16 @@ class Peer:
         identity: As verified; ``None`` where nothing asks for proof.
         user_id: The user that it speaks for, as verified or as last announced; ``None`` where unknown.
         gone: Whether its connection has ended.
+        head: What stands before the value in each signal from it.
     """
 
-    __slots__ = ("_admitted", "_task", "_waiting", "_work", "gone", "identity", "link", "peer_id", "user_id")
+    __slots__ = (
+        "_admitted", "_task", "_waiting", "_work", "gone", "head", "identity", "link", "peer_id", "user_id"
+    )  # fmt: skip
 
-    def __init__(self, peer_id: str, link: Link, work: Work) -> None:
+    def __init__(self, peer_id: str, link: Link, work: Work, head: str) -> None:
         self.peer_id = peer_id
+        self.head = head
         self.link = link
         self.identity: Identity | None = None
         self.user_id: UserId | None = None
@@ -55,6 +59,11 @@ class Peer:
         """How many items wait behind the one that is worked on."""
         return len(self._waiting)
 
+    @property
+    def idle(self) -> bool:
+        """Whether an item that is posted now is worked on now."""
+        return self._task is None and self._admitted
+
     def admit(self) -> None:
         """Begin to work on the items."""
         self._admitted = True
@@ -63,7 +72,7 @@ class Peer:
 
     def post(self, item: Item) -> None:
         """Add an item."""
-        if self._task is not None or not self._admitted:
+        if not self.idle:
             self._waiting.append(item)
             return
         pending = self._work(self, item)

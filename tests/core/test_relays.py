@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from walkie_signal.core.codec import dumps
+from walkie_signal.core.messages import SignalTo, read_message
+from walkie_signal.core.packets import prefix_of, read_event
+from walkie_signal.core.relays import Relays
+from walkie_signal.settings import Settings
+
+SETTINGS = Settings()
+
+
+def test_a_plain_signal_is_read_and_written() -> None:
+    relays = Relays(prefix_of("/radio"), SETTINGS)
+    plain = relays.read('2/radio,17["signal",{"targetId":"b-_1","signal":{"sdp":"v=0\\r\\n"}}]')
+    assert plain == ("17", "b-_1", '{"sdp":"v=0\\r\\n"}')
+    assert (
+        relays.head("a") + plain[2] + "}]" == '2/radio,["signal",{"fromId":"a","signal":{"sdp":"v=0\\r\\n"}}]'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '2["signal",{"signal":1,"targetId":"b"}]',
+        '2["signal",{"targetId":"b","signal":1,"more":2}]',
+        '2["signal",{"targetId":"b","signal":1,"targetId":"c"}]',
+        '2["signal",{"targetId":"b","signal":1}],["x",{"y":1}]',
+        '2["signal",{"targetId":"b","signal":1},{"x":1}]',
+        '2["signal",{"targetId":"b","signal":}]',
+        '2["signal",{"targetId":"b","signal":NaN}]',
+        '2["signal",{"targetId":"b","signal":1e999}]',
+        '2["signal",{"targetId":"b","signal":"\\ud800"}]',
+        '2["signal",{"targetId":"b","signal":"é"}]',
+        '2["signal",{"targetId":"b","signal":' + "[" * 64 + "]" * 64 + "}]",
+        '2["signal",{"targetId":"b","signal":"' + "x" * 65_536 + '"}]',
+        '2["signal",{"targetId":"b\\"","signal":1}]',
+        '2["signal",{"targetId":7,"signal":1}]',
+        '2["signal"]',
+        '2["join_room",{"targetId":"b","signal":1}]',
+        '2/radio,["signal",{"targetId":"b","signal":1}]',
+        '3["signal",{"targetId":"b","signal":1}]',
+    ],
+)
+def test_whatever_is_not_plain_is_left_to_the_ordinary_way(text: str) -> None:
+    assert Relays("", SETTINGS).read(text) is None
+
+
+PIECES = st.sampled_from(  # what a signal is made of, and what could break out of it
+    ['"targetId":"b"', '"signal":', "1", "{", "}", "[", "]", ",", '"a"', "null", '"signal",', "2", "}]"]
+)
+FORMS = st.lists(PIECES, max_size=6).map(
+    lambda pieces: '2["signal",{"targetId":"b","signal":' + "".join(pieces)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(FORMS)
+def test_both_ways_give_the_same(text: str) -> None:
+    """What the quick way takes, the ordinary way takes too, and makes the same of it."""
+    plain = Relays("", SETTINGS).read(text)
+    if plain is None:
+        return
+    event = read_event(text, "/", 64)
+    assert event is not None
+    assert read_message(event, SETTINGS) == SignalTo(plain[1], json.loads(plain[2]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text('aé"\\', max_size=4), st.lists, max_leaves=4
+    )
+)
+def test_a_signal_is_relayed_as_it_was_sent(value: Any) -> None:
+    plain = Relays("", SETTINGS).read('2["signal",{"targetId":"b","signal":' + dumps(value) + "}]")
+    assert plain is None or json.loads(plain[2]) == value
