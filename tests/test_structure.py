@@ -45,6 +45,7 @@ LIBRARIES = {
     "socketio": ("asgi", "namespace", "transport"),
     "uvicorn": ("cli", "transport"),
     "uvloop": ("cli",),
+    "websockets": ("transport",),
 }
 """Where each library is known; typing_extensions is Python's own, early, and known everywhere."""
 

@@ -39,6 +39,10 @@ def free_port() -> int:
         return port
 
 
+WEBSOCKET_CLASS: Any = "auto"
+"""What `hosted` gives uvicorn for ``ws``, unless it is told."""
+
+
 @asynccontextmanager
 async def hosted(app: Any, **config: Any) -> AsyncIterator[str]:
     """Run an ASGI app on uvicorn in this event loop, on a pre-bound socket; gives its URL without a path.
@@ -47,7 +51,12 @@ async def hosted(app: Any, **config: Any) -> AsyncIterator[str]:
     """
     with closing(socket.socket(proto=socket.IPPROTO_TCP)) as listener:  # asyncio sets TCP_NODELAY on no other
         listener.bind(("127.0.0.1", 0))
-        options: dict[str, Any] = {"log_config": None, "timeout_graceful_shutdown": 2, **config}
+        options: dict[str, Any] = {
+            "ws": WEBSOCKET_CLASS,
+            "log_config": None,
+            "timeout_graceful_shutdown": 2,
+            **config,
+        }
         server = uvicorn.Server(uvicorn.Config(app, **options))
         running_server = asyncio.create_task(server._serve([listener]))
         try:

@@ -14,6 +14,8 @@ from support.servers import hosted
 from transport.raw import Raw, RawSocket, raw
 from walkie_signal.transport import create_server
 
+pytestmark = pytest.mark.usefixtures("_each_websocket_class")
+
 MIB = 1 << 20
 
 

@@ -24,6 +24,8 @@ from support.servers import hosted
 from transport.raw import Raw, raw
 from walkie_signal.transport import create_server
 
+pytestmark = pytest.mark.usefixtures("_each_websocket_class")
+
 INTERVAL, TIMEOUT = 0.3, 0.2
 
 

@@ -23,6 +23,8 @@ from support.servers import hosted
 from transport.raw import Raw, RawSocket, raw
 from walkie_signal.transport import create_server
 
+pytestmark = pytest.mark.usefixtures("_each_websocket_class")
+
 INTERVAL, TIMEOUT, CONNECT_TIMEOUT = 0.3, 0.2, 1.0
 
 

@@ -61,12 +61,27 @@ def _check(options: ServeOptions) -> None:
 def _run(options: ServeOptions, settings: Settings, listener: socket.socket) -> None:
     import uvicorn  # noqa: PLC0415 - only here, so that --help is quick
 
+    path = "/" + options.path.strip("/")
+    server = uvicorn.Server(_config(options, settings, path))
+    if is_open(listener):
+        log.warning(
+            "open to other machines, with no authentication: whoever reaches this port may join any room"
+        )
+    # uvicorn raises the signal that ended it once more when it is done; this one takes no notice.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    scheme = "https" if options.ssl_certfile else "http"
+    server.startup = _announced(server, url_of(listener, scheme, path + "/"))  # type: ignore[method-assign]
+    server.run(sockets=[listener])
+
+
+def _config(options: ServeOptions, settings: Settings, path: str) -> Any:
+    import uvicorn  # noqa: PLC0415
+
     from walkie_signal.asgi import attach  # noqa: PLC0415
 
-    path = "/" + options.path.strip("/")
-    app = attach(_nothing_here, path=path, cors_origins=options.cors_origin, settings=settings)
-    config = uvicorn.Config(
-        app,
+    return uvicorn.Config(
+        attach(_nothing_here, path=path, cors_origins=options.cors_origin, settings=settings),
         access_log=False,  # it would hold tokens that came in a query
         log_config=None,
         proxy_headers=bool(options.trusted_proxy),
@@ -75,21 +90,20 @@ def _run(options: ServeOptions, settings: Settings, listener: socket.socket) -> 
         ssl_certfile=options.ssl_certfile or None,
         ssl_keyfile=options.ssl_keyfile or None,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+        ws=_websocket_class(),
         ws_max_size=settings.max_http_buffer_size,
         ws_per_message_deflate=False,  # it doubles the memory of each connection
         ws_ping_interval=None,  # Engine.IO has pings of its own
     )
-    if is_open(listener):
-        log.warning(
-            "open to other machines, with no authentication: whoever reaches this port may join any room"
-        )
-    # uvicorn raises the signal that ended it once more when it is done; this one takes no notice.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    server = uvicorn.Server(config)
-    scheme = "https" if options.ssl_certfile else "http"
-    server.startup = _announced(server, url_of(listener, scheme, path + "/"))  # type: ignore[method-assign]
-    server.run(sockets=[listener])
+
+
+def _websocket_class() -> Any:
+    """Return our protocol class for uvicorn, or its own choice where the extra `fast` is not installed."""
+    try:
+        from walkie_signal.transport.direct import DirectProtocol  # noqa: PLC0415
+    except ImportError:
+        return "auto"
+    return DirectProtocol
 
 
 def _announced(server: Any, url: str) -> Callable[..., Coroutine[Any, Any, None]]:

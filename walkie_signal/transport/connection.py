@@ -50,9 +50,8 @@ class Owner(Protocol):
     bounds: Bounds
     reason: Any
     max_http_buffer_size: int
-
-    def deliver(self, connection: Connection, message: Frame) -> None:
-        """Take a message that arrived."""
+    take: Callable[[Connection, Frame], None]
+    """Takes a message that arrived."""
 
     def alive(self, connection: Connection) -> None:
         """Take note that the other side has answered a ping."""
@@ -161,11 +160,11 @@ class Connection:
             ProtocolViolation: It is none that a client may send.
         """
         if isinstance(frame, bytes):
-            self.owner.deliver(self, frame)
+            self.owner.take(self, frame)
             return
         kind = frame[:1]
         if kind == packets.MESSAGE:
-            self.owner.deliver(self, frame[1:])
+            self.owner.take(self, frame[1:])
         elif kind == packets.PONG:
             # One that was not asked for is no sign of life that was asked for.
             if self.pinged:

@@ -101,10 +101,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     # What connections ask
 
-    def deliver(self, connection: Connection, message: Frame) -> None:
-        """Hand a message to whoever takes them."""
-        self.take(connection, message)
-
     def alive(self, connection: Connection) -> None:
         """Set when the next ping is due."""
         connection.pinged = False

@@ -79,9 +79,8 @@ class Joins:
         server = self._server
         environ = server.environ.get(socket.sockets.connection.sid)
         try:
-            answer = await server._trigger_event(
-                "connect", socket.namespace, socket.sid, environ, auth or None
-            )  # noqa: SLF001
+            ask = server._trigger_event  # noqa: SLF001
+            answer = await ask("connect", socket.namespace, socket.sid, environ, auth or None)
         except socketio.exceptions.ConnectionRefusedError as refusal:
             return refusal.error_args
         except ConnectionRefusedError:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
+from walkie_signal.transport.direct_websocket import websocket_of
 from walkie_signal.transport.polling import Polling
 from walkie_signal.transport.requests import Receive, Refused, Request, Response, Scope, Send
-from walkie_signal.transport.websocket import WebSocket
 
 if TYPE_CHECKING:
     from walkie_signal.transport.engine import Engine
@@ -149,7 +149,7 @@ class Service:
         except BaseException:
             connection.close(self._engine.reason.TRANSPORT_CLOSE)
             raise
-        carrier = WebSocket(connection, send)
+        carrier = websocket_of(connection, request.scope, send)
         early = connection.outbox.take_some()
         connection.carry(carrier)
         for frame in (opening, *early):
@@ -185,7 +185,7 @@ class Service:
         if connection.closed or not passed or not isinstance(polling, Polling):
             await _close_quietly(send)
             return
-        carrier = WebSocket(connection, send)
+        carrier = websocket_of(connection, request.scope, send)
         connection.carry(carrier)
         polling.release()
         carrier.flush()

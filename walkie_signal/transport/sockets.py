@@ -188,7 +188,11 @@ class SocketLink:
         if text is not last:
             frame = MESSAGE + text
             SocketLink._last = (text, frame)
-        self._socket.send(frame)
+        socket = self._socket
+        if socket.held is not None:
+            socket.send(frame)
+        elif (connection := socket.sockets.connection).reason is None:
+            connection.push(frame)
 
     def close(self) -> None:
         """Close the transport for good."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.outbox import size_of
 from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.requests import Receive, Send
 
@@ -24,8 +25,11 @@ FAREWELL = 1.0
 TOO_BIG = 1009
 """The close code for a message over the limit (RFC 6455, 7.4.1)."""
 
-REFUSED = (1002, 1007, TOO_BIG)
-"""The codes of a web server that has closed the WebSocket itself, because of what the other side sent."""
+REFUSED = (1002, TOO_BIG)
+"""The codes of a web server that has closed the WebSocket itself for what the other side sent, and says nothing.
+
+Of text that is not UTF-8 (1007) both uvicorn's class and ours have a line in the log.
+"""
 
 EAGER_SERVERS = ("uvicorn.", "walkie_signal.")
 """Modules of servers whose `send` was seen to run outside a task as it does in one.
@@ -161,7 +165,7 @@ class WebSocket:
             frame: Frame | None = event.get("text")
             if frame is None:
                 frame = event.get("bytes") or b""
-            if len(frame) * 4 > limit and _size(frame) > limit:
+            if is_larger(frame, limit):
                 self._violation_code = TOO_BIG
                 raise ProtocolViolation("a frame over the size limit")
             connection.receive(frame)
@@ -173,8 +177,9 @@ def _message(frame: Frame) -> dict[str, Any]:
     return {"type": "websocket.send", "bytes": frame}
 
 
-def _size(frame: Frame) -> int:
-    return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode())
+def is_larger(frame: Frame, limit: int) -> bool:
+    """Tell whether a frame has more bytes than the limit; a character has four at the most."""
+    return len(frame) * 4 > limit and size_of(frame) > limit
 
 
 @types.coroutine

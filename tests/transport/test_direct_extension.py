@@ -1,0 +1,111 @@
+"""The ASGI extension: frames with nothing in between, for whoever may use it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from transport.direct_peer import BINARY, GONE, TEXT, Peer, close, fragments, frame, peer
+from transport.direct_servers import OURS, Served, served
+
+names = itertools.count()
+
+
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def server(request: pytest.FixtureRequest) -> Iterator[Served]:
+    with served(OURS, request.param) as running:
+        yield running
+
+
+async def seen(server: Served, name: str) -> Any:
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        return (await http.get(f"/seen?id={name}", timeout=10)).json()
+
+
+async def hear(client: Peer, count: int) -> list[tuple[Any, ...]]:
+    return [await client.hear() for _ in range(count)]
+
+
+async def test_it_knows_whose_send_it_is_and_starts_after_accept(server: Served) -> None:
+    async with peer(server.address, "/wrapped?id=w") as client:
+        told = "True False direct frames start once websocket.accept was sent"
+        assert await hear(client, 2) == [("text", told), ("close", 1000, "")]
+
+
+async def test_text_and_bytes_go_both_ways(server: Served) -> None:
+    async with peer(server.address, "/direct?id=t") as client:
+        sent = (
+            frame(TEXT, "ä")
+            + frame(BINARY, b"\xff")
+            + frame(TEXT, "")
+            + fragments(TEXT, "a", b"\xc3", b"\xa4")
+        )
+        await client.send(sent)
+        assert await hear(client, 4) == [("text", "ä"), ("binary", b"\xff"), ("text", ""), ("text", "aä")]
+
+
+async def test_what_is_queued_when_it_starts_comes_first(server: Served) -> None:
+    """More than one read of it, with more on the way."""
+    name = str(next(names))
+    texts = [f"{number} {'x' * 500}" for number in range(2000)]
+    async with peer(server.address, f"/direct-late?id={name}") as client:
+        sending = asyncio.create_task(client.send(*(frame(TEXT, text) for text in texts)))
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            await http.get(f"/go?id={name}")
+        assert [text for _, text in await hear(client, len(texts))] == texts
+        await sending
+
+
+async def test_several_texts_go_out_in_one_write(server: Served) -> None:
+    """In order with those before and after them, and each with the header for its length."""
+    async with peer(server.address, "/direct?id=s") as client:
+        await client.send(frame(TEXT, "before"), frame(TEXT, "several"), frame(TEXT, "after"))
+        heard = [text for _, text in await hear(client, 7)]
+        assert heard == ["before", "a", "é", "b" * 200, "c" * 70_000, "", "after"]
+
+
+async def test_what_the_socket_does_not_take_waits_and_says_so(server: Served) -> None:
+    name = str(next(names))
+    async with peer(server.address, f"/direct?id={name}", receive_buffer=4096) as client:
+        await client.send(frame(TEXT, "flood 2000"))
+        heard = await hear(client, 2000)
+        assert all(event == ("binary", b"x" * 10_000) for event in heard)
+        await client.send(close(1000))
+        told = await seen(server, name)
+        assert told == [
+            ["paused", True], ["waiting", True], ["paused", False], ["websocket.disconnect", 1000, ""]
+        ]  # fmt: skip
+
+
+ENDS: dict[str, tuple[list[tuple[Any, ...]], list[Any]]] = {
+    "close 4321": ([("close", 4321, "as told")], [4321, "as told"]),
+    "abort": ([], [1005, None]),
+    "raise": ([("close", 1011, "")], [1011, ""]),
+}
+
+
+@pytest.mark.parametrize("command", ENDS)
+async def test_it_ends(command: str, server: Served) -> None:
+    """Once, and for good: nothing is delivered or sent after."""
+    name = str(next(names))
+    heard, told = ENDS[command]
+    async with peer(server.address, f"/direct?id={name}") as client:
+        await client.send(frame(TEXT, "one"), frame(TEXT, command), frame(TEXT, "never"))
+        assert await hear(client, 1 + len(heard)) == [("text", "one"), *heard]
+        await client.send(close(1000))
+        assert await client.hear_all() == [GONE]
+        assert await seen(server, name) == [["websocket.disconnect", *told]]
+
+
+async def test_a_client_that_vanishes_is_told_of_once(server: Served) -> None:
+    name = str(next(names))
+    async with peer(server.address, f"/direct?id={name}") as client:
+        await client.send(frame(TEXT, "one"))
+        await client.hear()
+        client.abort()
+        assert await seen(server, name) == [["websocket.disconnect", 1005, None]]

@@ -1,0 +1,81 @@
+"""The opening handshake as nearly every client sends it, read in a quarter of the time that websockets takes.
+
+`opening` answers `None` for whatever is not just that, right or wrong: then websockets reads it, and finds what to
+say. So nothing here refuses anything, and what is accepted here websockets accepts alike (RFC 6455, 4.2.1).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha1
+
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+REQUEST = re.compile(
+    rb"GET (?P<path>/[!-~]{0,2000}) HTTP/1\.1\r\n(?P<headers>(?:[a-z0-9_-]{1,50}: [ -~]{0,4000}\r\n){4,60})\r\n"
+)
+"""As uvicorn's HTTP protocols hand it on: names in lower case, nothing folded; well within websockets' limits."""
+
+KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
+"""Sixteen bytes in base64."""
+
+UPGRADE = re.compile(r"(?:keep-alive, ?)?upgrade", re.IGNORECASE)
+ONCE = ("upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "host", "origin")
+"""Headers of which websockets takes, or looks at, one."""
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Opening:
+    """A request, in the place of websockets' `Request` and of its `Headers` at once."""
+
+    __slots__ = ("headers", "pairs", "path")
+
+    def __init__(self, path: str, pairs: list[tuple[str, str]]) -> None:
+        self.path = path
+        self.pairs = pairs
+        self.headers = self
+
+    def raw_items(self) -> list[tuple[str, str]]:
+        """Return all headers, in order."""
+        return self.pairs
+
+    def get_all(self, name: str) -> list[str]:
+        """Return the values of a header."""
+        return [value for key, value in self.pairs if key == name.lower()]
+
+
+def opening(data: bytes) -> tuple[Opening, Response] | None:
+    """Return the request and the 101 to answer it with, or `None` where it takes more to tell."""
+    parsed = REQUEST.fullmatch(data)
+    if parsed is None:
+        return None
+    pairs = []
+    for line in parsed["headers"].decode("ascii").split("\r\n")[:-1]:
+        name, _, value = line.partition(": ")
+        pairs.append((name, value.strip(" ")))
+    named = dict(pairs)
+    if len(named) != len(pairs) and any(sum(name == once for name, _ in pairs) > 1 for once in ONCE):
+        return None
+    if not _is_plain(named):
+        return None
+    accept = b64encode(sha1(named["sec-websocket-key"].encode() + GUID, usedforsecurity=False).digest())
+    headers = Headers()
+    headers["Date"] = ""  # uvicorn takes it out
+    headers["Upgrade"] = "websocket"
+    headers["Connection"] = "Upgrade"
+    headers["Sec-WebSocket-Accept"] = accept.decode()
+    return Opening(parsed["path"].decode("ascii"), pairs), Response(101, "Switching Protocols", headers)
+
+
+def _is_plain(named: dict[str, str]) -> bool:
+    return (
+        "host" in named
+        and "sec-websocket-protocol" not in named
+        and named.get("sec-websocket-version") == "13"
+        and named.get("upgrade", "").lower() == "websocket"
+        and UPGRADE.fullmatch(named.get("connection", "")) is not None
+        and KEY.fullmatch(named.get("sec-websocket-key", "")) is not None
+    )

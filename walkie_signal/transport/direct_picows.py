@@ -1,0 +1,165 @@
+"""picows' parser and writer, without the rest of picows: the one module that knows how it is built.
+
+It leans on what picows doesn't call public, `WSProtocol` (its parser) and the constructor of `WSTransport` (its
+writer), and works around the following in 2.3:
+
+- It has its own opening handshake. uvicorn has checked the real one, so the parser is shown a plain one, and
+  what it answers goes nowhere.
+- It sets TCP options, which fail on a Unix socket, and which asyncio and uvloop have set already.
+- It parses one frame ahead, and closes for a fault in that before the frame in hand is delivered. So the parser
+  writes to nobody, who reads its CLOSE as a violation that is still to be acted upon.
+- Its writer hands frames over 8 KiB to `writelines` as a view of a buffer that it then uses again: the transport
+  that it is given has to copy them.
+- Its read buffer grows with what came and never shrinks: after a large read one has to make a new parser.
+- It leaves UTF-8, reserved bits, the order of fragments and some close codes to its listener.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ClassVar, cast
+
+try:
+    import picows
+    from picows import (
+        WSAutoPingStrategy,
+        WSFrame,
+        WSListener,
+        WSMsgType,
+        WSTransport,
+        WSUpgradeResponse,
+        WSUpgradeResponseWithListener,
+    )
+    from picows.picows import WSProtocol  # type: ignore[attr-defined]
+except ImportError as error:
+    raise ImportError(
+        "walkie_signal.transport.direct needs picows; install it with: pip install 'walkie-signal[fast]'"
+    ) from error
+
+if not picows.__version__.startswith("2.3."):  # type: ignore[attr-defined]
+    raise ImportError(
+        f"walkie_signal.transport.direct works with picows 2.3, not with {picows.__version__}; "  # type: ignore[attr-defined]
+        "install it with: pip install 'walkie-signal[fast]'"
+    )
+
+__all__ = ["WSFrame", "WSListener", "WSMsgType", "WSTransport", "feed", "new_parser", "new_writer"]
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+"""What the parser takes for the opening handshake."""
+
+CLOSE = 0x88
+"""The first byte of a CLOSE frame."""
+
+
+class _Log:
+    """picows' log, of which only faults of ours are kept: it has a line for each connection, and more."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: ARG002, N802 - as `logging` has it
+        return False
+
+    def debug(self, *_: Any) -> None: ...
+
+    info = warning = error = log = debug
+
+    def exception(self, text: str, *arguments: Any) -> None:
+        logging.getLogger("walkie_signal.transport").error(text, *arguments, exc_info=sys.exc_info())
+
+
+class _Answer:
+    """The answer to the handshake; one for all, for it goes nowhere."""
+
+    status = HTTPStatus.SWITCHING_PROTOCOLS
+    headers: ClassVar[dict[str, str]] = {}
+
+    def to_bytes(self) -> bytearray:
+        return bytearray(b"HTTP")
+
+
+_log = _Log()
+_answer = _Answer()
+
+
+class _Nobody:
+    """What a parser takes for transport and socket: it seems always to be behind, so all is given to `write`."""
+
+    __slots__ = ("_refuse",)
+
+    def __init__(self, refuse: Callable[[bytes], None]) -> None:
+        self._refuse = refuse
+
+    def get_extra_info(self, name: str) -> Any:
+        return self if name == "socket" else None
+
+    def fileno(self) -> int:
+        return -1
+
+    def setsockopt(self, *_: Any) -> None: ...
+
+    def getsockopt(self, *_: Any) -> int:
+        return 0
+
+    def get_write_buffer_size(self) -> int:
+        return 1
+
+    def write(self, data: bytes | bytearray) -> None:
+        if data[0] == CLOSE:  # the other thing that comes is `_Answer`
+            self._refuse(bytes(data[2:]))
+
+    def close(self) -> None: ...
+
+
+def new_parser(listener: WSListener, limit: int, refuse: Callable[[bytes], None]) -> Any:
+    """Return an asyncio protocol that parses frames for `listener`.
+
+    Args:
+        listener: Gets each frame that is one, and what asyncio tells a protocol.
+        limit: The bytes that a frame's payload may have.
+        refuse: Takes the payload of the CLOSE that answers a violation; a frame before it is still to come.
+    """
+    accepted = WSUpgradeResponseWithListener(cast("WSUpgradeResponse", _answer), listener)
+    parser = WSProtocol(
+        host_port=None,
+        ws_path=None,
+        is_client_side=False,
+        ws_listener_factory=lambda _: accepted,
+        logger=_log,
+        disconnect_on_exception=True,
+        websocket_handshake_timeout=None,
+        enable_auto_ping=False,
+        auto_ping_idle_timeout=0,
+        auto_ping_reply_timeout=0,
+        auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
+        enable_auto_pong=False,
+        max_frame_size=limit,
+        extra_headers=None,
+        read_buffer_init_size=0,
+    )
+    parser.connection_made(_Nobody(refuse))
+    feed(parser, HANDSHAKE)
+    parser.transport.request.headers = _Answer.headers  # half a KiB, and nobody reads them
+    return parser
+
+
+def feed(parser: Any, data: bytes) -> bytes:
+    """Let the parser have what was read before the transport knew it; returns what it has no room for yet."""
+    buffer = parser.get_buffer(-1)
+    size = min(len(buffer), len(data))
+    buffer[:size] = data[:size]
+    parser.buffer_updated(size)
+    return data[size:]
+
+
+def new_writer(transport: Any) -> Any:
+    """Return what writes frames, by `send(opcode, payload)`, straight to the socket while that takes them.
+
+    It goes round `transport` by the file descriptor: nothing may be sent once the transport is closed.
+    """
+    writer: Any = WSTransport
+    return writer(False, transport, _log, asyncio.get_running_loop())  # noqa: FBT003 - no keywords

@@ -1,0 +1,100 @@
+"""What RFC 6455 asks of the frames that a client sends, where picows leaves it to its listener.
+
+picows itself refuses reserved opcodes, frames without a mask, fragmented or oversized control frames, lengths
+not in their shortest form, and frames over the limit. It knows nothing of messages: which frame may follow
+which, how long they get together, whether a text is UTF-8. That is here, with no I/O.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close, CloseCode
+
+UTF8 = codecs.getincrementaldecoder("utf-8")
+
+
+class FrameError(Exception):
+    """A client broke the protocol.
+
+    Attributes:
+        code: What the connection is closed with (RFC 6455, 7.4.1).
+        reason: What is told to the client, and to the log.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class Fragments:
+    """A message that comes in several frames.
+
+    The bytes are kept in one piece, so that a million fragments of one byte take no more than they bring; a
+    text that can't become UTF-8 any more is refused with the fragment that spoils it, not with the last.
+    """
+
+    __slots__ = ("_data", "_limit", "_utf8", "is_text")
+
+    def __init__(self, *, is_text: bool, limit: int) -> None:
+        self.is_text = is_text
+        self._limit = limit
+        self._data = bytearray()
+        self._utf8 = UTF8() if is_text else None
+
+    def add(self, payload: bytes, *, final: bool) -> None:
+        """Take the payload of the next frame.
+
+        Raises:
+            FrameError: The message is too long by now, or no UTF-8.
+        """
+        if len(self._data) + len(payload) > self._limit:
+            raise FrameError(CloseCode.MESSAGE_TOO_BIG, f"message over {self._limit} bytes")
+        if self._utf8 is not None:
+            try:
+                self._utf8.decode(payload, final)
+            except UnicodeDecodeError as error:
+                raise not_utf8(error) from None
+        self._data += payload
+
+    def whole(self) -> str | bytes:
+        """Return the message; its last frame was added."""
+        return self._data.decode() if self.is_text else bytes(self._data)
+
+
+def not_utf8(error: UnicodeDecodeError) -> FrameError:
+    """Return what a text that is no UTF-8 amounts to (RFC 6455, 8.1)."""
+    return FrameError(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+
+
+def close_of(payload: bytes) -> Close:
+    """Read the payload of a CLOSE frame (RFC 6455, 5.5.1).
+
+    Raises:
+        FrameError: It is one byte long, its code is none to be sent, or its reason is no UTF-8.
+    """
+    try:
+        return Close.parse(payload)
+    except ProtocolError as error:
+        raise FrameError(CloseCode.PROTOCOL_ERROR, str(error)) from None
+    except UnicodeDecodeError as error:
+        raise not_utf8(error) from None
+
+
+def text_frames(texts: Iterable[str | bytes]) -> bytes:
+    """Return what a server writes to send these texts, each as a message of one frame (RFC 6455, 5.2)."""
+    written = bytearray()
+    for text in texts:
+        payload = text.encode() if isinstance(text, str) else text
+        size = len(payload)
+        if size < 126:  # noqa: PLR2004 - the RFC's
+            written += bytes((0x81, size))
+        elif size < 1 << 16:
+            written += b"\x81\x7e" + size.to_bytes(2, "big")
+        else:
+            written += b"\x81\x7f" + size.to_bytes(8, "big")
+        written += payload
+    return bytes(written)

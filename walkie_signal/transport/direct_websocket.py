@@ -1,0 +1,108 @@
+"""WebSocket, where the web server offers direct frames: in by a callback, out by a plain call, no task at all.
+
+`walkie_signal.transport.direct` has the offer, an ASGI extension; this is the one that takes it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.packets import Frame
+from walkie_signal.transport.requests import Receive, Scope, Send
+from walkie_signal.transport.websocket import FAREWELL, TOO_BIG, WebSocket, is_larger
+
+if TYPE_CHECKING:
+    from walkie_signal.transport.connection import Connection
+
+EXTENSION = "walkie_signal.direct"
+
+
+def websocket_of(connection: Connection, scope: Scope, send: Send) -> WebSocket | DirectWebSocket:
+    """Return the quickest carrier that the web server offers for a WebSocket that is accepted.
+
+    Direct frames are not for a `send` that a middleware has wrapped: it wants to see what is sent.
+    """
+    direct = (scope.get("extensions") or {}).get(EXTENSION)
+    if direct is not None and direct.carries(send):
+        return DirectWebSocket(connection, direct)
+    return WebSocket(connection, send)
+
+
+class DirectWebSocket:
+    """The carrier of a connection on a WebSocket with direct frames.
+
+    What the socket does not take goes to the web server's buffer; once that is full, to the outbox.
+    """
+
+    name = "websocket"
+
+    def __init__(self, connection: Connection, direct: Any) -> None:
+        self._connection = connection
+        self._outbox = connection.outbox
+        self._direct = direct
+        self._send_text = direct.send_text
+        self._paused = False
+        self._left = 0
+        self._limit: int = connection.owner.max_http_buffer_size
+        self._quarter = self._limit // 4  # a character has four bytes at the most
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the socket has not taken all that there is; that the web server's buffer shrinks is progress."""
+        before, self._left = self._left, self._direct.waiting
+        if self._left < before or not before:
+            self._outbox.moved = asyncio.get_running_loop().time()
+        return self._left > 0 or len(self._outbox) > 0
+
+    # Out
+
+    def push(self, frame: Frame) -> None:
+        """Send a frame, or let it wait while the web server's buffer is full."""
+        if self._paused:
+            self._connection.wait(frame)
+        elif isinstance(frame, str):
+            self._send_text(frame)
+        else:
+            self._direct.send_bytes(frame)
+
+    def flush(self) -> None:
+        """Send what waits, until the web server's buffer is full."""
+        while len(self._outbox) and not self._paused:
+            self.push(self._outbox.take())
+
+    def _pause(self, paused: bool) -> None:  # noqa: FBT001 - a callback
+        self._paused = paused
+        if not paused:
+            self.flush()
+
+    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - a poll has the farewell
+        """Close behind what waits, and after `FAREWELL` whatever the other side has taken of it."""
+        self._paused = False
+        self.flush()
+        self._direct.close(code)
+        asyncio.get_running_loop().call_later(FAREWELL, self._direct.abort)
+
+    # In
+
+    async def run(self, receive: Receive) -> None:
+        """Hear what comes, until the WebSocket is closed."""
+        connection = self._connection
+        self._direct.start(self._take, self._take, self._pause)
+        try:
+            await receive()
+        finally:
+            connection.close(connection.owner.reason.TRANSPORT_CLOSE)
+
+    def _take(self, frame: Frame) -> None:
+        connection = self._connection
+        if connection.reason is not None:
+            return
+        try:
+            if len(frame) > self._quarter and is_larger(frame, self._limit):
+                connection.violate(ProtocolViolation("a frame over the size limit"), TOO_BIG)
+            else:
+                connection.receive(frame)
+        except ProtocolViolation as violation:
+            connection.violate(violation)
