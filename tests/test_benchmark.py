@@ -31,7 +31,7 @@ FIGURES = [
 @pytest.mark.node
 async def test_the_benchmark_runs_small_and_says_each_figure_of_each_server() -> None:
     require_packages()
-    command = [sys.executable, BENCHMARKS / "run.py", "--small", "--rounds", "1"]
+    command = [sys.executable, str(BENCHMARKS / "run.py"), "--small", "--rounds", "1"]
     async with running(command, cwd=BENCHMARKS) as program:
         assert await program.wait(100) == 0, program.output
     rows = [line.split("|")[1:-1] for line in program.output.splitlines() if line.startswith("| ")]

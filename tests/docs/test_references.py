@@ -95,6 +95,9 @@ OPTIONS = {
     "uvicorn": options_of(uvicorn_command),
     "./tests/run": set(re.findall(r"^  (-+\w+)", (ROOT / "tests/run").read_text("utf-8"), re.MULTILINE))
     | {"-k"},
+    "benchmarks/run.py": set(
+        re.findall(r'"(--\w+)"', (ROOT / "benchmarks/run.py").read_text("utf-8"), re.MULTILINE)
+    ),
 }
 
 
