@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["support.leaks", "support.skips", "support.cpu"]
+pytest_plugins = ["support.leaks", "support.skips", "support.cpu", "support.websocket_classes"]

@@ -15,6 +15,8 @@ from hostile.services import IN_PROCESS, OWN_FAULT, Kind, eventually, service
 from support.raw import PollingPeer, RawPeer, Transport, raw_peer
 from walkie_signal import Credentials, Identity, Member, Settings
 
+pytestmark = pytest.mark.usefixtures("_each_websocket_class")
+
 MANY = 100
 
 

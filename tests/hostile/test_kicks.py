@@ -14,6 +14,8 @@ from support.raw import Transport, raw_peer
 from support.servers import hosted, serve
 from walkie_signal import Credentials, Identity, attach
 
+pytestmark = pytest.mark.usefixtures("_each_websocket_class")
+
 TRANSPORTS: list[Transport] = ["websocket", "polling"]
 
 

@@ -7,9 +7,13 @@ import json
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
+
 from hostile.services import IN_PROCESS, Kind, eventually, service
 from support.raw import raw_peer
 from walkie_signal import Identity, Member, Settings
+
+pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 
 
 def frame(ack_id: int, name: str, payload: Any) -> str:

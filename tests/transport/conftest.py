@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import servers
 from transport.hosts import client, host, lines  # noqa: F401 - fixtures
-from walkie_signal.transport.direct import DirectProtocol
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +24,3 @@ def _the_asgi_server_has_no_complaint() -> Iterator[None]:
     yield
     logging.getLogger("uvicorn.error").removeHandler(handler)
     assert complaints == []
-
-
-@pytest.fixture(params=["auto", DirectProtocol], ids=["plain", "direct"])
-def _each_websocket_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a test on plain uvicorn, and on the WebSocket class that ``walkie-signal serve`` runs on."""
-    monkeypatch.setattr(servers, "WEBSOCKET_CLASS", request.param)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import resource
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -67,6 +70,9 @@ async def stalled(server: Served, name: str) -> None:
 
 def memory(server: Served) -> int:
     """Return the bytes that the server has in memory."""
+    if sys.platform == "linux":
+        pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
     status = subprocess.run(["ps", "-o", "rss=", str(server.process.pid)], capture_output=True, check=True)
     return int(status.stdout) * 1024
 

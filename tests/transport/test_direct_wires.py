@@ -5,10 +5,15 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import websockets
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from transport.direct_peer import TEXT, close, frame, peer
 from transport.direct_servers import OURS, served
@@ -20,10 +25,20 @@ LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "key.pem", folder / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-               "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
-               "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]  # fmt: skip
-    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    cert.write_bytes(signed.public_bytes(pem))
     return key, cert
 
 
@@ -78,6 +93,15 @@ except ImportError as error:
     print(error)
 """
 
+OLD = """
+import uvicorn
+uvicorn.__version__ = "0.51.0"
+try:
+    import walkie_signal.transport.direct
+except ImportError as error:
+    print(error)
+"""
+
 OTHER = """
 import picows
 picows.__version__ = "3.0.0"
@@ -91,8 +115,9 @@ except ImportError as error:
 @pytest.mark.parametrize(("program", "text"), [
     (BLOCKED, "needs picows; install it with: pip install 'walkie-signal[fast]'"),
     (OTHER, "works with picows 2.3, not with 3.0.0"),
+        (OLD, "works with uvicorn 0.52 and later, not with 0.51.0"),
 ])  # fmt: skip
-def test_without_the_picows_that_it_knows_it_says_what_to_install(program: str, text: str) -> None:
+def test_without_the_libraries_that_it_knows_it_says_what_to_install(program: str, text: str) -> None:
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert text in run.stdout, run
     assert not run.stderr

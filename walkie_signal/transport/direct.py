@@ -25,13 +25,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import uvicorn
 from uvicorn.config import Config
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from walkie_signal.transport.direct_frames import BINARY, TEXT, Frames
 from walkie_signal.transport.direct_handshake import opening
 from walkie_signal.transport.direct_inbox import Gate, Inbox
+
+if tuple(int(part) for part in uvicorn.__version__.split(".")[:2]) < (0, 52):
+    raise ImportError(
+        f"walkie_signal.transport.direct works with uvicorn 0.52 and later, not with {uvicorn.__version__}; "
+        "install one with: pip install 'walkie-signal[fast]'"
+    )
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 EXTENSION = "walkie_signal.direct"
 """The name of the ASGI extension."""

@@ -1,0 +1,14 @@
+"""Both WebSocket classes of uvicorn that the transport runs on, for a test that asks for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from support import servers
+from walkie_signal.transport.direct import DirectProtocol
+
+
+@pytest.fixture(params=["auto", DirectProtocol], ids=["plain", "direct"])
+def _each_websocket_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test on plain uvicorn, and on the WebSocket class that ``walkie-signal serve`` runs on."""
+    monkeypatch.setattr(servers, "WEBSOCKET_CLASS", request.param)
