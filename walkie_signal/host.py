@@ -48,11 +48,6 @@ class Host:
         self._on_leave = on_leave
         self._threads: ThreadPoolExecutor | None = None
 
-    @property
-    def authenticates(self) -> bool:
-        """Whether peers have to prove who they are."""
-        return self._authenticate is not None
-
     async def authenticate(self, credentials: Credentials) -> Identity | None:
         """Ask who a connection is; ``None`` where nothing asks for proof.
 

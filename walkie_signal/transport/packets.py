@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from walkie_signal.core.codec import loads
+from walkie_signal.core.packets import checked_name
 from walkie_signal.errors import ProtocolViolation
 
 Frame = str | bytes
@@ -30,11 +31,6 @@ SEPARATOR = "\x1e"
 
 # Socket.IO packet types
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
-
-RESERVED_EVENTS = frozenset(
-    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
-)
-"""Names that the Socket.IO libraries raise by themselves; python-socketio runs a handler for a client's."""
 
 _HEAD = re.compile(r"([0-6])(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|\Z))?(\d{0,16})", re.ASCII)
 """Type, attachments, namespace, ack id; 16 digits hold every id that a JavaScript client counts up to."""
@@ -116,7 +112,7 @@ def check_packet(packet: Packet) -> None:
     """Refuse a packet that parses, but that no client may send."""
     kind = packet.kind
     if kind in (EVENT, BINARY_EVENT):
-        _check_event(packet.data)
+        checked_name(packet.data)
     elif kind in (ACK, BINARY_ACK):
         if packet.ack_id is None or not isinstance(packet.data, list):
             raise ProtocolViolation("a malformed ack")
@@ -130,15 +126,6 @@ def check_packet(packet: Packet) -> None:
     if kind in (BINARY_EVENT, BINARY_ACK) and packet.attachments == 0:
         # python-socketio waits for ever for the attachments of such a packet.
         raise ProtocolViolation("a binary packet without attachments")
-
-
-def _check_event(data: Any) -> None:
-    if not isinstance(data, list) or not data:
-        raise ProtocolViolation("an event without a name")
-    if not isinstance(data[0], str):
-        raise ProtocolViolation("an event whose name is no string")
-    if data[0] in RESERVED_EVENTS:
-        raise ProtocolViolation("an event with a reserved name")
 
 
 class Partial:
