@@ -82,16 +82,13 @@ class SignalingMiddleware:
         if scope["type"] == "lifespan":
             await Lifespan(self.app, self.signaling).run(scope, receive, send)
         elif scope["type"] in ("http", "websocket") and self._is_ours(scope):
-            await self._serve_ours(scope, receive, send)
+            if scope["type"] == "http" and not hasattr(self.sio, "link"):  # a stock server
+                send = mended(send, self.sio)
+            await self.sio.handle_request(scope, receive, send)
         else:
             if scope["type"] in ("http", "websocket"):
                 scope.setdefault("state", {})["signaling"] = self.signaling
             await self.app(scope, receive, send)
-
-    async def _serve_ours(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not hasattr(self.sio, "link"):  # a stock server
-            send = mended(send, self.sio)
-        await self.sio.handle_request(scope, receive, send)
 
     def _is_ours(self, scope: Scope) -> bool:
         """Tell whether a request is for our path, with or without the app's root path before it."""
@@ -170,26 +167,32 @@ _ALLOW_ORIGIN = b"access-control-allow-origin"
 class Lifespan:
     """Runs the app's lifespan with the signaling started around it.
 
-    An app that knows no lifespan (it raises before it has answered) does not keep ours from working.
+    An app that knows no lifespan (it raises, or returns, before it has answered) does not keep ours from working.
     """
 
     def __init__(self, app: App, signaling: SignalingNamespace) -> None:
         self._app = app
         self._signaling = signaling
-        self._answered = False
+        self._asked = self._answered = False
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan."""
-        self._send = send
+        self._receive, self._send = receive, send
         await self._signaling.start()
         try:
-            await self._app(scope, receive, self._pass_on)
-        except Exception:
-            if self._answered:
-                raise
-            await self._stand_in(receive)
+            try:
+                await self._app(scope, self._ask, self._pass_on)
+            except Exception:
+                if self._answered:
+                    raise
+            if not self._answered:
+                await self._stand_in()
         finally:
             await self._signaling.close()
+
+    async def _ask(self) -> Message:
+        self._asked = True
+        return await self._receive()
 
     async def _pass_on(self, message: Message) -> None:
         self._answered = True
@@ -197,11 +200,9 @@ class Lifespan:
             await self._signaling.close()
         await self._send(message)
 
-    async def _stand_in(self, receive: Receive) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await self._pass_on({"type": "lifespan.startup.complete"})
-            else:
-                await self._pass_on({"type": "lifespan.shutdown.complete"})
-                return
+    async def _stand_in(self) -> None:
+        if not self._asked:
+            await self._receive()
+        await self._pass_on({"type": "lifespan.startup.complete"})
+        await self._receive()
+        await self._pass_on({"type": "lifespan.shutdown.complete"})

@@ -105,6 +105,26 @@ async def test_a_lifespan_that_fails_is_the_servers_to_tell() -> None:
         await run_once(attach(raises_after_startup))
 
 
+async def returns_at_once(_scope: Any, _receive: Any, _send: Any) -> None:
+    """Do nothing, as `if scope["type"] == "http":` at the top of an app does."""
+
+
+async def takes_one_and_returns(_scope: Any, receive: Any, _send: Any) -> None:
+    await receive()
+
+
+async def takes_one_and_raises(_scope: Any, receive: Any, _send: Any) -> None:
+    assert (await receive())["type"] == "http.request"
+
+
+@pytest.mark.parametrize("app", [returns_at_once, takes_one_and_returns, takes_one_and_raises])
+async def test_an_app_that_does_not_answer_the_lifespan_does_not_end_ours(app: Any) -> None:
+    attached = attach(app)
+    async with hosted(attached) as url:
+        await meet(url)
+    assert await run_once(attached) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
 async def raises_after_startup(_scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "lifespan.startup.complete"})
