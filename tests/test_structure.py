@@ -80,7 +80,6 @@ BANNED_FOR_CLASSES = re.compile(r"^(users?|handler)$")
 """Words for what has a name already (peer, member, identity, node), or for no thing at all."""
 
 OTHER_WORDS = {
-    "walkie_signal.namespace.credentials:_client": "what the public API calls the address in `Credentials.client`",
 }
 """Names with a banned word, each with its reason."""
 

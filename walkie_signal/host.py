@@ -48,8 +48,8 @@ class Host:
         self._on_leave = on_leave
         self._threads: ThreadPoolExecutor | None = None
 
-    async def authenticate(self, credentials: Credentials) -> Identity | None:
-        """Ask who a connection is; ``None`` where nothing asks for proof.
+    async def authenticate(self, read: Callable[[], Credentials]) -> Identity | None:
+        """Ask who a connection is that shows what `read` returns; ``None`` where nothing asks for proof.
 
         Raises:
             SignalingError: ``unauthorized`` where the host refuses; ``internal`` where its function fails.
@@ -57,7 +57,7 @@ class Host:
         if self._authenticate is None:
             return None
         try:
-            verified = await self._call(self._authenticate, credentials)
+            verified = await self._call(self._authenticate, read())
             if isinstance(verified, Mapping):
                 verified = Identity.from_mapping(verified)
             if verified is not None and not isinstance(verified, Identity):

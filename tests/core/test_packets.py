@@ -20,20 +20,32 @@ from walkie_signal.errors import ProtocolViolation
 
 
 def test_an_event_is_read() -> None:
-    event = read_event('217["signal",{"targetId":"b"}]', "/", 64)
-    assert event == Event("signal", ({"targetId": "b"},), 17, 30, None)
+    event = read_event('4217["signal",{"targetId":"b"}]', "/", 64)
+    assert event == Event("signal", ({"targetId": "b"},), 17, 31, None)
 
 
 def test_an_event_of_another_namespace_is_left_to_others() -> None:
-    assert read_event('2["a"]', "/radio", 64) is None
-    assert read_event('2/radio,["a"]', "/", 64) is None
-    event = read_event('2/radio,5["a",1,2]', "/radio", 64)
+    assert read_event('42["a"]', "/radio", 64) is None
+    assert read_event('42/radio,["a"]', "/", 64) is None
+    event = read_event('42/radio,5["a",1,2]', "/radio", 64)
     assert event is not None
     assert (event.name, event.arguments, event.ack_id) == ("a", (1, 2), 5)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "1", '3["a"]', '51-["a",{"_placeholder":true,"num":0}]', "2", "2{}", "2x"]
+    "text",
+    [
+        "",
+        "4",
+        "40",
+        "41",
+        '43["a"]',
+        '451-["a",{"_placeholder":true,"num":0}]',
+        "42",
+        "42{}",
+        "42x",
+        '2["a"]',
+    ],
 )
 def test_another_packet_is_left_to_others(text: str) -> None:
     assert read_event(text, "/", 64) is None
@@ -42,15 +54,15 @@ def test_another_packet_is_left_to_others(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "2[",
-        "2[NaN]",
-        '2["a",1e999]',
-        "2[]",
-        "2[1]",
-        "2[null]",
-        '2[["signal"]]',
-        '2["a"]x',
-        "2" + "[" * 100_000,
+        "42[",
+        "42[NaN]",
+        '42["a",1e999]',
+        "42[]",
+        "42[1]",
+        "42[null]",
+        '42[["signal"]]',
+        '42["a"]x',
+        "42" + "[" * 100_000,
     ],
 )
 def test_a_malformed_event_breaks_the_protocol(text: str) -> None:
@@ -61,7 +73,7 @@ def test_a_malformed_event_breaks_the_protocol(text: str) -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED_EVENTS))
 def test_a_reserved_name_breaks_the_protocol(name: str) -> None:
     with pytest.raises(ProtocolViolation):
-        read_event(f'2["{name}",{{}}]', "/", 64)
+        read_event(f'42["{name}",{{}}]', "/", 64)
     with pytest.raises(ProtocolViolation):
         event_of([name, {}], None, 64)
 
@@ -74,32 +86,32 @@ def test_data_without_a_name_breaks_the_protocol(data: object) -> None:
 
 def test_what_can_not_be_relayed_is_told_but_breaks_nothing() -> None:
     for inside in ('"\\ud800"', "[" * 70 + "]" * 70):
-        event = read_event(f'2["signal",{{"signal":{inside}}}]', "/", 64)
+        event = read_event(f'42["signal",{{"signal":{inside}}}]', "/", 64)
         assert event is not None
         assert event.fault is not None
     assert event_of(["signal", {"signal": b"x"}], None, 64).fault == "binary data"
 
 
 def test_brackets_in_strings_are_no_nesting() -> None:
-    event = read_event('2["signal",{"signal":"' + "[" * 100 + '"}]', "/", 64)
+    event = read_event('42["signal",{"signal":"' + "[" * 100 + '"}]', "/", 64)
     assert event is not None
     assert event.fault is None
 
 
 def test_the_size_is_that_of_the_encoded_event() -> None:
-    event = read_event('2["é"]', "/", 64)
+    event = read_event('42["é"]', "/", 64)
     assert event is not None
-    assert event.size == len('2["é"]'.encode())
+    assert event.size == len('42["é"]'.encode())
     assert event_of(["é", {"a": 1}], None, 64).size == len('["é",{"a":1}]'.encode())
 
 
 def test_packets_are_written_as_the_protocol_has_them() -> None:
     radio = prefix_of("/radio")
-    assert event_text("", "signal", {"a": 1}) == '2["signal",{"a":1}]'
-    assert event_text(radio, 'quo"te') == '2/radio,["quo\\"te"]'
-    assert ack_text("", 0, {"ok": True}) == '30[{"ok":true}]'
-    assert ack_text(radio, 12, {"ok": True}) == '3/radio,12[{"ok":true}]'
-    assert (disconnect_text(""), disconnect_text(radio)) == ("1", "1/radio,")
+    assert event_text("", "signal", {"a": 1}) == '42["signal",{"a":1}]'
+    assert event_text(radio, 'quo"te') == '42/radio,["quo\\"te"]'
+    assert ack_text("", 0, {"ok": True}) == '430[{"ok":true}]'
+    assert ack_text(radio, 12, {"ok": True}) == '43/radio,12[{"ok":true}]'
+    assert (disconnect_text(""), disconnect_text(radio)) == ("41", "41/radio,")
 
 
 STRINGS = st.text('aé😀"\\\n\x00[{', max_size=6)
@@ -118,7 +130,7 @@ ARGUMENTS = st.lists(
 @given(STRINGS, ARGUMENTS, st.none() | st.integers(0, 10**15))
 def test_what_is_written_is_read_again(name: str, arguments: list[object], ack_id: int | None) -> None:
     text = event_text("", name, *arguments)
-    event = read_event(text if ack_id is None else f"2{ack_id}{text[1:]}", "/", 64)
+    event = read_event(text if ack_id is None else f"42{ack_id}{text[2:]}", "/", 64)
     assert event is not None
     assert (event.name, list(event.arguments), event.ack_id) == (name, arguments, ack_id)
     assert event.fault is None
@@ -128,4 +140,4 @@ def test_what_is_written_is_read_again(name: str, arguments: list[object], ack_i
 @given(st.text('2[]{}",:\\ud8001eNa '))
 def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
     with suppress(ProtocolViolation):
-        read_event("2" + text, "/", 64)
+        read_event("42" + text, "/", 64)

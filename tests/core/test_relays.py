@@ -18,34 +18,35 @@ SETTINGS = Settings()
 
 def test_a_plain_signal_is_read_and_written() -> None:
     relays = Relays(prefix_of("/radio"), SETTINGS)
-    plain = relays.read('2/radio,17["signal",{"targetId":"b-_1","signal":{"sdp":"v=0\\r\\n"}}]')
+    plain = relays.read('42/radio,17["signal",{"targetId":"b-_1","signal":{"sdp":"v=0\\r\\n"}}]')
     assert plain == ("17", "b-_1", '{"sdp":"v=0\\r\\n"}')
     assert (
-        relays.head("a") + plain[2] + "}]" == '2/radio,["signal",{"fromId":"a","signal":{"sdp":"v=0\\r\\n"}}]'
+        relays.head("a") + plain[2] + "}]"
+        == '42/radio,["signal",{"fromId":"a","signal":{"sdp":"v=0\\r\\n"}}]'
     )
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        '2["signal",{"signal":1,"targetId":"b"}]',
-        '2["signal",{"targetId":"b","signal":1,"more":2}]',
-        '2["signal",{"targetId":"b","signal":1,"targetId":"c"}]',
-        '2["signal",{"targetId":"b","signal":1}],["x",{"y":1}]',
-        '2["signal",{"targetId":"b","signal":1},{"x":1}]',
-        '2["signal",{"targetId":"b","signal":}]',
-        '2["signal",{"targetId":"b","signal":NaN}]',
-        '2["signal",{"targetId":"b","signal":1e999}]',
-        '2["signal",{"targetId":"b","signal":"\\ud800"}]',
-        '2["signal",{"targetId":"b","signal":"é"}]',
-        '2["signal",{"targetId":"b","signal":' + "[" * 64 + "]" * 64 + "}]",
-        '2["signal",{"targetId":"b","signal":"' + "x" * 65_536 + '"}]',
-        '2["signal",{"targetId":"b\\"","signal":1}]',
-        '2["signal",{"targetId":7,"signal":1}]',
-        '2["signal"]',
-        '2["join_room",{"targetId":"b","signal":1}]',
-        '2/radio,["signal",{"targetId":"b","signal":1}]',
-        '3["signal",{"targetId":"b","signal":1}]',
+        '42["signal",{"signal":1,"targetId":"b"}]',
+        '42["signal",{"targetId":"b","signal":1,"more":2}]',
+        '42["signal",{"targetId":"b","signal":1,"targetId":"c"}]',
+        '42["signal",{"targetId":"b","signal":1}],["x",{"y":1}]',
+        '42["signal",{"targetId":"b","signal":1},{"x":1}]',
+        '42["signal",{"targetId":"b","signal":}]',
+        '42["signal",{"targetId":"b","signal":NaN}]',
+        '42["signal",{"targetId":"b","signal":1e999}]',
+        '42["signal",{"targetId":"b","signal":"\\ud800"}]',
+        '42["signal",{"targetId":"b","signal":"é"}]',
+        '42["signal",{"targetId":"b","signal":' + "[" * 64 + "]" * 64 + "}]",
+        '42["signal",{"targetId":"b","signal":"' + "x" * 65_536 + '"}]',
+        '42["signal",{"targetId":"b\\"","signal":1}]',
+        '42["signal",{"targetId":7,"signal":1}]',
+        '42["signal"]',
+        '42["join_room",{"targetId":"b","signal":1}]',
+        '42/radio,["signal",{"targetId":"b","signal":1}]',
+        '43["signal",{"targetId":"b","signal":1}]',
     ],
 )
 def test_whatever_is_not_plain_is_left_to_the_ordinary_way(text: str) -> None:
@@ -56,7 +57,7 @@ PIECES = st.sampled_from(  # what a signal is made of, and what could break out 
     ['"targetId":"b"', '"signal":', "1", "{", "}", "[", "]", ",", '"a"', "null", '"signal",', "2", "}]"]
 )
 FORMS = st.lists(PIECES, max_size=6).map(
-    lambda pieces: '2["signal",{"targetId":"b","signal":' + "".join(pieces)
+    lambda pieces: '42["signal",{"targetId":"b","signal":' + "".join(pieces)
 )
 
 
@@ -79,5 +80,5 @@ def test_both_ways_give_the_same(text: str) -> None:
     )
 )
 def test_a_signal_is_relayed_as_it_was_sent(value: Any) -> None:
-    plain = Relays("", SETTINGS).read('2["signal",{"targetId":"b","signal":' + dumps(value) + "}]")
+    plain = Relays("", SETTINGS).read('42["signal",{"targetId":"b","signal":' + dumps(value) + "}]")
     assert plain is None or json.loads(plain[2]) == value

@@ -25,6 +25,9 @@ class KeptLink:
         self.texts.append(text)
         self._grew.set()
 
+    def send_latest(self, _key: str, text: str) -> None:
+        self.send(text)
+
     async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
         """Wait until a condition on what was sent holds."""
 
@@ -48,17 +51,17 @@ class KeptLink:
 
     def events(self, *names: str) -> list[tuple[str, Any]]:
         """Return the events sent so far as (name, payload), those of `names` only, if any are given."""
-        data = [json.loads(text[1:]) for text in self.texts if text.startswith("2[")]
+        data = [json.loads(text[2:]) for text in self.texts if text.startswith("42[")]
         return [(name, payload) for name, payload in data if not names or name in names]
 
     def acks(self) -> dict[int, Any]:
         """Return the acks sent so far by their ids."""
-        acks = [text[1:].partition("[") for text in self.texts if text.startswith("3")]
+        acks = [text[2:].partition("[") for text in self.texts if text.startswith("43")]
         return {int(ack_id): json.loads("[" + payload)[0] for ack_id, _, payload in acks}
 
     def order(self) -> list[str]:
         """Return what was sent, by name, in order; an ack as ``ack``."""
-        return ["ack" if text.startswith("3") else json.loads(text[1:])[0] for text in self.texts]
+        return ["ack" if text.startswith("43") else json.loads(text[2:])[0] for text in self.texts]
 
 
 class Phone:

@@ -89,7 +89,7 @@ async def test_a_burst_to_a_peer_that_reads_is_no_overflow() -> None:
         (connection,) = serving.sio.eio.sockets.values()
         link = serving.sio.link(connection.sid, "/")
         for number in range(1500):
-            link.send(f'2["new_peer",{{"peerId":"{number}","room":"{"r" * 100}"}}]')
+            link.send(f'42["new_peer",{{"peerId":"{number}","room":"{"r" * 100}"}}]')
         for number in range(1500):
             assert f'"peerId":"{number}"' in str(await socket.message())
         assert sid
@@ -104,7 +104,7 @@ async def test_a_burst_to_a_peer_that_polls_is_no_overflow() -> None:
         await client.get(sid)
         link = serving.sio.link(sid, "/")
         for number in range(1500):
-            link.send(f'2["new_peer",{number}]')
+            link.send(f'42["new_peer",{number}]')
         assert (await client.get(sid)).text.count("\x1e") == 1499
         assert serving.reasons == []
 
@@ -117,7 +117,7 @@ async def test_a_peer_that_does_not_poll_is_closed() -> None:
         await client.get(sid)
         link = serving.sio.link(sid, "/")
         for number in range(1001):
-            link.send(f'2["new_peer",{number}]')
+            link.send(f'42["new_peer",{number}]')
         assert await serving.gone(1) == "overflow"
         assert (await client.get(sid)).status_code == 400
 
@@ -171,3 +171,42 @@ async def test_order_holds_while_a_peer_stalls_and_goes_on() -> None:
             assert str(await slow.message()).startswith(f'42["data",{number},')
         await serving.sio.emit("end", to=sid)
         assert await slow.message() == '42["end"]'
+
+
+async def test_an_outdated_frame_that_still_waits_is_replaced() -> None:
+    """A roster, say: whoever reads again wants the last one, and no more of them may wait than one."""
+    serving = Serving(outbox_bytes=1 << 30)
+    async with serving.client() as client, client.opened() as slow:
+        await serving.sid_of(slow)
+        (connection,) = serving.sio.eio.sockets.values()
+        link = serving.sio.link(connection.sid, "/")
+        slow.pause()
+        count = 0
+        while not connection.carrier.waiting or len(connection.outbox) < 10:
+            link.send(f'42["data",{count},"{"x" * 60_000}"]')
+            count += 1
+        waiting = connection.outbox.size
+        for number in range(5000):
+            link.send_latest("red", f'42["red",{number}]')
+            link.send_latest("blue", f'42["blue",{number}]')
+        assert connection.outbox.size - waiting == len('42["red",4999]42["blue",4999]')
+        slow.resume()
+        for number in range(count):
+            assert str(await slow.message()).startswith(f'42["data",{number},')
+        assert [await slow.message() for _ in range(2)] == ['42["red",4999]', '42["blue",4999]']
+        link.send_latest("red", '42["red",5000]')
+        assert await slow.message() == '42["red",5000]'
+    assert serving.reasons == ["transport close"]
+
+
+async def test_an_outdated_frame_between_two_polls_is_replaced() -> None:
+    serving = Serving()
+    async with serving.client() as client:
+        sid = (await client.open())["sid"]
+        await client.post(sid, "40")
+        await client.get(sid)
+        link = serving.sio.link(sid, "/")
+        link.send_latest("red", '42["red",1]')
+        link.send('42["data"]')
+        link.send_latest("red", '42["red",2]')
+        assert (await client.get(sid)).text == '42["data"]\x1e42["red",2]'

@@ -61,14 +61,6 @@ async def test_what_is_queued_when_it_starts_comes_first(server: Served) -> None
         await sending
 
 
-async def test_several_texts_go_out_in_one_write(server: Served) -> None:
-    """In order with those before and after them, and each with the header for its length."""
-    async with peer(server.address, "/direct?id=s") as client:
-        await client.send(frame(TEXT, "before"), frame(TEXT, "several"), frame(TEXT, "after"))
-        heard = [text for _, text in await hear(client, 7)]
-        assert heard == ["before", "a", "é", "b" * 200, "c" * 70_000, "", "after"]
-
-
 async def test_what_the_socket_does_not_take_waits_and_says_so(server: Served) -> None:
     name = str(next(names))
     async with peer(server.address, f"/direct?id={name}", receive_buffer=4096) as client:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Frame, Opcode
 
-from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of, text_frames
+from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of
 
 
 def taken(payloads: list[bytes], *, is_text: bool, limit: int = 1000) -> str | bytes:
@@ -60,10 +59,3 @@ def test_a_close_that_is_none_is_refused(payload: bytes, code: int) -> None:
     with pytest.raises(FrameError) as raised:
         close_of(payload)
     assert raised.value.code == code
-
-
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
-def test_texts_are_written_as_websockets_writes_them(size: int) -> None:
-    text = "é" + "x" * (size - 2) if size > 1 else "x" * size
-    frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
-    assert text_frames([text, text.encode()]) == frame * 2

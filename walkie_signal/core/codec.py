@@ -63,6 +63,18 @@ def loads(text: str) -> Any:
         return _loads(text)  # orjson takes a lone surrogate for a syntax error
 
 
+def is_json_text(text: str) -> bool:
+    """Tell whether a text is one JSON value for certain, one without a lone surrogate; at a doubt say no."""
+    try:
+        if orjson is not None:
+            orjson.loads(text)  # which takes a lone surrogate for a syntax error
+        else:
+            _loads(text)
+    except ValueError:
+        return False
+    return orjson is not None or "\\u" not in text
+
+
 def dumps(value: Any) -> str:
     """Write one JSON value, compact. Its floats are finite; `core.values` finds those that are not.
 

@@ -1,8 +1,8 @@
-"""Socket.IO packets as text, version 5 of the protocol, without Engine.IO's leading ``4``.
+"""Socket.IO packets as the text of a frame, version 5 of the protocol behind the ``4`` of Engine.IO's message.
 
-    EVENT        2[/namespace,][ack id]["name",argument,…]
-    ACK          3[/namespace,]ack id[argument,…]
-    DISCONNECT   1[/namespace,]
+    EVENT        42[/namespace,][ack id]["name",argument,…]
+    ACK          43[/namespace,]ack id[argument,…]
+    DISCONNECT   41[/namespace,]
 
 Source: https://socket.io/docs/v4/socket-io-protocol/#packet-encoding
 """
@@ -21,7 +21,7 @@ RESERVED_EVENTS = frozenset(
 )
 """Names that no client may give an event: the Socket.IO libraries raise them by themselves."""
 
-_EVENT = re.compile(r"2(?:(/[^,]*),)?(\d{0,16})(?=\[)", re.ASCII)
+_EVENT = re.compile(r"42(?:(/[^,]*),)?(\d{0,16})(?=\[)", re.ASCII)
 """The head of an EVENT; 16 digits hold every id that a JavaScript client counts up to."""
 
 
@@ -109,14 +109,14 @@ def event_text(prefix: str, name: str, *arguments: Any) -> str:
     Raises:
         ValueError: An argument has no JSON form.
     """
-    return f"2{prefix}{dumps([name, *arguments])}"
+    return f"42{prefix}{dumps([name, *arguments])}"
 
 
 def ack_text(prefix: str, ack_id: int, payload: Any) -> str:
     """Write the ACK to the event with `ack_id`."""
-    return f"3{prefix}{ack_id}[{dumps(payload)}]"
+    return f"43{prefix}{ack_id}[{dumps(payload)}]"
 
 
 def disconnect_text(prefix: str) -> str:
     """Write a DISCONNECT, after which a stock client stays away."""
-    return f"1{prefix}"
+    return f"41{prefix}"

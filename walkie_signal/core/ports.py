@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 TextHandler = Callable[[str], bool]
-"""Takes the text of one Socket.IO packet (such as ``42["signal",{…}]`` without the leading ``4``).
+"""Takes the text of a frame, whatever it is (``42["signal",{…}]``, say).
 
-Returns whether it took it; what it leaves goes the ordinary way. It runs inside the connection's receiving
-loop, so it never blocks, and raises nothing but `walkie_signal.errors.ProtocolViolation`, which closes the
-connection.
+Returns whether it took it; what it leaves, what is of another namespace say, goes the ordinary way. It runs
+inside the connection's receiving loop, so it never blocks, and raises nothing but
+`walkie_signal.errors.ProtocolViolation`, which closes the connection.
 """
 
 
@@ -22,10 +22,13 @@ class Link(Protocol):
     """One connection, seen from the namespace."""
 
     def send(self, text: str) -> None:
-        """Queue the text of one Socket.IO packet, behind all that was queued before.
+        """Queue the text of a frame, behind all that was queued before.
 
         Returns at once and never raises; on a connection that is gone it does nothing.
         """
+
+    def send_latest(self, key: str, text: str) -> None:
+        """Queue a text as `send` does, and drop the one sent with the same key before if that still waits."""
 
     def close(self) -> None:
         """Close the transport for good, behind what was queued before, or at once if that can't be written.
@@ -34,4 +37,4 @@ class Link(Protocol):
         """
 
     def listen(self, handler: TextHandler) -> None:
-        """Hand the text of each packet of this connection to `handler` first, in order of arrival."""
+        """Hand the text of each message of this connection to `handler` first, in order of arrival."""

@@ -35,8 +35,11 @@ class Registry:
 
     def share_room(self, peer_id: str, other: str) -> bool:
         """Tell whether there is a room that both are in."""
-        mine, theirs = self._rooms_of.get(peer_id), self._rooms_of.get(other)
-        return bool(mine and theirs and not mine.keys().isdisjoint(theirs))
+        theirs = self._rooms_of.get(other, ())
+        for room in self._rooms_of.get(peer_id, ()):  # noqa: SIM110 - a signal's way: any() takes twice as long
+            if room in theirs:
+                return True
+        return False
 
     def apply(self, change: Change) -> Room:
         """Make a change in its room; returns that room.

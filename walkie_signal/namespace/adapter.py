@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from walkie_signal.core.identity import Credentials, Identity
-from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.packets import event_of, read_event
+from walkie_signal.core.identity import Identity
+from walkie_signal.core.packets import event_of
 from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.host import Host
 from walkie_signal.namespace.binding import Binding
-from walkie_signal.namespace.credentials import read_credentials
+from walkie_signal.namespace.credentials import address_of, read_credentials
 from walkie_signal.namespace.links import link_to
 from walkie_signal.node.node import Node
-from walkie_signal.node.peers import Peer
 
 log = logging.getLogger("walkie_signal")
 
@@ -69,20 +67,20 @@ class Adapter:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, self.namespace)
         peer = self._node.open(sid, link_to(self._server, eio_sid, self.namespace))
         try:
-            identity = await self._verified(sid, read_credentials(environ, auth))
+            identity = await self._verified(sid, environ, auth)
             if peer.gone or self._server.environ.get(eio_sid) is not environ:
                 raise SignalingError("unavailable", "the connection is gone", retryAfterMs=0)
         except BaseException:
             self._node.disconnect(sid, "disconnected")
             raise
-        peer.link.listen(partial(self._receive_text, peer))
+        peer.link.listen(partial(self._node.take, peer))
         self._node.admit(peer, identity)
 
-    async def _verified(self, sid: str, credentials: Credentials) -> Identity | None:
-        log.debug("peer %s connects, from %s", sid, credentials.client)
+    async def _verified(self, sid: str, environ: Mapping[str, Any], auth: object) -> Identity | None:
+        log.debug("peer %s connects, from %s", sid, address_of(environ))
         try:
             await self._node.ensure_started()
-            return await self._host.authenticate(credentials)
+            return await self._host.authenticate(partial(read_credentials, environ, auth))
         except SignalingError:
             raise
         except Exception as error:
@@ -105,7 +103,7 @@ class Adapter:
         """Answer an event of the host's that could not be carried out."""
         peer = self._node.peer(sid)
         if peer is not None:
-            self._node.fail(peer, event_of(data, ack_id, self._node.settings.nesting_depth), error)
+            self._node.answers.fail(peer, event_of(data, ack_id, self._node.settings.nesting_depth), error)
 
     def violate(self, sid: str, violation: ProtocolViolation) -> None:
         """Close a connection that broke the protocol."""
@@ -114,12 +112,3 @@ class Adapter:
             log.warning("connection of peer %s closed: %s", sid, violation)
             self._node.disconnect(sid, "disconnected")
             peer.link.close()
-
-    def _receive_text(self, peer: Peer, text: str) -> bool:
-        if self._node.relay(peer, text):
-            return True
-        event = read_event(text, self.namespace, self._node.settings.nesting_depth)
-        if event is None or event.name not in CLIENT_EVENTS:
-            return False
-        self._node.receive(peer, event)
-        return True

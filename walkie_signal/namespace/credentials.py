@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,27 +11,30 @@ from walkie_signal.core.identity import Credentials
 
 def read_credentials(environ: Mapping[str, Any], auth: object) -> Credentials:
     """Read the environ of a handshake, and the ``auth`` of Socket.IO's CONNECT, whatever the client put there."""
-    headers = _headers(environ)
-    query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    scope = environ["asgi.scope"]  # without the rest of the environ, which nobody may have asked for
+    headers = _headers(scope["headers"])
+    query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
     auth = auth if isinstance(auth, dict) else {}
     return Credentials(
         token=_text(auth.get("token")) or _text(query.get("token")) or _bearer(headers),
         auth=auth,
         headers=headers,
         query=query,
-        client=_client(environ),
+        client=address_of(environ),
     )
 
 
-def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    headers = {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if name in environ:
-            headers[name.replace("_", "-").lower()] = environ[name]
+def address_of(environ: Mapping[str, Any]) -> str | None:
+    """Return the address of the other side; python-engineio's own ``REMOTE_ADDR`` is a constant under ASGI."""
+    client = environ["asgi.scope"].get("client")
+    return client[0] if client else None
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "replace")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
 
 
@@ -42,12 +45,3 @@ def _text(value: object) -> str | None:
 def _bearer(headers: Mapping[str, str]) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return _text(token.strip()) if scheme.lower() == "bearer" else None
-
-
-def _client(environ: Mapping[str, Any]) -> str | None:
-    """Return the address; under ASGI python-engineio's own ``REMOTE_ADDR`` is a constant."""
-    scope = environ.get("asgi.scope")
-    if scope is None:
-        return environ.get("REMOTE_ADDR")
-    client = scope.get("client")
-    return client[0] if client else None

@@ -35,6 +35,10 @@ class StockLink:
         """Queue a text."""
         self._queue(text)
 
+    def send_latest(self, key: str, text: str) -> None:  # noqa: ARG002 - the server's own queue gives nothing back
+        """Queue a text."""
+        self._queue(text)
+
     def close(self) -> None:
         """Close the transport behind what is queued."""
         self._queue(None)
@@ -54,7 +58,7 @@ class StockLink:
                 if text is None:
                     await asyncio.wait_for(self._eio.disconnect(self._eio_sid), CLOSE_TIMEOUT)
                 else:
-                    await self._eio.send(self._eio_sid, text)
+                    await self._eio.send(self._eio_sid, text[1:])  # which writes the 4 of a message itself
         except Exception as error:  # noqa: BLE001 - the connection is gone, or does not read
             log.debug("a connection took no more: %r", error)
             self._texts.clear()

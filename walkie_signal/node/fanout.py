@@ -59,8 +59,11 @@ class Fanout:
 
     def _tell(self, room: str) -> None:
         members = list(self._registry.room(room))
-        recipients = [member.peer_id for member in members]
-        self.deliver([Delivery("room_status", room_status(room, members), recipients)])
+        peers = [peer for member in members if (peer := self._peers.get(member.peer_id)) is not None]
+        if peers:
+            text = event_text(self._prefix, "room_status", room_status(room, members))
+            for peer in peers:
+                peer.link.send_latest(room, text)
 
     def _forget(self, room: str) -> None:
         self._paces.pop(room, None)

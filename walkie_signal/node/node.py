@@ -19,14 +19,14 @@ from walkie_signal.backends.base import Backend
 from walkie_signal.core import payloads
 from walkie_signal.core.deliveries import deliveries_of
 from walkie_signal.core.identity import Identity, UserId
-from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
+from walkie_signal.core.messages import CLIENT_EVENTS, JoinRoom, LeaveRoom, SignalTo, read_message
 from walkie_signal.core.packets import (
     RESERVED_EVENTS,
     Event,
-    ack_text,
     disconnect_text,
     event_text,
     prefix_of,
+    read_event,
 )
 from walkie_signal.core.ports import Link
 from walkie_signal.core.registry import Registry
@@ -35,6 +35,7 @@ from walkie_signal.core.rooms import Change, Joined, Member, Reason
 from walkie_signal.core.values import fault_of
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
+from walkie_signal.node.answers import OK, Answers
 from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.peers import Departure, Item, Peer, Peers
@@ -43,9 +44,6 @@ from walkie_signal.settings import Settings
 
 log = logging.getLogger("walkie_signal")
 
-OK: dict[str, Any] = {"ok": True}
-
-
 class Node:
     """One process's part of the signaling service of one namespace."""
 
@@ -53,10 +51,12 @@ class Node:
         self.node_id = secrets.token_hex(8)
         self.backend = backend
         self.settings = settings
+        self._namespace = namespace
         self._prefix = prefix_of(namespace)
         self._host = host
         self._registry = Registry()
         self._peers = Peers()
+        self.answers = Answers(self._prefix)
         self._relays = Relays(self._prefix, settings)
         self._fanout = Fanout(self._prefix, self._registry, self._peers, settings.status_interval)
         self._hooks = Hooks(host)
@@ -128,25 +128,36 @@ class Node:
         """Return the connection with that id, or ``None`` where this node holds none."""
         return self._peers.get(peer_id)
 
-    def relay(self, peer: Peer, text: str) -> bool:
-        """Carry out a plain signal that has nothing before it; returns false for what is for `receive`."""
+    def take(self, peer: Peer, text: str) -> bool:
+        """Carry out an event by the text of its frame; returns false for any that is not one of ours.
+
+        A plain signal with nothing before it takes the quick way.
+
+        Raises:
+            ProtocolViolation: It is a malformed event of this namespace.
+        """
         plain = self._relays.read(text) if peer.idle else None
-        if plain is None:
+        if plain is not None:
+            ack_id, target_id, value = plain
+            target = self._peers.get(target_id)
+            if target is not None and self._registry.share_room(peer.peer_id, target_id):
+                target.link.send(f"{peer.head}{value}}}]")
+                if ack_id:
+                    self.answers.ack(peer, int(ack_id), OK)
+                return True
+        event = read_event(text, self._namespace, self.settings.nesting_depth)
+        if event is None or event.name not in CLIENT_EVENTS:
             return False
-        ack_id, target_id, value = plain
-        target = self._peers.get(target_id)
-        if target is None or not self._registry.share_room(peer.peer_id, target_id):
-            return False
-        target.link.send(f"{peer.head}{value}}}]")
-        if ack_id:
-            peer.link.send(ack_text(self._prefix, int(ack_id), OK))
+        self.receive(peer, event)
         return True
 
     def receive(self, peer: Peer, event: Event) -> None:
         """Carry out an event, behind the peer's earlier ones."""
         if peer.waiting >= self.settings.queued_events:
             error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
-            self.fail(peer, event, error)
+            self.answers.fail(peer, event, error)
+        elif event.fault is not None or event.size > self.settings.event_bytes:
+            peer.post(event._replace(arguments=()))  # it is refused in its turn: until then nothing is held
         else:
             peer.post(event)
 
@@ -204,10 +215,10 @@ class Node:
             message = read_message(item, self.settings)
             if isinstance(message, SignalTo):
                 self._signal(peer, message)
-                self._answer(peer, item, OK)
+                self.answers.ack(peer, item.ack_id, OK)
                 return None
         except Exception as error:  # noqa: BLE001 - every fault becomes an answer
-            self.fail(peer, item, error)
+            self.answers.fail(peer, item, error)
             return None
         return self._change(peer, item, message)
 
@@ -217,9 +228,9 @@ class Node:
                 await self._join(peer, event, message)
             else:
                 await self._leave(peer, message)
-                self._answer(peer, event, OK)
+                self.answers.ack(peer, event.ack_id, OK)
         except Exception as error:  # noqa: BLE001 - every fault becomes an answer
-            self.fail(peer, event, error)
+            self.answers.fail(peer, event, error)
 
     def _signal(self, peer: Peer, message: SignalTo) -> None:
         if not self._registry.rooms_of(peer.peer_id):
@@ -283,7 +294,7 @@ class Node:
         if isinstance(change, Joined):
             event, peer = self._joining.pop((peer_id, room.name), None), self._peers.get(peer_id)
             if event is not None and peer is not None:
-                self._answer(peer, event, payloads.joined(room.name, peer_id, room.others(peer_id)))
+                self.answers.ack(peer, event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id)))
         self._fanout.deliver(deliveries_of(change, room))
         self._fanout.roster_changed(room.name)
         self._tell_host(change, before)
@@ -294,21 +305,3 @@ class Node:
                 self._hooks.joined(change.member)
         elif before is not None and before.node == self.node_id:
             self._hooks.left(before, change.reason)
-
-    # Answers
-
-    def _answer(self, peer: Peer, event: Event, payload: payloads.Payload) -> None:
-        if event.ack_id is not None:
-            peer.link.send(ack_text(self._prefix, event.ack_id, payload))
-
-    def fail(self, peer: Peer, event: Event, error: Exception) -> None:
-        """Answer an event that failed: by its ack, or where none was asked for by ``signal_error``."""
-        if not isinstance(error, SignalingError):
-            log.error("%r failed", event.name, exc_info=error)
-            error = SignalingError("internal", "internal error")
-        if event.ack_id is not None:
-            self._answer(peer, event, {"ok": False, "error": error.to_payload()})
-        else:
-            name = event.name.encode(errors="replace").decode()  # it may hold a lone surrogate
-            payload = {"event": name, **error.to_payload()}
-            peer.link.send(event_text(self._prefix, "signal_error", payload))

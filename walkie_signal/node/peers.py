@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ class Peer:
     task; while one waits, the next ones queue up behind it. Before the peer is admitted, all of them do.
 
     Attributes:
+        idle: Whether an item that is posted now is worked on now.
         identity: As verified; ``None`` where nothing asks for proof.
         user_id: The user that it speaks for, as verified or as last announced; ``None`` where unknown.
         gone: Whether its connection has ended.
@@ -39,7 +39,7 @@ class Peer:
     """
 
     __slots__ = (
-        "_admitted", "_task", "_waiting", "_work", "gone", "head", "identity", "link", "peer_id", "user_id"
+        "_task", "_waiting", "_work", "gone", "head", "identity", "idle", "link", "peer_id", "user_id"
     )  # fmt: skip
 
     def __init__(self, peer_id: str, link: Link, work: Work, head: str) -> None:
@@ -49,9 +49,9 @@ class Peer:
         self.identity: Identity | None = None
         self.user_id: UserId | None = None
         self.gone = False
-        self._admitted = False
+        self.idle = False
         self._work = work
-        self._waiting: deque[Item] = deque()
+        self._waiting: list[Item] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -59,16 +59,12 @@ class Peer:
         """How many items wait behind the one that is worked on."""
         return len(self._waiting)
 
-    @property
-    def idle(self) -> bool:
-        """Whether an item that is posted now is worked on now."""
-        return self._task is None and self._admitted
-
     def admit(self) -> None:
         """Begin to work on the items."""
-        self._admitted = True
         if self._waiting:
             self._task = asyncio.create_task(self._drain(None))
+        else:
+            self.idle = True
 
     def post(self, item: Item) -> None:
         """Add an item."""
@@ -77,6 +73,7 @@ class Peer:
             return
         pending = self._work(self, item)
         if pending is not None:
+            self.idle = False
             self._task = asyncio.create_task(self._drain(pending))
 
     async def settled(self) -> None:
@@ -89,11 +86,12 @@ class Peer:
             if pending is not None:
                 await pending
             while self._waiting:
-                pending = self._work(self, self._waiting.popleft())
+                pending = self._work(self, self._waiting.pop(0))
                 if pending is not None:
                     await pending
         finally:
             self._task = None
+            self.idle = True
 
 
 class Peers:
@@ -102,13 +100,11 @@ class Peers:
     def __init__(self) -> None:
         self._by_id: dict[str, Peer] = {}
         self._by_user: dict[str, dict[str, Peer]] = {}
+        self.get = self._by_id.get
+        """Returns the peer with that id, or ``None`` where this node holds none."""
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._by_id.values()))
-
-    def get(self, peer_id: str) -> Peer | None:
-        """Return the peer with that id, or ``None`` where this node holds none."""
-        return self._by_id.get(peer_id)
 
     def add(self, peer: Peer) -> None:
         """Take a peer in."""

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport import packets
 from walkie_signal.transport.outbox import Bounds, Outbox
@@ -81,6 +82,7 @@ class Connection:
         address: Where the other side is, for the log.
         session: What the host keeps about it, by python-engineio's `session`.
         app: What the protocol above keeps about it.
+        inline: Takes each text message first, if there is somebody; tells whether it did.
         ping_at: When the next ping is due, on the loop's clock.
         pinged: Whether a ping waits for its pong.
         expires: When the connection is dead unless that pong has come.
@@ -88,7 +90,7 @@ class Connection:
     """
 
     __slots__ = (
-        "_loop", "_over", "address", "app", "carrier", "ending", "expires", "outbox", "owner", "ping_at",
+        "_loop", "_over", "address", "app", "carrier", "ending", "expires", "inline", "outbox", "owner", "ping_at",
         "pinged", "probe", "push", "reason", "session", "sid",
     )  # fmt: skip
 
@@ -100,6 +102,7 @@ class Connection:
         self.address = address
         self.session: dict[str, Any] = {}
         self.app: Any = None
+        self.inline: TextHandler | None = None
         self.outbox = Outbox(owner.bounds, self._loop.time)
         self.ping_at = self.expires = 0.0
         self.pinged = False
@@ -129,6 +132,13 @@ class Connection:
         """Send a frame behind all that was sent before; on a closed connection do nothing."""
         if self.reason is None:
             self.push(frame)
+
+    def send_latest(self, key: str, frame: Frame) -> None:
+        """Send a frame in the place of the one that was sent with the same key before, if that still waits."""
+        if self.reason is None:
+            self.outbox.forget(key)
+            self.push(frame)
+            self.outbox.name_last(key, frame)
 
     def wait(self, frame: Frame) -> None:
         """Put a frame into the outbox, which closes the connection where too much waits in it."""
@@ -164,7 +174,8 @@ class Connection:
             return
         kind = frame[:1]
         if kind == packets.MESSAGE:
-            self.owner.take(self, frame[1:])
+            if self.inline is None or not self.inline(frame):
+                self.owner.take(self, frame[1:])
         elif kind == packets.PONG:
             # One that was not asked for is no sign of life that was asked for.
             if self.pinged:

@@ -29,7 +29,7 @@ import uvicorn
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from walkie_signal.transport.direct_frames import BINARY, TEXT, Frames
+from walkie_signal.transport.direct_frames import Frames
 from walkie_signal.transport.direct_handshake import opening
 from walkie_signal.transport.direct_inbox import Gate, Inbox
 
@@ -94,21 +94,13 @@ class Direct:
             raise RuntimeError("direct frames start once websocket.accept was sent")
         protocol.direct(on_text, on_bytes, on_pause)
 
-    def send_text(self, text: str | bytes) -> None:
-        """Send a text message, a `str` or its UTF-8; on a connection that is closing do nothing."""
-        protocol = self._protocol
-        if protocol is not None:
-            protocol.frames.send(TEXT, text)
+    @property
+    def send(self) -> Callable[[str | bytes], None]:
+        """Sends a message, a `str` as text and `bytes` as binary; on a connection that is closing does nothing.
 
-    def send_texts(self, texts: list[str | bytes]) -> None:
-        """Send several text messages by one write."""
-        if self._protocol is not None:
-            self._protocol.frames.send_texts(texts)
-
-    def send_bytes(self, data: bytes) -> None:
-        """Send a binary message."""
-        if self._protocol is not None:
-            self._protocol.frames.send(BINARY, data)
+        It may be kept, which spares looking it up for each message.
+        """
+        return _nowhere if self._protocol is None else self._protocol.frames.send
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close behind what was sent; a client that takes none of it is aborted in the end."""
@@ -124,6 +116,10 @@ class Direct:
     def waiting(self) -> int:
         """How many bytes wait in the transport's write buffer."""
         return self._protocol.transport.get_write_buffer_size() if self._protocol is not None else 0
+
+
+def _nowhere(_message: str | bytes) -> None:
+    """Send nothing: the connection is gone."""
 
 
 class _Transport:

@@ -19,7 +19,7 @@ from walkie_signal.transport.direct_picows import (
     new_parser,
     new_writer,
 )
-from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of, not_utf8, text_frames
+from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of, not_utf8
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -293,15 +293,10 @@ class Frames(WSListener):
         if self.close_sent is None and not self._ended:
             self._on_text, self._on_bytes, self._on_pause = on_text, on_bytes, on_pause
 
-    def send(self, opcode: int, message: str | bytes) -> None:
+    def send(self, message: str | bytes) -> None:
         """Send a message in one frame."""
         if self.close_sent is None and self._writer is not None:
-            self._writer.send(opcode, message)
-
-    def send_texts(self, texts: list[str | bytes]) -> None:
-        """Send text messages by one write."""
-        if self.close_sent is None and self._writer is not None:
-            self._transport.write(text_frames(texts))
+            self._writer.send(TEXT if isinstance(message, str) else BINARY, message)
 
 
 def _text_of(frame: WSFrame) -> str:

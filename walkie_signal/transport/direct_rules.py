@@ -8,7 +8,6 @@ which, how long they get together, whether a text is UTF-8. That is here, with n
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close, CloseCode
@@ -82,19 +81,3 @@ def close_of(payload: bytes) -> Close:
         raise FrameError(CloseCode.PROTOCOL_ERROR, str(error)) from None
     except UnicodeDecodeError as error:
         raise not_utf8(error) from None
-
-
-def text_frames(texts: Iterable[str | bytes]) -> bytes:
-    """Return what a server writes to send these texts, each as a message of one frame (RFC 6455, 5.2)."""
-    written = bytearray()
-    for text in texts:
-        payload = text.encode() if isinstance(text, str) else text
-        size = len(payload)
-        if size < 126:  # noqa: PLR2004 - the RFC's
-            written += bytes((0x81, size))
-        elif size < 1 << 16:
-            written += b"\x81\x7e" + size.to_bytes(2, "big")
-        else:
-            written += b"\x81\x7f" + size.to_bytes(8, "big")
-        written += payload
-    return bytes(written)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from walkie_signal.errors import ProtocolViolation
@@ -42,7 +43,7 @@ class DirectWebSocket:
         self._connection = connection
         self._outbox = connection.outbox
         self._direct = direct
-        self._send_text = direct.send_text
+        self.push: Callable[[Frame], None] = direct.send
         self._paused = False
         self._left = 0
         self._limit: int = connection.owner.max_http_buffer_size
@@ -58,23 +59,18 @@ class DirectWebSocket:
 
     # Out
 
-    def push(self, frame: Frame) -> None:
-        """Send a frame, or let it wait while the web server's buffer is full."""
-        if self._paused:
-            self._connection.wait(frame)
-        elif isinstance(frame, str):
-            self._send_text(frame)
-        else:
-            self._direct.send_bytes(frame)
-
     def flush(self) -> None:
         """Send what waits, until the web server's buffer is full."""
         while len(self._outbox) and not self._paused:
             self.push(self._outbox.take())
+        if not self._paused:
+            self._connection.push = self.push
 
     def _pause(self, paused: bool) -> None:  # noqa: FBT001 - a callback
         self._paused = paused
-        if not paused:
+        if paused:
+            self._connection.push = self._connection.wait
+        else:
             self.flush()
 
     def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - a poll has the farewell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,12 +29,13 @@ class Bounds:
 class Outbox:
     """A queue of frames that knows its size, and when last it moved."""
 
-    __slots__ = ("_bounds", "_clock", "_frames", "moved", "size")
+    __slots__ = ("_bounds", "_clock", "_frames", "_latest", "moved", "size")
 
     def __init__(self, bounds: Bounds, clock: Callable[[], float]) -> None:
         self._bounds = bounds
         self._clock = clock
-        self._frames: deque[Frame] = deque()
+        self._frames: list[Frame] = []  # a deque takes 700 bytes when it is empty, as it mostly is
+        self._latest: dict[str, Frame] | None = None
         self.size = 0
         self.moved = 0.0
 
@@ -51,10 +51,24 @@ class Outbox:
 
     def take(self) -> Frame:
         """Take the first frame out; there must be one."""
-        frame = self._frames.popleft()
+        frame = self._frames.pop(0)
         self.size -= size_of(frame)
         self.moved = self._clock()
+        if not self._frames:
+            self._latest = None
         return frame
+
+    def name_last(self, key: str, frame: Frame) -> None:
+        """Let `forget` find a frame by a key, if it is the last that waits."""
+        if self._frames and self._frames[-1] is frame:
+            self._latest = {**(self._latest or {}), key: frame}
+
+    def forget(self, key: str) -> None:
+        """Take out the frame of that key, if it still waits; it is outdated."""
+        frame = self._latest.pop(key, None) if self._latest else None
+        if frame is not None and frame in self._frames:
+            self._frames.remove(frame)
+            self.size -= size_of(frame)
 
     def take_some(self, most: int | None = None) -> list[Frame]:
         """Take out what waits, or the first `most` of it."""
@@ -63,6 +77,7 @@ class Outbox:
     def clear(self) -> None:
         """Forget whatever waits."""
         self._frames.clear()
+        self._latest = None
         self.size = 0
 
     @property

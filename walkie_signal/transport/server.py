@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json as stdlib_json
+from collections.abc import Coroutine
 from typing import Any
 
 import socketio
@@ -22,6 +23,7 @@ from walkie_signal.transport.connection import Connection, log
 from walkie_signal.transport.engine import Engine
 from walkie_signal.transport.joins import Joins
 from walkie_signal.transport.packets import Frame, Packet, Partial
+from walkie_signal.transport.requests import Receive, Scope, Send
 from walkie_signal.transport.sockets import DeadLink, Socket, SocketLink, Sockets, State
 
 MAX_HANDLING = 1000
@@ -88,6 +90,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         )
 
     # What python-socketio offers
+
+    def handle_request(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve an ASGI request, HTTP or WebSocket."""
+        return self.eio.handle_request(scope, receive, send)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:  # noqa: FBT001, FBT002 - python-socketio's
         """Disconnect a client for good; its transport closes, unless it has joined other namespaces."""
@@ -159,7 +165,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         return sockets is None or sockets.idle_since > since or sockets.busy
 
     def _take(self, connection: Connection, message: Frame) -> None:
-        """Take a message: an event inline where there is an inline handler, all else by `_dispatch`."""
+        """Take a message that no inline handler has taken."""
         sockets: Sockets | None = connection.app
         if sockets is None:  # the Engine.IO server is used by itself
             self._take_default(connection, message)
@@ -169,10 +175,6 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             return
         if sockets.partial is not None:
             raise ProtocolViolation("text in the place of an attachment")
-        if message[:1] == "2":
-            handler = sockets.inline if message[1:2] != "/" else sockets.handler_of(message)
-            if handler is not None and handler(message):
-                return
         packet = packets.read_packet(message) if self._strict else self._read_foreign(message)
         if packet.attachments:
             sockets.partial = Partial(packet, len(message), self.eio.max_http_buffer_size)
@@ -180,10 +182,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._dispatch(sockets, packet, len(message))
 
     def _take_attachment(self, sockets: Sockets, attachment: bytes) -> None:
-        if sockets.partial is not None:
-            if sockets.partial.add(attachment):
-                packet, sockets.partial = sockets.partial.packet, None
-                self._dispatch(sockets, packet, len(attachment))
+        partial = sockets.partial
+        if partial is not None:
+            if partial.add(attachment):
+                sockets.partial = None
+                self._dispatch(sockets, partial.packet, partial.size)
         elif self._strict:
             raise ProtocolViolation("an attachment to nothing")
         else:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
-from walkie_signal.transport.packets import MESSAGE, Frame, Packet, Partial
+from walkie_signal.transport.packets import Frame, Packet, Partial
 
 if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
@@ -109,8 +109,6 @@ class Sockets:
     """All sockets of one connection.
 
     Attributes:
-        inline: The inline handler of the default namespace, if that is joined and has one.
-        partial: The binary packet whose attachments are on their way.
         handling: How many events wait for their handlers to end.
         queue: Events to be handled one after the other, where the server was told to.
         barred: Namespaces that the server closed to this connection.
@@ -119,16 +117,15 @@ class Sockets:
     """
 
     __slots__ = (
-        "_by_namespace", "_inline", "barred", "complained", "connection", "handling", "idle_since",
-        "inline", "partial", "queue",
+        "_by_namespace", "_inline", "_partial", "barred", "complained", "connection", "handling", "idle_since",
+        "queue",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._by_namespace: dict[str, Socket] = {}
         self._inline: dict[str, TextHandler] = {}
-        self.inline: TextHandler | None = None
-        self.partial: Partial | None = None
+        self._partial: Partial | None = None
         self.handling = 0
         self.queue: asyncio.Queue[tuple[Socket, Packet]] | None = None
         self.barred: frozenset[str] = frozenset()
@@ -165,11 +162,25 @@ class Sockets:
             self._inline[socket.namespace] = socket.handler
         elif self._by_namespace.get(socket.namespace) is socket:
             self._inline.pop(socket.namespace, None)
-        self.inline = self._inline.get("/")
+        self._listen()
 
-    def handler_of(self, text: str) -> TextHandler | None:
-        """Return the inline handler for the text of an EVENT of another namespace than the default."""
-        return self._inline.get(text[1 : text.find(",")]) if self._inline else None
+    def _listen(self) -> None:
+        """Let the inline handlers hear of each message, but of none in the place of an attachment."""
+        handlers = list(self._inline.values()) if self._partial is None else []
+        if len(handlers) > 1:
+            self.connection.inline = lambda text: any(handler(text) for handler in handlers)
+        else:
+            self.connection.inline = handlers[0] if handlers else None
+
+    @property
+    def partial(self) -> Partial | None:
+        """The binary packet whose attachments are on their way."""
+        return self._partial
+
+    @partial.setter
+    def partial(self, partial: Partial | None) -> None:
+        self._partial = partial
+        self._listen()
 
 
 class SocketLink:
@@ -177,22 +188,23 @@ class SocketLink:
 
     __slots__ = ("_socket",)
 
-    _last: tuple[str, str] = ("", MESSAGE)
-
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
 
     def send(self, text: str) -> None:
-        """Send the text of a Socket.IO packet; one text to many is encoded, and kept, once."""
-        last, frame = SocketLink._last
-        if text is not last:
-            frame = MESSAGE + text
-            SocketLink._last = (text, frame)
+        """Send a text."""
         socket = self._socket
         if socket.held is not None:
-            socket.send(frame)
+            socket.send(text)
         elif (connection := socket.sockets.connection).reason is None:
-            connection.push(frame)
+            connection.push(text)
+
+    def send_latest(self, key: str, text: str) -> None:
+        """Send a text in the place of an outdated one that still waits."""
+        if self._socket.held is not None:
+            self._socket.send(text)
+        else:
+            self._socket.sockets.connection.send_latest(key, text)
 
     def close(self) -> None:
         """Close the transport for good."""
@@ -214,6 +226,9 @@ class DeadLink:
     __slots__ = ()
 
     def send(self, text: str) -> None:
+        """Do nothing."""
+
+    def send_latest(self, key: str, text: str) -> None:
         """Do nothing."""
 
     def close(self) -> None:
