@@ -34,9 +34,13 @@ class Gate:
     async def wait(self) -> None:
         """Wait until it is set."""
         while not self._open:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters = [*(self._waiters or ()), waiter]
-            await waiter
+            await self.future()
+
+    def future(self) -> asyncio.Future[None]:
+        """Return what is done when it is set the next time."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters = [*(self._waiters or ()), waiter]
+        return waiter
 
 
 class Inbox:
@@ -71,5 +75,5 @@ class Inbox:
     async def get(self) -> Any:
         """Take the first event, once there is one."""
         while not self._events:
-            await self._gate.wait()
+            await self._gate.future()
         return self.get_nowait()

@@ -44,10 +44,12 @@ class Polling:
         self._connection = connection
         self._outbox = connection.outbox
         self._poll: asyncio.Future[None] | None = None
+        self._most: int | None = None
         self._posting = False
         self._reading: asyncio.Task[bytes] | None = None
         self._released = False
         self._farewell: str | None = None
+        self._cut = False
 
     @property
     def waiting(self) -> bool:
@@ -56,8 +58,12 @@ class Polling:
 
     @property
     def owed(self) -> bool:
-        """Whether a closed connection has something left to tell to a next poll."""
-        return self._farewell == packets.CLOSE and self._poll is None and self.waiting
+        """Whether a closed connection has something left to tell, behind what the poll that waits will take."""
+        if self._farewell != packets.CLOSE:
+            return False
+        if self._poll is None:
+            return self.waiting or self._cut
+        return self._most is not None and len(self._outbox) >= self._most
 
     def push(self, frame: Frame) -> None:
         """Answer the poll that waits, or let the frame wait for the next."""
@@ -92,11 +98,13 @@ class Polling:
         if self._poll is not None:
             self._connection.violate(ProtocolViolation("two polls at once"))
             raise Refused(BAD_REQUEST)
+        self._most = most = _most(request)
         if not self.waiting and self._farewell is None and not self._take_release():
             await self._something(request)
         # After an upgrade what waits is the WebSocket's to send.
-        frames = self._outbox.take_some(_most(request)) if self._connection.carrier is self else []
-        if self._farewell is not None and not self.waiting:
+        frames = self._outbox.take_some(most) if self._connection.carrier is self else []
+        self._cut = self._farewell is not None and (self.waiting or len(frames) == most)
+        if self._farewell is not None and not self._cut:
             frames.append(self._farewell)
         return Response(packets.write_payload(frames or [packets.NOOP]))
 

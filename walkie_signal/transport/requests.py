@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections import UserDict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -118,38 +120,54 @@ class Request:
             pass
 
 
-def environ_of(scope: Scope) -> dict[str, Any]:
-    """Build what python-socketio hands to connect handlers, which is WSGI's idea of a request.
+class Environ(UserDict):  # type: ignore[type-arg]  # strings to anything
+    """What python-socketio hands to connect handlers, WSGI's idea of a request, built when it is first looked into.
 
-    ``REMOTE_ADDR`` is the other side's address; python-engineio has the constant 127.0.0.1 there.
+    Kept for each connection it would be 2 KiB. ``REMOTE_ADDR`` is the other side's address; python-engineio has the
+    constant 127.0.0.1 there.
     """
-    query = scope.get("query_string", b"").decode("latin-1")
-    client = scope.get("client") or ("", 0)
-    server = scope.get("server") or ("asgi", 0)
-    secure = scope.get("scheme") in ("https", "wss")
-    environ: dict[str, Any] = {
-        "wsgi.url_scheme": "https" if secure else "http",
-        "wsgi.version": (1, 0),
-        "wsgi.async": True,
-        "SERVER_SOFTWARE": "asgi",
-        "REQUEST_METHOD": scope.get("method", "GET"),
-        "PATH_INFO": scope["path"],
-        "QUERY_STRING": query,
-        "RAW_URI": f"{scope['path']}?{query}" if query else scope["path"],
-        "SCRIPT_NAME": "",
-        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
-        "REMOTE_ADDR": client[0],
-        "REMOTE_PORT": str(client[1]),
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1] or 0),
-        "asgi.scope": scope,
-    }
-    for raw_name, raw_value in scope["headers"]:
-        name = raw_name.decode("latin-1").upper().replace("-", "_")
-        value = raw_value.decode("utf-8", "replace")
-        key = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
-        environ[key] = f"{environ[key]},{value}" if key in environ else value
-    return environ
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __getitem__(self, key: str) -> Any:
+        return self.scope if key == "asgi.scope" else self.data[key]
+
+    @cached_property
+    def data(self) -> dict[str, Any]:  # type: ignore[override]  # UserDict's is set when it is made
+        """The keys and their values."""
+        scope = self.scope
+        query = scope.get("query_string", b"").decode("latin-1")
+        client = scope.get("client") or ("", 0)
+        server = scope.get("server") or ("asgi", 0)
+        environ: dict[str, Any] = {
+            "wsgi.url_scheme": "https" if scope.get("scheme") in ("https", "wss") else "http",
+            "wsgi.version": (1, 0),
+            "wsgi.async": True,
+            "SERVER_SOFTWARE": "asgi",
+            "REQUEST_METHOD": scope.get("method", "GET"),
+            "PATH_INFO": scope["path"],
+            "QUERY_STRING": query,
+            "RAW_URI": f"{scope['path']}?{query}" if query else scope["path"],
+            "SCRIPT_NAME": "",
+            "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+            "REMOTE_ADDR": client[0],
+            "REMOTE_PORT": str(client[1]),
+            "SERVER_NAME": server[0],
+            "SERVER_PORT": str(server[1] or 0),
+            "asgi.scope": scope,
+        }
+        for raw_name, raw_value in scope["headers"]:
+            name = raw_name.decode("latin-1").upper().replace("-", "_")
+            value = raw_value.decode("utf-8", "replace")
+            key = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+        return environ
+
+    def __copy__(self) -> Environ:
+        copied = Environ(self.scope)
+        copied.data = dict(self.data)
+        return copied
 
 
 def lower(headers: Iterable[tuple[str, str]]) -> Headers:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
-from walkie_signal.transport.direct_websocket import websocket_of
+from walkie_signal.transport.direct_websocket import DirectWebSocket, websocket_of
 from walkie_signal.transport.polling import Polling
 from walkie_signal.transport.requests import Receive, Refused, Request, Response, Scope, Send
+from walkie_signal.transport.websocket import WebSocket
 
 if TYPE_CHECKING:
     from walkie_signal.transport.engine import Engine
@@ -29,10 +30,12 @@ class Service:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve an ASGI request, HTTP or WebSocket."""
-        request = Request(scope, receive)
         if scope["type"] == "websocket":
-            await self._serve_websocket(request, send)
+            carrier = await self._open_websocket(Request(scope, receive), send)
+            if carrier is not None:
+                await carrier.run(receive)
             return
+        request = Request(scope, receive)
         try:
             response = await self._answer(request)
         except Refused as refused:
@@ -47,7 +50,7 @@ class Service:
     def _cors(self, request: Request) -> requests.Headers:
         if self._engine.cors_allowed_origins == [] or request.header(b"origin") is None:
             return []
-        environ = requests.environ_of(request.scope)
+        environ = requests.Environ(request.scope)
         headers = requests.lower(self._engine._cors_headers(environ))  # noqa: SLF001 - see `beneath`
         if self._engine.cors_allowed_origins == "*" and not self._engine.cors_credentials:
             # Not the origin itself: a middleware that adds credentials would grant them to every page.
@@ -80,7 +83,7 @@ class Service:
     def _check_origin(self, request: Request) -> None:
         if self._engine.cors_allowed_origins == [] or (origin := request.header(b"origin")) is None:
             return
-        environ = requests.environ_of(request.scope)
+        environ = requests.Environ(request.scope)
         allowed = self._engine._cors_allowed_origins(environ)  # noqa: SLF001 - see `beneath`
         if allowed is not None and origin.decode("latin-1") not in allowed:
             raise Refused(requests.FORBIDDEN)
@@ -101,7 +104,7 @@ class Service:
         if method != "GET":
             return Response(b"ok")
         response = await carrier.get(request)
-        if not carrier.waiting:
+        if not carrier.owed:
             self._engine.settle(sid)
         return response
 
@@ -120,9 +123,10 @@ class Service:
         connection.carry(Polling(connection))
         return response
 
-    async def _serve_websocket(self, request: Request, send: Send) -> None:
+    async def _open_websocket(self, request: Request, send: Send) -> WebSocket | DirectWebSocket | None:
+        """Return the carrier that is to run on a WebSocket, or ``None`` where it is none of ours."""
         if (await request.receive())["type"] != "websocket.connect":
-            return
+            return None
         try:
             self._check_origin(request)
             if request.query.get("transport") != "websocket" or "websocket" not in self._engine.transports:
@@ -135,15 +139,14 @@ class Service:
                 connection = self._upgradable(sid)
         except Refused:
             await requests.refuse_websocket(send)
-            return
+            return None
         if sid is None:
-            await self._run_websocket(connection, opening, request, send)
-        else:
-            await self._upgrade(connection, request, send)
+            return await self._begin(connection, opening, request, send)
+        return await self._upgrade(connection, request, send)
 
-    async def _run_websocket(
+    async def _begin(
         self, connection: Connection, opening: str, request: Request, send: Send
-    ) -> None:
+    ) -> WebSocket | DirectWebSocket:
         try:
             await send({"type": "websocket.accept"})
         except BaseException:
@@ -156,7 +159,7 @@ class Service:
             connection.push(frame)
         if connection.closed:
             carrier.end(1000, packets.CLOSE)
-        await carrier.run(request.receive)
+        return carrier
 
     # Upgrading
 
@@ -169,7 +172,9 @@ class Service:
             raise Refused(requests.BAD_REQUEST)
         return connection
 
-    async def _upgrade(self, connection: Connection, request: Request, send: Send) -> None:
+    async def _upgrade(
+        self, connection: Connection, request: Request, send: Send
+    ) -> WebSocket | DirectWebSocket | None:
         """Let a WebSocket take over, or leave the polling as it was where that fails.
 
         python-engineio then answers every poll at once, for good: 434 polls a second from one client.
@@ -184,12 +189,12 @@ class Service:
         passed = probe.done() and not probe.cancelled() and probe.exception() is None and probe.result()
         if connection.closed or not passed or not isinstance(polling, Polling):
             await _close_quietly(send)
-            return
+            return None
         carrier = websocket_of(connection, request.scope, send)
         connection.carry(carrier)
         polling.release()
         carrier.flush()
-        await carrier.run(request.receive)
+        return carrier
 
     async def _probe(self, connection: Connection, receive: Receive, send: Send) -> bool:
         await send({"type": "websocket.accept"})
