@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import gc
 import json
+import math
 import platform
 import statistics
 import sys
@@ -62,12 +63,22 @@ def table(results: Results, columns: list[str]) -> str:
         "|---" * (len(columns) + 1) + "|",
     ]
     for figure, values in results.items():
-        cells = [f"{statistics.median(values[reference]):.3g}"]
+        cells = [written(values[reference])]
         for column in others:
-            ratios = [mine / theirs for mine, theirs in zip(values[column], values[reference], strict=True)]
-            cells.append(f"{statistics.median(values[column]):.3g} ({statistics.median(ratios):.2f} x)")
+            pairs = zip(values[column], values[reference], strict=True)
+            ratios = [mine / theirs if theirs else math.nan for mine, theirs in pairs]
+            cells.append(written(values[column], ratios))
         lines.append(f"| {figure} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def written(values: list[float], ratios: list[float] | None = None) -> str:
+    """Write the median of some figures; a dash where the server was too slow for one."""
+    if any(map(math.isnan, values)):
+        return "-"
+    if ratios is None or any(map(math.isnan, ratios)):
+        return f"{statistics.median(values):.3g}"
+    return f"{statistics.median(values):.3g} ({statistics.median(ratios):.2f} x)"
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ FIGURES = [
     "CPU per connect (µs)",
     "10 joins at once (s)",
     "10 joins at once (MB)",
-    "a join told to 5 members (ms)",
-    "CPU of a join told to 5 members (ms)",
+    "a join into a room of 10, until each member knows (ms)",
+    "CPU of a join into a room of 10 (ms)",
     "CPU per signal beside 20 peers, against none",
 ]
 
