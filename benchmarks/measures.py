@@ -9,13 +9,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from phones import Phone, close_all, connect_many, pair_up, until
+from phones import PADDING, Phone, close_all, connect_many, pair_up, until
 from servers import Server
 
 Figures = dict[str, float]
-PADDING = "x" * 900
-"""Makes a signal 1 kB, as an SDP of a voice call is."""
-
 JOINERS = 5
 """Peers who join a room one after the other, the last of its members."""
 
@@ -61,20 +58,14 @@ def check_signal(data: bytes, sender: Phone, value: object) -> None:
 async def closed_loop(server: Server, size: Size) -> Figures:
     """Each pair plays a signal to and fro, as fast as the server lets it."""
     pairs = await pair_up(server.url, size.pairs)
-    count = 0
+    phones = [phone for pair in pairs for phone in pair]
 
     def play(one: Phone, other: Phone) -> None:
-        text = signal_to(other, 0)
-
-        def answer(_data: bytes) -> None:
-            nonlocal count
-            count += 1
-            one.send(text)
-
         def first(data: bytes) -> None:
             check_signal(data, other, 0)
-            one.on_signal = answer
-            answer(data)
+            one.on_signal = None
+            one.answer = signal_to(other, 0)
+            one.send(one.answer)
 
         one.on_signal = first
 
@@ -83,10 +74,12 @@ async def closed_loop(server: Server, size: Size) -> Figures:
         play(other, one)
         one.send(signal_to(other, 0))
     await asyncio.sleep(size.seconds / 5)
-    started, cpu, before = time.perf_counter(), server.cpu(), count
+    before, cpu = sum(phone.answered for phone in phones), server.cpu()
+    started = time.perf_counter()
     await asyncio.sleep(size.seconds)
-    taken, used, signals = time.perf_counter() - started, server.cpu() - cpu, count - before
-    close_all([phone for pair in pairs for phone in pair])
+    taken, used = time.perf_counter() - started, server.cpu() - cpu
+    signals = sum(phone.answered for phone in phones) - before
+    close_all(phones)
     return {"signals a second": signals / taken, "CPU per signal (µs)": used / signals * 1e6}
 
 
