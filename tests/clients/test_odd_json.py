@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
+from support.bare import bare_serve
 from support.node import Transports, victim
 from support.processes import Program
 from support.raw import RawPeer, raw_peer
-from support.servers import serve
+from support.servers import hosted, serve
+from walkie_signal import attach
 
 pytestmark = pytest.mark.node
 
@@ -22,6 +27,7 @@ CLOSES = {
     "1e999": "1e999",
     "-1e999 in a list": "[[-1e999]]",
     "NaN": "NaN",
+    "Infinity": "Infinity",
     "-Infinity": '{"a":-Infinity}',
 }
 CODED = {
@@ -68,19 +74,38 @@ async def ask_signal(peer: RawPeer, target: str, text: str) -> Any:
     return await peer.ask_text(f'["signal",{{"targetId":"{target}","signal":{text}}}]')
 
 
+@asynccontextmanager
+async def command() -> AsyncIterator[str]:
+    async with serve() as serving:
+        yield serving.url
+
+
+@asynccontextmanager
+async def command_without_the_extra() -> AsyncIterator[str]:
+    async with bare_serve() as serving:
+        yield serving.url
+
+
+def plain_uvicorn() -> AbstractAsyncContextManager[str]:
+    return hosted(attach(Starlette()))
+
+
+@pytest.mark.parametrize("server", [command, command_without_the_extra, plain_uvicorn])
 @pytest.mark.parametrize("transports", ["polling", "websocket"])
-async def test_no_odd_json_of_another_disconnects_a_peer(transports: Transports) -> None:
+async def test_no_odd_json_of_another_disconnects_a_peer(
+    transports: Transports, server: Callable[[], AbstractAsyncContextManager[str]]
+) -> None:
     """What JavaScript can't read is refused, what it can is relayed; the stock peer lives through it all."""
-    async with serve() as serving, victim(serving.url, transports, "gate") as program:
+    async with server() as url, victim(url, transports, "gate") as program:
         stock = Victim(program)
         await stock.joined()
         for what, text in CLOSES.items():
-            async with raw_peer(serving.url) as hostile:
+            async with raw_peer(url) as hostile:
                 await hostile.join("gate")
                 await hostile.send(f'42["signal",{{"targetId":"{stock.peer_id}","signal":{text}}}]')
                 await hostile.closed()
-            await _goes_on(serving.url, stock, f"closed: {what}")
-        async with raw_peer(serving.url) as hostile:
+            await _goes_on(url, stock, f"closed: {what}")
+        async with raw_peer(url) as hostile:
             await hostile.join("gate")
             for what, text in CODED.items():
                 ack = await ask_signal(hostile, stock.peer_id, text)

@@ -70,7 +70,7 @@ class Arena:
         if isinstance(self.service, InProcess) and type(self.service.sio) is socketio.AsyncServer:
             await attacker.until(lambda frame: frame == "1", "CLOSE", within=1)
         else:
-            await attacker.closed()
+            await attacker.closed(within=1)
 
     async def _unharmed(self, told: int, attacker: str | None) -> None:
         """The bystander has heard of the attacker's coming and going, and of nothing else."""

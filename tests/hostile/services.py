@@ -22,12 +22,15 @@ from support.processes import Program
 from support.raw import raw_peer
 from support.servers import hosted, serve
 from walkie_signal import Settings, SignalingNamespace, attach
+from walkie_signal.transport.direct import DirectProtocol
 
-Kind = Literal["attach", "serve", "stock"]
+Kind = Literal["attach", "direct", "serve", "stock"]
+"""`attach` on plain uvicorn, and on its WebSocket class for direct frames; the command; a host's stock server."""
 
-OURS = pytest.mark.parametrize("kind", ["attach", "serve"])
-EVERYWHERE = pytest.mark.parametrize("kind", ["attach", "serve", "stock"])
-IN_PROCESS = pytest.mark.parametrize("kind", ["attach", "stock"])
+OURS = pytest.mark.parametrize("kind", ["attach", "direct", "serve"])
+EVERYWHERE = pytest.mark.parametrize("kind", ["attach", "direct", "serve", "stock"])
+IN_PROCESS = pytest.mark.parametrize("kind", ["attach", "direct", "stock"])
+ATTACHED = pytest.mark.parametrize("kind", ["attach", "direct"])
 
 ROOM = "gate"
 OWN_FAULT = "raised by the test"
@@ -172,7 +175,7 @@ async def service(
             assert await serving.program.wait() == 0, serving.program.output
             assert not command.faults(), command.program.output
             return
-        if kind == "attach":
+        if kind != "stock":
             app: Any = attach(Starlette(), settings=settings, **options)
             running = InProcess(app.sio, app.signaling)
         else:
@@ -186,7 +189,9 @@ async def service(
             sio.register_namespace(signaling := SignalingNamespace(settings=settings, **options))
             app, running = socketio.ASGIApp(sio), InProcess(sio, signaling)
         await stack.enter_async_context(running.logging())
-        running.url = await stack.enter_async_context(hosted(app, **SERVER))
+        running.url = await stack.enter_async_context(
+            hosted(app, ws=DirectProtocol if kind == "direct" else "auto", **SERVER)
+        )
         stack.push_async_callback(running.signaling.close)
         async with raw_peer(running.url):
             pass  # the first connection starts what runs in the background

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from hostile import services
 from hostile.arena import Arena, arena
-from hostile.services import EVERYWHERE, OURS, Kind
+from hostile.services import ATTACHED, Kind, eventually, service
+from support.bare import bare_serve
 from support.raw import Frame, raw_peer
+from walkie_signal import Credentials, Identity
+
+BARE = pytest.param("serve", id="bare")
+"""The command without the extra ``fast``, whose JSON is the standard library's."""
+
+OURS = pytest.mark.parametrize("kind", ["attach", "direct", "serve", BARE])
+EVERYWHERE = pytest.mark.parametrize("kind", ["attach", "direct", "serve", BARE, "stock"])
+
+
+@pytest.fixture(autouse=True)
+def _bare(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.callspec.id == BARE.id:
+        monkeypatch.setattr(services, "serve", bare_serve)
+
 
 NO_JSON = [
     "NaN", "-NaN", "Infinity", "-Infinity", "1e999", "-1e999", "[[1e999]]", '{"a":NaN}', "1e99999999999999999999",
@@ -150,9 +168,81 @@ async def test_attachments_that_do_not_match_close_the_connection(kind: Kind) ->
 async def test_attachments_hold_no_more_than_one_frame_may(kind: Kind) -> None:
     """Defect 12: one client made the server hold 36 MB."""
     places = ",".join(placeholder(number) for number in range(40))
-    async with arena(kind) as fight, fight.attack(lines=1) as attacker:
-        await attacker.send(f'4540-["signal",{places}]', *[b"x" * 900_000] * 2)
+    async with arena(kind) as fight:
+        for sizes in ([900_000] * 2, [99_000] * 40, [1] * 39 + [1_000_000]):
+            async with fight.attack(str(sizes), lines=1) as attacker:
+                await attacker.send(f'4540-["signal",{places}]')
+                for size in sizes:
+                    await attacker.send(b"x" * size)
+                await attacker.closed()
+
+
+def held(value: Any) -> int:
+    """Count the bytes of text and binary data in a value."""
+    if isinstance(value, dict):
+        return held([*value, *value.values()])
+    if isinstance(value, (list, tuple)):
+        return sum(map(held, value))
+    return len(value) if isinstance(value, (str, bytes)) else 0
+
+
+def binary_signals(count: int) -> list[Frame]:
+    """Make signals whose first attachment is large, and the last one empty."""
+    frames: list[Frame] = []
+    for _ in range(count):
+        frames += [f'452-["signal",{placeholder(0)},{placeholder(1)}]', b"x" * 900_000, b""]
+    return frames
+
+
+@ATTACHED
+async def test_attachments_hold_no_more_than_one_frame_may_before_connect_is_answered(kind: Kind) -> None:
+    answered = asyncio.Event()
+    most = 0
+
+    async def authenticate(credentials: Credentials) -> Identity:
+        await answered.wait()
+        return Identity()
+
+    async with (
+        service(kind, authenticate=authenticate) as running,
+        raw_peer(running.url) as attacker,
+    ):
+        await attacker.send("40")
+        sending = asyncio.create_task(attacker.send(*binary_signals(20)))
+        while attacker.is_open and not sending.done():
+            for connection in running.sio.eio.sockets.values():
+                for socket in connection.app or ():
+                    most = max(most, held([packet.data for packet in socket.deferred]))
+            await asyncio.sleep(0)
         await attacker.closed()
+        answered.set()
+        await sending
+    assert 900_000 <= most <= 1_000_000
+
+
+@ATTACHED
+async def test_attachments_of_events_that_wait_hold_no_more_than_one_frame_may(kind: Kind) -> None:
+    """They wait for a join before them, to be refused; so does what is too large for an event."""
+    opened = asyncio.Event()
+
+    async def authorize(identity: Identity, room: str) -> bool:
+        await opened.wait()
+        return True
+
+    async with service(kind, authorize=authorize) as running, raw_peer(running.url) as attacker:
+        await attacker.connect()
+        (peer,) = running.signaling._node._peers
+        large = "x" * 900_000
+        await attacker.send(
+            '421["join_room",{"room":"gate"}]', *binary_signals(20), f'42["signal",["{large}"]]'
+        )
+        await attacker.send('422["leave_room",{}]')
+        await eventually(lambda: peer.waiting, 22)
+        assert held([item.arguments for item in peer._waiting]) <= 1_000_000
+        opened.set()
+        assert (await attacker.acked(2)) == {"ok": True}
+        codes = Counter(payload["code"] for name, payload in attacker.events() if name == "signal_error")
+        assert codes == {"invalid_payload": 20, "payload_too_large": 1}
 
 
 @OURS

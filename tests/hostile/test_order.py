@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from contextlib import AsyncExitStack
 from typing import Any
 
-import pytest
-
-from hostile.services import IN_PROCESS, Kind, eventually, service
-from support.raw import raw_peer
+from hostile.services import ATTACHED, IN_PROCESS, Kind, eventually, service
+from support.raw import RawPeer, raw_peer
 from walkie_signal import Identity, Member, Settings
-
-pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 
 
 def frame(ack_id: int, name: str, payload: Any) -> str:
@@ -60,6 +57,60 @@ async def test_signals_wait_for_the_join_before_them(kind: Kind) -> None:
         assert told == [("new_peer", None), *expected, ("peer_disconnected", None)]
         acks = [int(text[2:].partition("[")[0]) for text in bob.heard if str(text).startswith("43")]
         assert acks == [1, *range(100, 150), 2]
+
+
+CALLERS, CALLS, CANDIDATES = 10, 100, 4
+
+
+def call(number: int, target_id: str) -> list[str]:
+    """Make the frames of a call: come in anew, offer, and name candidates, with one ack asked for, at the end."""
+    signals = [f"offer {number}", *(f"candidate {number}.{n}" for n in range(CANDIDATES))]
+    *first, last = [["signal", {"targetId": target_id, "signal": signal}] for signal in signals]
+    events = [["leave_room", {}], ["join_room", {"room": "gate"}], *first]
+    return [*(f"42{json.dumps(event)}" for event in events), f"42{number}{json.dumps(last)}"]
+
+
+@ATTACHED
+async def test_of_1000_offers_none_comes_behind_a_candidate_of_its_own(kind: Kind) -> None:
+    """Whatever the host's function takes for each join, and whether the caller polls or not."""
+    chance = random.Random(28)  # noqa: S311 - of how long something takes
+
+    async def authorize(identity: Identity, room: str) -> bool:
+        await asyncio.sleep(chance.choice((0, 0, 0.001, 0.003)))
+        return True
+
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(service(kind, authorize=authorize))
+        target = await stack.enter_async_context(raw_peer(running.url))
+        await target.join("gate")
+        callers = [
+            await stack.enter_async_context(raw_peer(running.url, "websocket" if n % 5 else "polling"))
+            for n in range(CALLERS)
+        ]
+
+        async def calls(caller: RawPeer) -> None:
+            await caller.connect()
+            for number in range(CALLS):
+                await caller.send(*call(number, target.peer_id))
+                assert await caller.acked(number) == {"ok": True}
+
+        await asyncio.gather(*map(calls, callers))
+        assert await target.ask("signal", {"targetId": target.peer_id, "signal": "end"}) == {"ok": True}
+        heard: dict[str, list[str]] = {caller.peer_id: [] for caller in callers}
+        for name, payload in target.events():
+            if (peer_id := payload.get("fromId", payload.get("peerId"))) in heard:
+                heard[peer_id].append(payload.get("signal", name))
+    in_order = [
+        what
+        for n in range(CALLS)
+        for what in (
+            "peer_disconnected",
+            "new_peer",
+            f"offer {n}",
+            *(f"candidate {n}.{c}" for c in range(CANDIDATES)),
+        )
+    ][1:]
+    assert [caller for caller in callers if heard[caller.peer_id] != in_order] == []
 
 
 @IN_PROCESS

@@ -40,7 +40,19 @@ SERVERS: dict[str, Callable[[int], list[str]]] = {
         f"127.0.0.1:{port}",
         "patrol:attached",
     ],
-    "granian": lambda port: ["granian", "--interface", "asgi", "--port", str(port), "patrol:app"],
+    # With several threads, its default, it panics now and then at SIGTERM while a WebSocket of any app is open
+    # ("Cannot drop pointer into Python heap", emmett-framework/granian#884, seen in 2.8.7), and the lifespan
+    # never ends.
+    "granian": lambda port: [
+        "granian",
+        "--interface",
+        "asgi",
+        "--runtime-mode",
+        "st",
+        "--port",
+        str(port),
+        "patrol:app",
+    ],
 }
 
 WARNING = "SEVERAL WORKERS, ROOMS IN MEMORY"

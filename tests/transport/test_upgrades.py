@@ -9,21 +9,28 @@ import asyncio
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
+from transport.raw import Raw
 from transport.serving import serving
 from walkie_signal.transport import create_server
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 
 
-async def test_an_upgrade_that_fails_leaves_polling_as_it_was() -> None:
-    """With python-engineio each poll is then answered at once, with nothing in it."""
+def echoing() -> Any:
     sio = create_server()
 
     @sio.on("echo")
     async def echo(sid: str, value: Any) -> Any:
         return value
 
+    return sio
+
+
+async def test_an_upgrade_that_fails_leaves_polling_as_it_was() -> None:
+    """With python-engineio each poll is then answered at once, with nothing in it."""
+    sio = echoing()
     async with serving(sio) as client:
         sid = (await client.open())["sid"]
         await client.post(sid, "40")
@@ -41,19 +48,109 @@ async def test_an_upgrade_that_fails_leaves_polling_as_it_was() -> None:
         assert [packet for packet in await poll if packet != "6"] == ["431[7]"]
 
 
-async def test_polls_beside_a_probe_are_few() -> None:
-    sio = create_server()
+FRAMES: dict[str, list[str | bytes]] = {
+    "no probe": [],
+    "a probe that goes no further": ["2probe"],
+    "an upgrade without a probe": ["5"],
+    "nonsense for a probe": ["4nonsense"],
+    "nonsense behind the probe": ["2probe", "4nonsense"],
+    "a probe in binary": [b"2probe"],
+    "two probes": ["2probe", "2probe"],
+}
+
+
+async def polls_in_a_second(client: Raw, sid: str) -> int:
+    """Poll as a client does whose poll is answered: at once again."""
+    loop = asyncio.get_running_loop()
+    end, polls = loop.time() + 1, 0
+    while (left := end - loop.time()) > 0:
+        poll = asyncio.create_task(client.get(sid))
+        done, _ = await asyncio.wait({poll}, timeout=left)
+        if not done:  # the server holds it, as it should
+            poll.cancel()
+            await asyncio.wait({poll})
+            break
+        assert poll.result().status_code == 200, poll.result().text
+        polls += 1
+    return polls
+
+
+async def polls_after(client: Raw, frames: list[str | bytes], *, dropped: bool) -> int:
+    """Let an upgrade fail by these frames, and an end of the WebSocket; returns the polls of the second after."""
+    sid = (await client.open())["sid"]
+    await client.post(sid, "40")
+    await client.get(sid)
+    async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
+        await socket.send(*frames)
+        if frames[:1] == ["2probe"]:
+            assert await socket.receive() == "3probe"
+        if dropped:
+            socket.abort()
+        elif frames not in ([], ["2probe"]):
+            await socket.closed(1)
+    return await polls_in_a_second(client, sid)
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["closed", "dropped"])
+async def test_after_an_upgrade_that_failed_polls_are_few(*, dropped: bool) -> None:
+    """With python-engineio they are 434 a second, for good."""
+    async with serving(create_server()) as client:
+        polls = await asyncio.gather(*(polls_after(client, way, dropped=dropped) for way in FRAMES.values()))
+    assert max(polls) <= 5, dict(zip(FRAMES, polls, strict=True))
+
+
+@pytest.mark.parametrize("probed", [False, True], ids=["no probe yet", "probed"])
+async def test_beside_a_first_upgrade_a_second_is_refused_and_polls_are_few(*, probed: bool) -> None:
+    """However often it is tried; the first one then takes over, and the polls before it were few, too."""
+    sio = echoing()
     async with serving(sio) as client:
         sid = (await client.open())["sid"]
-        async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
-            await socket.send("2probe")
-            assert await socket.receive() == "3probe"
+        await client.post(sid, "40")
+        await client.get(sid)
+        query = f"EIO=4&transport=websocket&sid={sid}"
+        async with client.websocket(query) as first:
+            if probed:
+                await first.send("2probe")
+                assert await first.receive() == "3probe"
+            for _ in range(5):
+                with pytest.raises(InvalidStatus) as refusal:
+                    async with client.websocket(query):
+                        pass
+                assert refusal.value.response.status_code == 403
             loop = asyncio.get_running_loop()
             end, polls = loop.time() + 1, 0
             while loop.time() < end:
                 assert (await client.get(sid)).text == "6"
                 polls += 1
             assert polls <= 5
+            if not probed:
+                await first.send("2probe")
+                assert await first.receive() == "3probe"
+            await first.send("5", '421["echo",7]')
+            assert await first.message() == "431[7]"
+            with pytest.raises(InvalidStatus):
+                async with client.websocket(query):
+                    pass
+
+
+async def test_after_a_duplicate_poll_all_others_are_refused() -> None:
+    """The connection is closed with it, and stays so: a client that goes on gets 400, and nothing else happens."""
+    sio = echoing()
+    async with serving(sio) as client, client.joined() as bystander:
+        sid = (await client.open())["sid"]
+        await client.post(sid, "40")
+        await client.get(sid)
+        first = asyncio.create_task(client.get(sid))
+        await asyncio.sleep(0.05)  # nothing tells that a poll has arrived and waits
+        duplicates = await asyncio.gather(*(client.get(sid) for _ in range(5)))
+        assert [answer.status_code for answer in duplicates] == [400] * 5
+        assert ((await first).status_code, (await first).text) == (200, "1")
+        for _ in range(5):
+            assert (await client.get(sid)).status_code == 400
+        assert (await client.post(sid, '42["x"]')).status_code == 400
+        assert len(sio.eio.sockets) == 1
+        await bystander.send('421["echo",7]')
+        assert await bystander.message() == "431[7]"
 
 
 async def test_what_is_sent_around_an_upgrade_arrives_once_and_in_order() -> None:

@@ -12,6 +12,7 @@ takes its place in front of the server's own dispatch, on that one server object
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -198,7 +199,7 @@ class Binding:
         if not _accepts(handler, arguments):
             arguments = arguments[:-1]
         answer = handler(*arguments)
-        return await answer if inspect.isawaitable(answer) else answer
+        return await _uncancelled(answer) if inspect.isawaitable(answer) else answer
 
     def _host_handler(self, name: str, *arguments: Any) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
         handler, found = self._server._get_event_handler(name, self._namespace, arguments)  # noqa: SLF001
@@ -207,6 +208,22 @@ class Binding:
 
 def _refusal(error: SignalingError) -> Any:
     return socketio.exceptions.ConnectionRefusedError(error.message, error.to_payload())
+
+
+async def _uncancelled(answer: Awaitable[Any]) -> Any:
+    """Await what a function of the host's gave; where that was cancelled, and not this, it has failed.
+
+    To python-socketio its cancellation is ours: the client gets no answer, and stays in the server's tables.
+    """
+    task = asyncio.ensure_future(answer)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    try:
+        return task.result()
+    except asyncio.CancelledError as error:
+        raise RuntimeError("it was cancelled") from error
 
 
 def _accepts(handler: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:

@@ -35,6 +35,10 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range
 _HEAD = re.compile(r"([0-6])(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|\Z))?(\d{0,16})", re.ASCII)
 """Type, attachments, namespace, ack id; 16 digits hold every id that a JavaScript client counts up to."""
 
+DEEPEST = 200
+"""Lists and objects inside one another: python-socketio recurses, at two or three of Python's 1,000 frames a level,
+when a handler answers with what it was sent."""
+
 
 @dataclass(slots=True)
 class Packet:
@@ -91,6 +95,8 @@ def read_packet(text: str) -> Packet:
         data = loads(rest) if rest else None
     except ValueError:
         raise ProtocolViolation("a packet whose data is not JSON") from None
+    if rest.count("[") + rest.count("{") > DEEPEST and _is_deep(data):
+        raise ProtocolViolation("a packet nested too deep")
     packet = Packet(
         int(kind),
         (namespace or "/").partition("?")[0],
@@ -106,6 +112,16 @@ def read_packet(text: str) -> Packet:
         raise ProtocolViolation("attachments to a packet that has none")
     check_packet(packet)
     return packet
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(DEEPEST):
+        containers = [each for each in level if isinstance(each, (dict, list))]
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+        if not level:
+            return False
+    return any(isinstance(each, (dict, list)) for each in level)
 
 
 def check_packet(packet: Packet) -> None:
@@ -131,7 +147,7 @@ def check_packet(packet: Packet) -> None:
 class Partial:
     """A binary packet whose attachments are still to come, bounded in the bytes that it holds."""
 
-    __slots__ = ("_attachments", "_limit", "_places", "_size", "packet")
+    __slots__ = ("_attachments", "_limit", "_places", "packet", "size")
 
     def __init__(self, packet: Packet, size: int, limit: int) -> None:
         """Find where the attachments belong: each of them in one place, and no others.
@@ -140,7 +156,7 @@ class Partial:
         takes any number of up to ten digits, and held 36 MB for one client).
         """
         self.packet = packet
-        self._size = size
+        self.size = size
         self._limit = limit
         self._attachments: list[bytes] = []
         self._places = _placeholders(packet.data)
@@ -149,8 +165,8 @@ class Partial:
 
     def add(self, attachment: bytes) -> bool:
         """Take the next attachment; returns whether the packet is complete."""
-        self._size += len(attachment)
-        if self._size > self._limit:
+        self.size += len(attachment)
+        if self.size > self._limit:
             raise ProtocolViolation("attachments over the size limit")
         self._attachments.append(attachment)
         if len(self._attachments) < self.packet.attachments:
