@@ -15,6 +15,7 @@ def test_the_defaults_are_those_that_the_protocol_promises() -> None:
     assert (settings.room_name_length, settings.role_length, settings.user_id_length) == (128, 64, 64)
     assert (settings.ping_interval, settings.ping_timeout, settings.connect_timeout) == (10, 8, 10)
     assert (settings.max_http_buffer_size, settings.status_interval) == (1_000_000, 0.2)
+    assert (settings.outbox_bytes, settings.outbox_messages, settings.stall_timeout) == (1 << 20, 1000, 10)
 
 
 @pytest.mark.parametrize(

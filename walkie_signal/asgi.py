@@ -138,6 +138,9 @@ def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socket
         ping_timeout=settings.ping_timeout,
         connect_timeout=settings.connect_timeout,
         max_http_buffer_size=settings.max_http_buffer_size,
+        outbox_bytes=settings.outbox_bytes,
+        outbox_messages=settings.outbox_messages,
+        stall_timeout=settings.stall_timeout,
     )
 
 

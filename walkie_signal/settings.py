@@ -130,6 +130,16 @@ class Settings(Group):
         10.0, "How long a connection may take to join the namespace.", unit="seconds", above=0
     )
     max_http_buffer_size: int = setting(1_000_000, "Largest frame or request body.", unit="bytes", least=1024)
+    outbox_bytes: int = setting(
+        1 << 20,
+        "What may wait for a peer that does not read, before it is closed.",
+        unit="bytes",
+        least=1024,
+    )
+    outbox_messages: int = setting(1000, "Messages that may wait for such a peer.", least=1)
+    stall_timeout: float = setting(
+        10.0, "How long anything may wait for a peer without progress.", unit="seconds", above=0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,10 @@ import socketio
 
 from support.servers import hosted
 from transport.raw import Raw, RawSocket, raw
+from walkie_signal import Settings
+from walkie_signal.asgi import make_server
 from walkie_signal.transport import create_server
+from walkie_signal.transport.outbox import Bounds
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 
@@ -210,3 +213,8 @@ async def test_an_outdated_frame_between_two_polls_is_replaced() -> None:
         link.send('42["data"]')
         link.send_latest("red", '42["red",2]')
         assert (await client.get(sid)).text == '42["data"]\x1e42["red",2]'
+
+
+def test_the_bounds_are_settings() -> None:
+    settings = Settings(outbox_bytes=2000, outbox_messages=3, stall_timeout=1.5)
+    assert make_server(settings, "*").eio.bounds == Bounds(bytes=2000, messages=3, stall=1.5)

@@ -44,6 +44,7 @@ from walkie_signal.settings import Settings
 
 log = logging.getLogger("walkie_signal")
 
+
 class Node:
     """One process's part of the signaling service of one namespace."""
 
@@ -294,7 +295,9 @@ class Node:
         if isinstance(change, Joined):
             event, peer = self._joining.pop((peer_id, room.name), None), self._peers.get(peer_id)
             if event is not None and peer is not None:
-                self.answers.ack(peer, event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id)))
+                self.answers.ack(
+                    peer, event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id))
+                )
         self._fanout.deliver(deliveries_of(change, room))
         self._fanout.roster_changed(room.name)
         self._tell_host(change, before)

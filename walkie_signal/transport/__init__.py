@@ -17,17 +17,17 @@ from typing import Any
 
 import socketio
 
-log = logging.getLogger("walkie_signal.transport")
+from walkie_signal.settings import Settings
 
-OURS = ("outbox_bytes", "outbox_messages", "stall_timeout", "connect_timeout")
+log = logging.getLogger("walkie_signal.transport")
 
 
 def create_server(
     *,
-    outbox_bytes: int = 1 << 20,
-    outbox_messages: int = 1000,
-    stall_timeout: float = 10.0,
-    connect_timeout: float = 10.0,
+    outbox_bytes: int = Settings.outbox_bytes,
+    outbox_messages: int = Settings.outbox_messages,
+    stall_timeout: float = Settings.stall_timeout,
+    connect_timeout: float = Settings.connect_timeout,
     **options: Any,
 ) -> Any:
     """Make a `socketio.AsyncServer` with walkie-signal's own transport.
@@ -77,7 +77,9 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(
             "cors_credentials with any origin would hand them to every web page: name the origins"
         )
-    defaults = {"ping_interval": 10, "ping_timeout": 8, "max_http_buffer_size": 1_000_000}
+    defaults = {
+        name: getattr(Settings, name) for name in ("ping_interval", "ping_timeout", "max_http_buffer_size")
+    }
     checked = {**defaults, "cors_credentials": not everybody, **options, "async_mode": "asgi"}
     for key, name in (("logger", "socketio"), ("engineio_logger", "engineio")):
         if checked.get(key, False) is False:

@@ -118,7 +118,9 @@ def _is_deep(data: Any) -> bool:
     level = [data]
     for _ in range(DEEPEST):
         containers = [each for each in level if isinstance(each, (dict, list))]
-        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+        level = [
+            inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)
+        ]
         if not level:
             return False
     return any(isinstance(each, (dict, list)) for each in level)
