@@ -126,6 +126,12 @@ class Settings(Group):
     callback_threads: int = setting(8, "Threads for those functions of the host that are not async.", least=1)
     ping_interval: float = setting(10.0, "Time between two pings to a peer.", unit="seconds", above=0)
     ping_timeout: float = setting(8.0, "How long a peer has to answer a ping.", unit="seconds", above=0)
+    drain_spread: float = setting(
+        5.0,
+        "Time over which the peers of a server that closes are told to come back, so that not all do at once.",
+        unit="seconds",
+        least=0,
+    )
     connect_timeout: float = setting(
         10.0, "How long a connection may take to join the namespace.", unit="seconds", above=0
     )

@@ -62,8 +62,11 @@ def _check(options: ServeOptions) -> None:
 def _run(options: ServeOptions, settings: Settings, listener: socket.socket) -> None:
     import uvicorn  # noqa: PLC0415 - only here, so that --help is quick
 
+    from walkie_signal.asgi import attach  # noqa: PLC0415 - likewise
+
     path = "/" + options.path.strip("/")
-    server = uvicorn.Server(_config(options, settings, path))
+    app = attach(_nothing_here, path=path, cors_origins=options.cors_origin, settings=settings)
+    server = uvicorn.Server(_config(options, settings, app))
     if is_open(listener):
         log.warning(
             "open to other machines, with no authentication: whoever reaches this port may join any room"
@@ -73,16 +76,15 @@ def _run(options: ServeOptions, settings: Settings, listener: socket.socket) -> 
         signal.signal(number, lambda *_: None)
     scheme = "https" if options.ssl_certfile else "http"
     server.startup = _announced(server, url_of(listener, scheme, path + "/"))  # type: ignore[method-assign]
+    server.shutdown = _drained(server, app.signaling)  # type: ignore[method-assign]
     server.run(sockets=[listener])
 
 
-def _config(options: ServeOptions, settings: Settings, path: str) -> Any:
+def _config(options: ServeOptions, settings: Settings, app: Any) -> Any:
     import uvicorn  # noqa: PLC0415
 
-    from walkie_signal.asgi import attach  # noqa: PLC0415
-
     return uvicorn.Config(
-        attach(_nothing_here, path=path, cors_origins=options.cors_origin, settings=settings),
+        app,
         access_log=False,  # it would hold tokens that came in a query
         log_config=None,
         proxy_headers=bool(options.trusted_proxy),
@@ -120,6 +122,17 @@ def _announced(server: Any, url: str) -> Callable[..., Coroutine[Any, Any, None]
         )
 
     return start
+
+
+def _drained(server: Any, signaling: Any) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Tell the peers that the server ends, before uvicorn closes their connections."""
+    shutdown = server.shutdown
+
+    async def stop(sockets: list[socket.socket] | None = None) -> None:
+        signaling.drain()
+        await shutdown(sockets)
+
+    return stop
 
 
 def _spare_the_collector() -> None:

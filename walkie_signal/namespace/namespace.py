@@ -136,8 +136,16 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         """
         await self._node.start()
 
+    def drain(self) -> None:
+        """Tell every peer ``server_draining``; until the next `start`, who connects is refused as `unavailable`.
+
+        `close` does so itself. Call it before that where the web server closes connections before it ends the app's
+        lifespan, as uvicorn does.
+        """
+        self._node.drain()
+
     async def close(self) -> None:
-        """Close every connection of this namespace and end what runs in the background.
+        """Close every connection of this namespace, its peers told, and end what runs in the background.
 
         Until the next `start`, who connects is refused with ``unavailable``.
         """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 from collections.abc import Awaitable
 from typing import Any
@@ -93,9 +94,18 @@ class Node:
             warn_of_siblings()
         await self.backend.start(self._apply)
 
-    async def close(self) -> None:
-        """Take every peer out of its rooms, close its connection, and end what `start` began."""
+    def drain(self) -> None:
+        """Tell each peer that this node is about to close, and let nobody in from now on."""
+        if self._closed:
+            return
         self._closed = True
+        for peer in self._peers:
+            later = {"retryAfterMs": round(random.uniform(0, self.settings.drain_spread) * 1000)}  # noqa: S311
+            peer.link.send(event_text(self._prefix, "server_draining", later))
+
+    async def close(self) -> None:
+        """Tell each peer, take it out of its rooms, close its connection, and end what `start` began."""
+        self.drain()
         if self._starting is None:
             return
         peers = list(self._peers)
