@@ -20,6 +20,9 @@ from walkie_signal.settings import ServeOptions, Settings
 
 log = logging.getLogger("walkie_signal")
 
+POLL_TIMEOUT = 0.5
+"""Seconds in which the peers that poll may fetch that the server is about to close."""
+
 SHUTDOWN_TIMEOUT = 5
 """Seconds that connections have to end once the server is told to."""
 
@@ -76,7 +79,7 @@ def _run(options: ServeOptions, settings: Settings, listener: socket.socket) -> 
         signal.signal(number, lambda *_: None)
     scheme = "https" if options.ssl_certfile else "http"
     server.startup = _announced(server, url_of(listener, scheme, path + "/"))  # type: ignore[method-assign]
-    server.shutdown = _drained(server, app.signaling)  # type: ignore[method-assign]
+    server.shutdown = _drained(server, app)  # type: ignore[method-assign]
     server.run(sockets=[listener])
 
 
@@ -124,12 +127,14 @@ def _announced(server: Any, url: str) -> Callable[..., Coroutine[Any, Any, None]
     return start
 
 
-def _drained(server: Any, signaling: Any) -> Callable[..., Coroutine[Any, Any, None]]:
+def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
     """Tell the peers that the server ends, before uvicorn closes their connections."""
     shutdown = server.shutdown
 
     async def stop(sockets: list[socket.socket] | None = None) -> None:
-        signaling.drain()
+        app.signaling.drain()
+        if hasattr(app.sio, "link"):  # no stock server
+            await app.sio.eio.polled(POLL_TIMEOUT)
         await shutdown(sockets)
 
     return stop

@@ -92,6 +92,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._lingering.clear()
         self._sweep.stop()
 
+    async def polled(self, within: float) -> None:
+        """Wait, so many seconds at the most, until those who poll have fetched what waits for them."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while loop.time() < deadline and any(  # noqa: ASYNC110 - once in a server's life, and not for long
+            isinstance(connection.carrier, Polling) and connection.carrier.waiting
+            for connection in self.sockets.values()
+        ):
+            await asyncio.sleep(0.02)
+
     def _get_socket(self, sid: str) -> Connection:
         # A closed one is still there for its disconnect handler, which may ask for its session.
         try:
