@@ -39,6 +39,10 @@ MALFORMED_SOCKETIO: dict[str, list[Frame]] = {
     "nested 100,000 deep": ['42["signal",' + "[" * 100_000 + "]" * 100_000 + "]"],
     "nested 100,000 deep and not closed": ["42" + "[" * 100_000],
     "CONNECT nested 100,000 deep": ["40" + '{"a":' * 100_000 + "1" + "}" * 100_000],
+    "an event of 330,000 lists": ["42[" + "[]," * 330_000 + "[]]"],
+    "an event of 330,000 lists and not closed": ['42["signal",[' + "[]," * 330_000],
+    "an ack of 330,000 lists and not closed": ["431[" + "[]," * 330_000],
+    "CONNECT with 330,000 lists": ["40[" + "[]," * 330_000 + "[]]"],
 }
 
 MALFORMED_ENGINEIO: dict[str, list[Frame]] = {

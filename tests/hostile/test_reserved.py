@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+import socketio
 
 from hostile.arena import arena
-from hostile.services import EVERYWHERE, OURS, Kind
-from support.raw import Frame
+from hostile.services import ATTACHED, EVERYWHERE, OURS, Kind
+from support.raw import Frame, Transport
 
 RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]
 
@@ -28,8 +29,8 @@ async def test_reserved_events_close_the_connection(kind: Kind) -> None:
     called: list[str] = []
     async with arena(kind) as fight:
         if fight.service.sio is not None:
-            fight.service.sio.on("connect", lambda sid, environ, auth: called.append(sid))
-            fight.service.sio.on("disconnect", lambda sid, reason: called.append(sid))
+            for name in RESERVED:
+                fight.service.sio.on(name, lambda sid, *_: called.append(sid))
         for name in RESERVED:
             for form, text in FORMS.items():
                 called.clear()
@@ -46,6 +47,50 @@ async def test_reserved_events_with_attachments_close_the_connection(kind: Kind)
     async with arena(kind) as fight:
         binary = '451-["{name}",{{"_placeholder":true,"num":0}}]'
         await fight.closes_each({name: [binary.format(name=name), b"x"] for name in RESERVED})
+
+
+class Listener(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio has no types
+    """A host's class for a namespace, that has a method for each event that no client may send."""
+
+    def __init__(self, namespace: str, calls: list[str]) -> None:
+        super().__init__(namespace)
+        for name in RESERVED:
+            setattr(self, f"on_{name}", lambda *_, name=name: calls.append(name))
+
+
+def listen(sio: Any) -> list[str]:
+    """Handle reserved events on three namespaces of a host's, in each way there is; returns who was called."""
+    calls: list[str] = []
+    for name in RESERVED:
+        sio.on(name, lambda *_, name=name: calls.append(name), namespace="/functions")
+    sio.register_namespace(Listener("/class", calls))
+    for name in ("connect", "disconnect"):
+        sio.on(name, lambda *_, name=name: calls.append(name), namespace="/catch-all")
+    sio.on("*", lambda name, *_: calls.append(name), namespace="/catch-all")
+    return calls
+
+
+@ATTACHED
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+@pytest.mark.parametrize("namespace", ["/functions", "/class", "/catch-all"])
+async def test_reserved_events_on_a_host_s_namespaces_close_the_connection(
+    kind: Kind, transport: Transport, namespace: str
+) -> None:
+    async with arena(kind) as fight:
+        calls = listen(fight.service.sio)
+        for name in RESERVED:
+            forms: list[list[Frame]] = [
+                [f'42{namespace},["{name}",{{"QUERY_STRING":""}},{{"token":"x"}}]'],
+                [f'451-{namespace},["{name}",{{"_placeholder":true,"num":0}}]', b"x"],
+            ]
+            for form in forms:
+                calls.clear()
+                async with fight.attack(name, transport=transport, lines=1) as attacker:
+                    await attacker.send(f"40{namespace},")
+                    await attacker.until(lambda frame: frame.startswith(f"40{namespace},"))
+                    await attacker.send(*form)
+                    await attacker.closed(within=1)
+                assert calls == ["connect", "disconnect"], "of handlers only those for its coming and going"
 
 
 NO_NAMES = ["null", "1", "true", "1.5", '["signal"]', '{"signal":1}', "[]", "[[[]]]"]

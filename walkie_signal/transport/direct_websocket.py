@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.outbox import size_of
 from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.requests import Receive, Scope, Send
-from walkie_signal.transport.websocket import FAREWELL, TOO_BIG, WebSocket, is_larger
+from walkie_signal.transport.websocket import FAREWELL, TOO_BIG, WebSocket
 
 if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
@@ -69,6 +70,8 @@ class DirectWebSocket:
     def _pause(self, paused: bool) -> None:  # noqa: FBT001 - a callback
         self._paused = paused
         if paused:
+            self._left = self._direct.waiting
+            self._outbox.moved = asyncio.get_running_loop().time()
             self._connection.push = self._connection.wait
         else:
             self.flush()
@@ -96,7 +99,7 @@ class DirectWebSocket:
         if connection.reason is not None:
             return
         try:
-            if len(frame) > self._quarter and is_larger(frame, self._limit):
+            if len(frame) > self._quarter and size_of(frame) > self._limit:
                 connection.violate(ProtocolViolation("a frame over the size limit"), TOO_BIG)
             else:
                 connection.receive(frame)

@@ -37,7 +37,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
         Args:
             bounds: Of each connection's outbox.
-            connect_timeout: Seconds for the protocol above to be joined (`joined`).
+            connect_timeout: Seconds for the protocol above to be joined (`idle_since`).
             options: python-engineio's.
         """
         super().__init__(**options)
@@ -45,7 +45,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self.connect_timeout = connect_timeout
         self.sockets: dict[str, Connection] = {}
         self.take: Callable[[Connection, Frame], None] = self._take_message
-        self.joined: Callable[[Connection, float], bool] = lambda _connection, _since: True
+        self.idle_since: Callable[[Connection], float | None] = lambda _connection: None
         self._monitor: bool = self.start_service_task
         self._lingering: dict[str, tuple[Connection, float]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -148,25 +148,30 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         due = now + LONGEST
         for connection in list(self.sockets.values()):
             if not connection.closed:
-                self._check(connection, now)
-                due = min(due, connection.expires if connection.pinged else connection.ping_at)
+                due = min(due, self._check(connection, now))
         for sid, (_, deadline) in list(self._lingering.items()):
             if now >= deadline:
                 del self._lingering[sid]
         return due if self.sockets or self._lingering else None
 
-    def _check(self, connection: Connection, now: float) -> None:
-        """Ping who is due, and close who is dead, stalled, or has joined nothing."""
+    def _check(self, connection: Connection, now: float) -> float:
+        """Ping who is due, and close who is dead, stalled, or has joined nothing; returns when to look again."""
         self._check_pong(connection, now)
         if not connection.pinged and now >= connection.ping_at:
             connection.pinged = True
             if now - connection.ping_at > self.ping_timeout / 4:  # the loop was held up, not the other side
                 connection.expires = now + self.ping_timeout
             connection.send(packets.PING)
-        if connection.carrier.waiting and connection.outbox.stalled(now):
-            connection.overflow()
-        elif not self.joined(connection, now - self.connect_timeout):
-            connection.close(self.reason.SERVER_DISCONNECT)
+        due = connection.expires if connection.pinged else connection.ping_at
+        if connection.carrier.waiting:
+            due = min(due, connection.outbox.moved + self.bounds.stall)
+            if connection.outbox.stalled(now):
+                connection.overflow()
+        if (idle := self.idle_since(connection)) is not None:
+            due = min(due, idle + self.connect_timeout)
+            if now >= idle + self.connect_timeout:
+                connection.close(self.reason.SERVER_DISCONNECT)
+        return due
 
     def _check_pong(self, connection: Connection, now: float) -> None:
         if connection.pinged and now >= connection.expires and self._monitor:

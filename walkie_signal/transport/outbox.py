@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,12 +48,12 @@ class Outbox:
         if not self._frames:
             self.moved = self._clock()
         self._frames.append(frame)
-        self.size += size_of(frame)
+        self.size += memory_of(frame)
 
     def take(self) -> Frame:
         """Take the first frame out; there must be one."""
         frame = self._frames.pop(0)
-        self.size -= size_of(frame)
+        self.size -= memory_of(frame)
         self.moved = self._clock()
         if not self._frames:
             self._latest = None
@@ -68,7 +69,7 @@ class Outbox:
         frame = self._latest.pop(key, None) if self._latest else None
         if frame is not None and frame in self._frames:
             self._frames.remove(frame)
-            self.size -= size_of(frame)
+            self.size -= memory_of(frame)
 
     def take_some(self, most: int | None = None) -> list[Frame]:
         """Take out what waits, or the first `most` of it."""
@@ -95,7 +96,12 @@ class Outbox:
 
     def stalled(self, now: float) -> bool:
         """Whether nothing has moved for too long; asked only while something waits."""
-        return now - self.moved > self._bounds.stall
+        return now - self.moved >= self._bounds.stall
+
+
+def memory_of(frame: Frame) -> int:
+    """Return the bytes that a frame takes while it waits: one emoji makes each character of a text take four."""
+    return len(frame) if isinstance(frame, bytes) or frame.isascii() else sys.getsizeof(frame)
 
 
 def size_of(frame: Frame) -> int:

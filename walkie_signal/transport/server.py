@@ -64,7 +64,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             raise ValueError("json= goes with the default serializer")
         self._joins = Joins(self)
         super().__init__(serializer=serializer, **options)
-        self.eio.joined = self._is_joined
+        self.eio.idle_since = self._idle_since
         self._take_default = self.eio.take
         self.eio.take = self._take
 
@@ -160,9 +160,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         finally:
             self.environ.pop(eio_sid, None)
 
-    def _is_joined(self, connection: Connection, since: float) -> bool:
+    def _idle_since(self, connection: Connection) -> float | None:
         sockets: Sockets | None = connection.app
-        return sockets is None or sockets.idle_since > since or sockets.busy
+        return None if sockets is None or sockets.joined else sockets.idle_since
 
     def _take(self, connection: Connection, message: Frame) -> None:
         """Take a message that no inline handler has taken."""

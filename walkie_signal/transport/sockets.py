@@ -92,6 +92,8 @@ class Socket:
 
     def leave(self) -> None:
         """Hear of no more events."""
+        if self.state is State.JOINED:
+            self.sockets.idle_since = asyncio.get_running_loop().time()
         self.state = State.LEAVING
         self.held = None
         self.sockets.listen(self)
@@ -148,8 +150,11 @@ class Sockets:
         """Forget a socket, unless another has its place."""
         if self._by_namespace.get(socket.namespace) is socket:
             del self._by_namespace[socket.namespace]
-            if not self._by_namespace:
-                self.idle_since = asyncio.get_running_loop().time()
+
+    @property
+    def joined(self) -> bool:
+        """Whether any namespace is joined; one that is being joined, or was refused, is not."""
+        return any(s.state is State.JOINED for s in self._by_namespace.values())
 
     @property
     def busy(self) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("walkie_signal.transport")
 
-FAREWELL = 1.0
+FAREWELL = 0.5
 """Seconds that a closed connection has to take what waits for it; ASGI has no other way to abort one."""
 
 TOO_BIG = 1009
@@ -67,9 +67,7 @@ class WebSocket:
 
     def push(self, frame: Frame) -> None:
         """Write a frame at once where nothing is before it, or let it wait."""
-        if self._writer is not None:
-            self._connection.wait(frame)
-        elif self._eager:
+        if self._writer is None and self._eager:
             self._start(_message(frame))
         else:
             self._connection.wait(frame)
@@ -149,6 +147,7 @@ class WebSocket:
     async def _receive(self, receive: Receive) -> None:
         connection = self._connection
         limit: int = connection.owner.max_http_buffer_size
+        quarter = limit // 4  # a character has four bytes at the most
         task = asyncio.current_task()
         while connection.reason is None:
             self._reader = task  # whoever closes the connection cancels this wait
@@ -165,7 +164,7 @@ class WebSocket:
             frame: Frame | None = event.get("text")
             if frame is None:
                 frame = event.get("bytes") or b""
-            if is_larger(frame, limit):
+            if len(frame) > quarter and size_of(frame) > limit:
                 self._violation_code = TOO_BIG
                 raise ProtocolViolation("a frame over the size limit")
             connection.receive(frame)
@@ -175,11 +174,6 @@ def _message(frame: Frame) -> dict[str, Any]:
     if isinstance(frame, str):
         return {"type": "websocket.send", "text": frame}
     return {"type": "websocket.send", "bytes": frame}
-
-
-def is_larger(frame: Frame, limit: int) -> bool:
-    """Tell whether a frame has more bytes than the limit; a character has four at the most."""
-    return len(frame) * 4 > limit and size_of(frame) > limit
 
 
 @types.coroutine
