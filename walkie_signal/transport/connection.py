@@ -57,6 +57,9 @@ class Owner(Protocol):
     def alive(self, connection: Connection) -> None:
         """Take note that the other side has answered a ping."""
 
+    def watch(self, connection: Connection) -> None:
+        """Look after a connection on which something begins to wait."""
+
     def ended(self, connection: Connection) -> None:
         """Take note that a connection has closed."""
 
@@ -142,6 +145,8 @@ class Connection:
 
     def wait(self, frame: Frame) -> None:
         """Put a frame into the outbox, which closes the connection where too much waits in it."""
+        if not self.outbox:
+            self.owner.watch(self)
         self.outbox.put(frame)
         if self.outbox.over:
             if self.outbox.far_over:

@@ -72,6 +72,7 @@ class DirectWebSocket:
         if paused:
             self._left = self._direct.waiting
             self._outbox.moved = asyncio.get_running_loop().time()
+            self._connection.owner.watch(self._connection)
             self._connection.push = self._connection.wait
         else:
             self.flush()

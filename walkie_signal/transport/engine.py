@@ -15,7 +15,7 @@ import engineio
 from walkie_signal.core.codec import dumps, loads
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
-from walkie_signal.transport.liveness import LONGEST, Sweep
+from walkie_signal.transport.liveness import Sweep
 from walkie_signal.transport.outbox import Bounds
 from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.polling import Polling
@@ -51,7 +51,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._tasks: set[asyncio.Task[Any]] = set()
         self._service = Service(self)
         self._interval: float = self.ping_interval + self.ping_interval_grace_period
-        self._sweep = Sweep(min(self._interval, self.ping_timeout, connect_timeout), self._visit)
+        shortest = min(self._interval, self.ping_timeout, connect_timeout, bounds.stall)
+        self._sweep = Sweep(shortest, self._ping, self._look)
 
     # What python-engineio offers
 
@@ -123,6 +124,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if kicked and isinstance(connection.carrier, Polling) and connection.carrier.owed:
             deadline = asyncio.get_running_loop().time() + LINGER
             self._lingering[connection.sid] = (connection, deadline)
+            self.watch(connection)
         connection.ending = self.spawn(self._end(connection))
 
     async def _end(self, connection: Connection) -> None:
@@ -143,35 +145,40 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             data = message if isinstance(message, bytes) else _decode(message)
             self.spawn(self._trigger_event("message", connection.sid, data, run_async=False))
 
-    def _visit(self, now: float) -> float | None:
-        """Look after all connections; returns when the next one is due."""
-        due = now + LONGEST
-        for connection in list(self.sockets.values()):
-            if not connection.closed:
-                due = min(due, self._check(connection, now))
-        for sid, (_, deadline) in list(self._lingering.items()):
-            if now >= deadline:
-                del self._lingering[sid]
-        return due if self.sockets or self._lingering else None
+    def watch(self, connection: Connection) -> None:
+        """Look after a connection on which something waits, or that has joined nothing."""
+        self._sweep.watch(connection.sid)
 
-    def _check(self, connection: Connection, now: float) -> float:
-        """Ping who is due, and close who is dead, stalled, or has joined nothing; returns when to look again."""
-        self._check_pong(connection, now)
+    def _ping(self, sid: str, now: float) -> float | None:
+        """Ping a connection that is due, or close it where it is dead; returns when to come again."""
+        connection = self.find(sid)
+        if connection is None:
+            return None
         if not connection.pinged and now >= connection.ping_at:
             connection.pinged = True
             if now - connection.ping_at > self.ping_timeout / 4:  # the loop was held up, not the other side
                 connection.expires = now + self.ping_timeout
             connection.send(packets.PING)
-        due = connection.expires if connection.pinged else connection.ping_at
-        if connection.carrier.waiting:
-            due = min(due, connection.outbox.moved + self.bounds.stall)
-            if connection.outbox.stalled(now):
-                connection.overflow()
-        if (idle := self.idle_since(connection)) is not None:
-            due = min(due, idle + self.connect_timeout)
-            if now >= idle + self.connect_timeout:
-                connection.close(self.reason.SERVER_DISCONNECT)
-        return due
+        return connection.expires if connection.pinged else connection.ping_at
+
+    def _look(self, sid: str, now: float) -> bool:
+        """Close a connection that is stalled, or has joined nothing; returns whether to go on looking."""
+        connection = self.sockets.get(sid)
+        if connection is None or connection.closed:
+            return self._lingers(sid, now)
+        waiting = connection.carrier.waiting
+        idle = self.idle_since(connection)
+        if waiting and connection.outbox.stalled(now):
+            connection.overflow()
+        elif idle is not None and now >= idle + self.connect_timeout:
+            connection.close(self.reason.SERVER_DISCONNECT)
+        return waiting or idle is not None
+
+    def _lingers(self, sid: str, now: float) -> bool:
+        _, deadline = self._lingering.get(sid, (None, now))
+        if now >= deadline:
+            self.settle(sid)
+        return now < deadline
 
     def _check_pong(self, connection: Connection, now: float) -> None:
         if connection.pinged and now >= connection.expires and self._monitor:
@@ -217,7 +224,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         connection = Connection(self, sid, client[0] if client else "a Unix socket")
         self.sockets[sid] = connection
         self.alive(connection)
-        self._sweep.start()
+        self._sweep.add(sid, connection.ping_at)
+        self.watch(connection)
         environ = requests.Environ(request.scope)
         try:
             answer = await self._trigger_event("connect", sid, environ, run_async=False)

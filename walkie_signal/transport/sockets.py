@@ -94,6 +94,7 @@ class Socket:
         """Hear of no more events."""
         if self.state is State.JOINED:
             self.sockets.idle_since = asyncio.get_running_loop().time()
+            self.sockets.connection.owner.watch(self.sockets.connection)
         self.state = State.LEAVING
         self.held = None
         self.sockets.listen(self)

@@ -89,6 +89,7 @@ class WebSocket:
             self._lost()
             return
         self._outbox.moved = asyncio.get_running_loop().time()
+        self._connection.owner.watch(self._connection)
         self._writer = asyncio.create_task(self._write(_resume(sending, blocker)))
 
     async def _write(self, begun: Coroutine[Any, Any, None] | None = None) -> None:
