@@ -132,6 +132,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             await self._trigger_event("disconnect", connection.sid, connection.reason, run_async=False)
         finally:
             self.sockets.pop(connection.sid, None)
+            self._sweep.forget(connection.sid)
 
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         """Start a task, and keep it from being collected."""

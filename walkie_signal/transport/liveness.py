@@ -35,15 +35,21 @@ class Sweep:
         self._tick = min(LONGEST, shortest / SHARE)
         self._due = due
         self._watched = watched
-        self._slots: dict[int, list[str]] = {}
+        self._slots: dict[int, set[str]] = {}
+        self._slot_of: dict[str, int] = {}
         self._watching: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, sid: str, when: float) -> None:
         """Look at a connection when its time has come."""
-        self._slots.setdefault(int(when / self._tick) + 1, []).append(sid)
+        slot = self._slot_of[sid] = int(when / self._tick) + 1
+        self._slots.setdefault(slot, set()).add(sid)
         self._start()
+
+    def forget(self, sid: str) -> None:
+        """Look at a connection no more, unless it is watched."""
+        self._slots.get(self._slot_of.pop(sid, 0), set()).discard(sid)
 
     def watch(self, sid: str) -> None:
         """Look at a connection at every tick, for as long as it has to be watched."""
@@ -53,6 +59,7 @@ class Sweep:
     def stop(self) -> None:
         """Forget everything."""
         self._slots.clear()
+        self._slot_of.clear()
         self._watching.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -69,6 +76,7 @@ class Sweep:
         self._timer = loop.call_later(self._tick, self._sweep, loop)
         for slot in sorted(slot for slot in self._slots if slot * self._tick <= now):
             for sid in self._slots.pop(slot):
+                self._slot_of.pop(sid, None)
                 when = self._due(sid, now)
                 if when is not None:
                     self.add(sid, when)
