@@ -20,7 +20,9 @@ def attach(app: Any, **options: Any) -> Any:
     """Attach signaling as the command does, and ours."""
     attached = _attach(app, **options)
     answer_on(attached.sio)
-    return engineio.ASGIApp(make_engine(), attached)
+    both = engineio.ASGIApp(make_engine(), attached)
+    both.signaling, both.sio = attached.signaling, attached.sio
+    return both
 
 
 if __name__ == "__main__":
