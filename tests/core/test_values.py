@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from walkie_signal.core.values import fault_of, is_text
+from walkie_signal.core.values import fault_of, is_deeper, is_text
 
 
 def nested(levels: int, inside: Any = 1) -> Any:
@@ -47,3 +47,10 @@ def test_what_a_peer_could_not_read_is_named(value: Any, fault: str) -> None:
 def test_a_surrogate_pair_is_text_and_half_of_one_is_not() -> None:
     assert is_text("\U0001f600")
     assert not is_text("\udc00")
+
+
+@pytest.mark.parametrize("deep", [nested(3), nested(3, {}), {"a": [{"b": 1}]}, [1, [2], [[3]]]])
+def test_depth_is_what_stands_inside_one_another(deep: Any) -> None:
+    depth = 4 if deep == nested(3, {}) else 3
+    assert is_deeper(deep, depth - 1)
+    assert not is_deeper(deep, depth)

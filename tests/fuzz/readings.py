@@ -15,7 +15,7 @@ from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_mess
 from walkie_signal.core.packets import Event, ack_text, event_of, event_text, prefix_of, read_event
 from walkie_signal.core.relays import Relays
 from walkie_signal.core.rooms import Member
-from walkie_signal.core.values import is_text
+from walkie_signal.core.values import is_deeper, is_text
 from walkie_signal.errors import ErrorCode, ProtocolViolation, SignalingError
 from walkie_signal.settings import Settings
 from walkie_signal.transport import packets
@@ -109,7 +109,7 @@ class Readings:
             assert not ours or ODD_HEAD.match(text), "an event is left out"
             return
         if packet is None:  # nested so deep that the ordinary way refuses it; the inline one answers it
-            assert packets._is_deep(["", *event.arguments]), "inline an event, else a violation"
+            assert is_deeper(["", *event.arguments], packets.DEEPEST), "inline an event, else a violation"
             return
         other = event_of_packet(packet, self.settings)
         assert (packet.kind, packet.namespace) == (packets.EVENT, namespace)

@@ -7,20 +7,20 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from transport.raw import WITHIN, Raw
+from transport.raw import WITHIN, Raw, Session
 
 SEPARATOR = "\x1e"
 
 
-class PollingSession:
+class PollingSession(Session):
     """A session whose packets are the test's business, sent by POST and received by GET."""
 
     def __init__(self, client: Raw, sid: str) -> None:
+        super().__init__()
         self._client = client
         self._sid = sid
         self._unread: list[str] = []
         self._posted = 200
-        self.seen: list[str | bytes] = []
 
     async def send(self, *frames: str | bytes) -> None:
         packets = ["b" + base64.b64encode(f).decode() if isinstance(f, bytes) else f for f in frames]
@@ -35,12 +35,6 @@ class PollingSession:
         packet = self._unread.pop(0)
         frame = base64.b64decode(packet[1:]) if packet[:1] == "b" else packet
         self.seen.append(frame)
-        return frame
-
-    async def message(self, within: float = WITHIN) -> str | bytes:
-        """Return the next packet that is no ping; pings are answered."""
-        while (frame := await self.receive(within)) == "2":
-            await self.send("3")
         return frame
 
     async def closed(self, within: float = WITHIN) -> int:

@@ -16,12 +16,32 @@ WITHIN = 5.0
 """Seconds that anything of these tests may take that has no time of its own."""
 
 
-class RawSocket:
+class Session:
+    """What a WebSocket and a polling session have in common: packets, in order, and what was seen of them."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | bytes] = []
+
+    async def send(self, *frames: str | bytes) -> None:
+        raise NotImplementedError
+
+    async def receive(self, within: float = WITHIN) -> str | bytes:
+        """Return the next packet."""
+        raise NotImplementedError
+
+    async def message(self, within: float = WITHIN) -> str | bytes:
+        """Return the next packet that is no ping; pings are answered."""
+        while (frame := await self.receive(within)) == "2":
+            await self.send("3")
+        return frame
+
+
+class RawSocket(Session):
     """A WebSocket whose frames are the test's business."""
 
     def __init__(self, connection: ClientConnection) -> None:
+        super().__init__()
         self._connection = connection
-        self.seen: list[str | bytes] = []
 
     async def send(self, *frames: str | bytes) -> None:
         for frame in frames:
@@ -36,12 +56,6 @@ class RawSocket:
         except ConnectionClosed as closed:
             raise AssertionError(f"closed ({closed.rcvd}) after {self.seen}") from None
         self.seen.append(frame)
-        return frame
-
-    async def message(self, within: float = WITHIN) -> str | bytes:
-        """Return the next frame that is no ping; pings are answered."""
-        while (frame := await self.receive(within)) == "2":
-            await self.send("3")
         return frame
 
     async def closed(self, within: float = WITHIN, *, ponging: bool = True) -> int:
@@ -91,6 +105,13 @@ class Raw:
         assert answer.text.startswith("0"), answer.text
         handshake: dict[str, Any] = json.loads(answer.text[1:])
         return handshake
+
+    async def joined_polling(self) -> str:
+        """Open a polling session and join the default namespace; returns the session's id."""
+        sid: str = (await self.open())["sid"]
+        await self.post(sid, "40")
+        await self.get(sid)
+        return sid
 
     async def get(self, sid: str, within: float = WITHIN) -> httpx.Response:
         return await self.http.get(self.url, params=self.query(sid), timeout=within)

@@ -30,6 +30,14 @@ async def nothing_left(sio: Any, within: float = 2.0) -> None:
         await asyncio.sleep(0.01)
 
 
+async def poll_waits(sio: Any, sid: str, within: float = 5.0) -> None:
+    """Wait until a poll of a session has arrived, and waits for something."""
+    deadline = asyncio.get_running_loop().time() + within
+    while sio.eio.sockets[sid].carrier._poll is None:
+        assert asyncio.get_running_loop().time() < deadline, f"no poll within {within} s"
+        await asyncio.sleep(0.005)
+
+
 @asynccontextmanager
 async def serving(sio: Any) -> AsyncIterator[Raw]:
     async with hosted(socketio.ASGIApp(sio)) as url, raw(f"{url}/socket.io/") as client:

@@ -239,9 +239,7 @@ async def test_a_handler_sees_the_request_as_it_was() -> None:
 async def test_long_answers_are_compressed_for_who_takes_that() -> None:
     sio = echoing()
     async with serving(socketio.ASGIApp(sio)) as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         await sio.emit("long", "x" * 10_000)
         answer = await client.get(sid)
         assert answer.headers["content-encoding"] == "gzip"

@@ -102,9 +102,7 @@ async def test_a_burst_to_a_peer_that_reads_is_no_overflow() -> None:
 async def test_a_burst_to_a_peer_that_polls_is_no_overflow() -> None:
     serving = Serving()
     async with serving.client() as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         link = serving.sio.link(sid, "/")
         for number in range(1500):
             link.send(f'42["new_peer",{number}]')
@@ -115,9 +113,7 @@ async def test_a_burst_to_a_peer_that_polls_is_no_overflow() -> None:
 async def test_a_peer_that_does_not_poll_is_closed() -> None:
     serving = Serving()
     async with serving.client() as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         link = serving.sio.link(sid, "/")
         for number in range(1001):
             link.send(f'42["new_peer",{number}]')
@@ -205,9 +201,7 @@ async def test_an_outdated_frame_that_still_waits_is_replaced() -> None:
 async def test_an_outdated_frame_between_two_polls_is_replaced() -> None:
     serving = Serving()
     async with serving.client() as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         link = serving.sio.link(sid, "/")
         link.send_latest("red", '42["red",1]')
         link.send('42["data"]')

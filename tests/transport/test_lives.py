@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import socketio
 
-from transport.serving import left, nothing_left, serving
+from transport.serving import left, nothing_left, poll_waits, serving
 from walkie_signal.transport import create_server
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
@@ -213,9 +213,7 @@ async def test_a_kick_closes_the_transport() -> None:
 async def test_a_kick_reaches_a_poll_that_comes_later() -> None:
     sio = create_server()
     async with serving(sio) as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         (socket_sid,) = sio.manager.rooms["/"][None]
         await sio.disconnect(socket_sid)
         await nothing_left(sio)
@@ -289,7 +287,7 @@ async def test_shutting_down_waits_for_no_connection() -> None:
     async with serving(sio) as client, client.joined() as socket:
         sid = (await client.open())["sid"]
         poll = asyncio.create_task(client.get(sid))
-        await asyncio.sleep(0.05)  # nothing tells that a poll has arrived and waits
+        await poll_waits(sio, sid)
         await asyncio.wait_for(sio.shutdown(), 1)
         assert await socket.closed(1) == 1012
         assert (await poll).text == "1"

@@ -11,7 +11,7 @@ import socketio
 from hosts.peers import peers
 from support.servers import hosted
 from transport.raw import Raw
-from transport.serving import nothing_left, serving
+from transport.serving import nothing_left, poll_waits, serving
 from walkie_signal.transport import create_server
 
 PYTHON = {"user-agent": "Python/3.11 aiohttp/3.11"}
@@ -39,12 +39,11 @@ async def test_a_farewell_behind_as_many_packets_as_fit_comes_with_the_next_poll
     sio = create_server()
     async with serving(sio) as client:
         client.http.headers.update(PYTHON)
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         (socket,) = sio.manager.rooms["/"][None]
         poll = asyncio.create_task(client.get(sid)) if polls else None
-        await asyncio.sleep(0.05)  # nothing tells that a poll has arrived and waits
+        if poll is not None:
+            await poll_waits(sio, sid)
         for number in range(count):
             await sio.emit("number", number, to=socket)
         await sio.disconnect(socket)
@@ -59,9 +58,7 @@ async def test_a_farewell_behind_as_many_packets_as_fit_comes_with_the_next_poll
 async def test_other_clients_get_all_in_one_answer() -> None:
     sio = create_server()
     async with serving(sio) as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         (socket,) = sio.manager.rooms["/"][None]
         for number in range(100):
             await sio.emit("number", number, to=socket)

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from transport.raw import Raw
-from transport.serving import serving
+from transport.serving import poll_waits, serving
 from walkie_signal.transport import create_server
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
@@ -32,9 +32,7 @@ async def test_an_upgrade_that_fails_leaves_polling_as_it_was() -> None:
     """With python-engineio each poll is then answered at once, with nothing in it."""
     sio = echoing()
     async with serving(sio) as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         async with client.websocket(f"EIO=4&transport=websocket&sid={sid}"):
             pass
         async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
@@ -104,9 +102,7 @@ async def test_beside_a_first_upgrade_a_second_is_refused_and_polls_are_few(*, p
     """However often it is tried; the first one then takes over, and the polls before it were few, too."""
     sio = echoing()
     async with serving(sio) as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         query = f"EIO=4&transport=websocket&sid={sid}"
         async with client.websocket(query) as first:
             if probed:
@@ -137,11 +133,9 @@ async def test_after_a_duplicate_poll_all_others_are_refused() -> None:
     """The connection is closed with it, and stays so: a client that goes on gets 400, and nothing else happens."""
     sio = echoing()
     async with serving(sio) as client, client.joined() as bystander:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         first = asyncio.create_task(client.get(sid))
-        await asyncio.sleep(0.05)  # nothing tells that a poll has arrived and waits
+        await poll_waits(sio, sid)
         duplicates = await asyncio.gather(*(client.get(sid) for _ in range(5)))
         assert [answer.status_code for answer in duplicates] == [400] * 5
         assert ((await first).status_code, (await first).text) == (200, "1")
@@ -156,9 +150,7 @@ async def test_after_a_duplicate_poll_all_others_are_refused() -> None:
 async def test_what_is_sent_around_an_upgrade_arrives_once_and_in_order() -> None:
     sio = create_server()
     async with serving(sio) as client:
-        sid = (await client.open())["sid"]
-        await client.post(sid, "40")
-        await client.get(sid)
+        sid = await client.joined_polling()
         received: list[str] = []
 
         async def send(numbers: range) -> None:

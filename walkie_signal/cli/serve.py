@@ -141,7 +141,7 @@ def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
 
 
 def _spare_the_collector() -> None:
-    """Leave what the start has made alone, and look for cycles less often: looking is a fifth of each connect.
+    """Leave what the start has made alone, and look for cycles less often: looking is a sixth of each connect.
 
     What a connection leaves behind is freed by its count of references, seldom as a cycle.
     """

@@ -36,7 +36,7 @@ class Registry:
     def share_room(self, peer_id: str, other: str) -> bool:
         """Tell whether there is a room that both are in."""
         theirs = self._rooms_of.get(other, ())
-        for room in self._rooms_of.get(peer_id, ()):  # noqa: SIM110 - a signal's way: any() takes twice as long
+        for room in self._rooms_of.get(peer_id, ()):  # noqa: SIM110 - a signal's way: any() takes longer than all of this
             if room in theirs:
                 return True
         return False

@@ -33,7 +33,8 @@ class Relays:
         if found is None:
             return None
         ack_id, target_id, value = found.groups()
-        flat = value.find("{", 1) < 0 and "[" not in value  # as a session description is: ten times cheaper
+        # A session description is flat, which is found out in a third of the time that counting takes.
+        flat = value.find("{", 1) < 0 and "[" not in value
         if not flat and text.count("[") + text.count("{") > self._depth:
             return None
         # One value and no more, so that it can't add keys to what it is put into.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any
 
@@ -14,22 +14,33 @@ def fault_of(value: Any, depth: int) -> str | None:
         value: Anything that a JSON parser, or python-socketio with binary attachments, gives.
         depth: How many lists and objects may stand inside one another.
     """
-    level: list[Any] = [value]
-    for _ in range(depth + 1):
-        inside: list[Any] = []
+    for number, level in enumerate(_levels(value)):
+        if number > depth:
+            return "nested too deep"
         for item in level:
             if isinstance(item, dict):
-                if (fault := _fault_of_keys(item)) is not None:
-                    return fault
-                inside.extend(item.values())
-            elif isinstance(item, (list, tuple)):
-                inside.extend(item)
-            elif (fault := _fault_of_scalar(item)) is not None:
+                fault = _fault_of_keys(item)
+            else:
+                fault = None if isinstance(item, (list, tuple)) else _fault_of_scalar(item)
+            if fault is not None:
                 return fault
-        if not inside and not any(isinstance(item, (dict, list, tuple)) for item in level):
-            return None
-        level = inside
-    return "nested too deep"
+    return None
+
+
+def is_deeper(value: Any, depth: int) -> bool:
+    """Tell whether more lists and objects than `depth` stand inside one another."""
+    return any(number > depth for number, _ in enumerate(_levels(value)))
+
+
+def _levels(value: Any) -> Iterator[list[Any]]:
+    """Give the items that stand inside no list or object, inside one, inside two, …, without recursion."""
+    level = [value]
+    while True:
+        yield level
+        containers = [item for item in level if isinstance(item, (dict, list, tuple))]
+        if not containers:
+            return
+        level = [item for each in containers for item in (each.values() if isinstance(each, dict) else each)]
 
 
 def _fault_of_keys(keys: Iterable[Any]) -> str | None:

@@ -190,7 +190,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
     def handle_request(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve an ASGI request, HTTP or WebSocket.
 
-        No coroutine of its own: those that a WebSocket leaves suspended are a fifth of its memory.
+        No coroutine of its own: a WebSocket would keep it suspended for as long as it is open.
         """
         return self._service.serve(scope, receive, send)
 

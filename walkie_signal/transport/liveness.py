@@ -8,7 +8,10 @@ python-engineio. A connection is looked at when its time has come, twice for eac
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+
+log = logging.getLogger("walkie_signal.transport")
 
 LONGEST = 1.0
 """Seconds of a tick, at the most: so late is whatever is due."""
@@ -77,7 +80,11 @@ class Sweep:
         for slot in sorted(slot for slot in self._slots if slot * self._tick <= now):
             for sid in self._slots.pop(slot):
                 self._slot_of.pop(sid, None)
-                when = self._due(sid, now)
+                try:
+                    when = self._due(sid, now)
+                except Exception:  # one connection's fault is not to keep the others from being looked at
+                    log.exception("a fault in looking after a connection")
+                    when = now + LONGEST
                 if when is not None:
                     self.add(sid, when)
         self._watching -= {sid for sid in list(self._watching) if not self._watched(sid, now)}

@@ -18,6 +18,7 @@ from typing import Any
 
 from walkie_signal.core.codec import loads
 from walkie_signal.core.packets import checked_name
+from walkie_signal.core.values import is_deeper
 from walkie_signal.errors import ProtocolViolation
 
 Frame = str | bytes
@@ -95,7 +96,7 @@ def read_packet(text: str) -> Packet:
         data = loads(rest) if rest else None
     except ValueError:
         raise ProtocolViolation("a packet whose data is not JSON") from None
-    if rest.count("[") + rest.count("{") > DEEPEST and _is_deep(data):
+    if rest.count("[") + rest.count("{") > DEEPEST and is_deeper(data, DEEPEST):
         raise ProtocolViolation("a packet nested too deep")
     packet = Packet(
         int(kind),
@@ -112,18 +113,6 @@ def read_packet(text: str) -> Packet:
         raise ProtocolViolation("attachments to a packet that has none")
     check_packet(packet)
     return packet
-
-
-def _is_deep(data: Any) -> bool:
-    level = [data]
-    for _ in range(DEEPEST):
-        containers = [each for each in level if isinstance(each, (dict, list))]
-        level = [
-            inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return False
-    return any(isinstance(each, (dict, list)) for each in level)
 
 
 def check_packet(packet: Packet) -> None:

@@ -123,8 +123,8 @@ class Request:
 class Environ(UserDict):  # type: ignore[type-arg]  # strings to anything
     """What python-socketio hands to connect handlers, WSGI's idea of a request, built when it is first looked into.
 
-    Kept for each connection it would be 2 KiB. ``REMOTE_ADDR`` is the other side's address; python-engineio has the
-    constant 127.0.0.1 there.
+    It is kept for each connection, and seldom looked into. ``REMOTE_ADDR`` is the other side's address;
+    python-engineio has the constant 127.0.0.1 there.
     """
 
     def __init__(self, scope: Scope) -> None:
