@@ -84,6 +84,16 @@ def is_network(value: str) -> bool:
         return False
 
 
+def is_prefix(value: str) -> bool:
+    """Tell whether a string can begin the names of keys: printable ASCII without spaces and braces."""
+    return re.fullmatch(r"[!-z|~]+", value) is not None
+
+
+def is_redis_url(value: str) -> bool:
+    """Tell whether a string is a URL of a Redis server, or empty."""
+    return re.fullmatch(r"|(rediss?|unix)://\S+", value) is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings(Group):
     """What a signaling server is told, wherever it runs.
@@ -146,6 +156,11 @@ class Settings(Group):
     stall_timeout: float = setting(
         10.0, "How long anything may wait for a peer without progress.", unit="seconds", above=0
     )
+    redis_prefix: str = setting(
+        "walkie-signal",
+        "What the names of all keys and channels in Redis begin with; services that share it share their rooms.",
+        form=is_prefix,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +173,15 @@ class ServeOptions(Group):
     port: int = setting(8000, "Port to listen on; 0 for a free one.", least=0, most=65_535)
     uds: str = setting("", "Path of a Unix socket to listen on, in place of host and port.")
     path: str = setting("/socket.io", "Path of the Socket.IO endpoint.", form=is_path)
+    redis_url: str = setting(
+        "",
+        "URL of the Redis server that joins this node with others into one service, such as "
+        "redis://user:password@host:6379/0; empty keeps rooms in memory.",
+        form=is_redis_url,
+    )
+    workers: int = setting(
+        1, "Processes that serve the port together; more than one need a redis_url.", least=1
+    )
     cors_origin: tuple[str, ...] = setting(
         ("*",),
         "Origin whose pages may connect, such as https://example.com; * for any, without credentials.",

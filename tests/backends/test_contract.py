@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
+from support.redis import redis_server
+from support.sites import KeptSite
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
+from walkie_signal.backends.redis import RedisBackend
+from walkie_signal.core.identity import UserId
 from walkie_signal.core.rooms import Change, Joined, Left, Member
 from walkie_signal.errors import SignalingError
 
 
-class Applied(list[Change]):
-    """The changes that a backend has applied, in order."""
+@pytest.fixture
+def site() -> KeptSite:
+    return KeptSite()
 
 
 @pytest.fixture
-def applied() -> Applied:
-    return Applied()
+def applied(site: KeptSite) -> list[Change]:
+    return site.applied
 
 
-@pytest.fixture(params=[MemoryBackend])
-async def backend(request: pytest.FixtureRequest, applied: Applied) -> AsyncIterator[Backend]:
-    backend: Backend = request.param()
-    await backend.start(applied.append)
-    yield backend
-    await backend.close()
+@pytest.fixture(params=["memory", "redis"])
+async def backend(request: pytest.FixtureRequest, site: KeptSite) -> AsyncIterator[Backend]:
+    async with AsyncExitStack() as stack:
+        backend: Backend = MemoryBackend()
+        if request.param == "redis":
+            server = await stack.enter_async_context(redis_server())
+            backend = RedisBackend(server.url)
+        await backend.start(site)
+        stack.push_async_callback(backend.close)
+        yield backend
 
 
-def member(peer_id: str, room: str = "r", role: str | None = None) -> Member:
-    return Member(peer_id, room, role, None, "node")
+@pytest.fixture
+def member(backend: Backend) -> Callable[..., Member]:
+    def make(peer_id: str, room: str = "r", role: str | None = None, user_id: UserId | None = None) -> Member:
+        return Member(peer_id, room, role, user_id, backend.node_id)
+
+    return make
 
 
-async def test_a_join_is_applied_when_it_returns(backend: Backend, applied: Applied) -> None:
+Make = Callable[..., Member]
+
+
+async def test_a_join_is_applied_when_it_returns(
+    backend: Backend, applied: list[Change], member: Make
+) -> None:
     await backend.join(member("a"), 10)
     assert applied == [Joined(member("a"))]
     assert list(await backend.roster("r")) == [member("a")]
@@ -41,7 +61,7 @@ async def test_a_join_is_applied_when_it_returns(backend: Backend, applied: Appl
 
 
 async def test_a_leave_is_applied_when_it_returns_and_happens_once(
-    backend: Backend, applied: Applied
+    backend: Backend, applied: list[Change], member: Make
 ) -> None:
     await backend.join(member("a"), 10)
     await backend.leave("r", "a", "timeout")
@@ -51,7 +71,9 @@ async def test_a_leave_is_applied_when_it_returns_and_happens_once(
     assert (list(await backend.roster("r")), list(await backend.rooms())) == ([], [])
 
 
-async def test_a_full_room_refuses_but_for_its_members(backend: Backend, applied: Applied) -> None:
+async def test_a_full_room_refuses_but_for_its_members(
+    backend: Backend, applied: list[Change], member: Make
+) -> None:
     await backend.join(member("a"), 2)
     await backend.join(member("b"), 2)
     with pytest.raises(SignalingError) as caught:
@@ -64,7 +86,7 @@ async def test_a_full_room_refuses_but_for_its_members(backend: Backend, applied
     await backend.join(member("c"), 2)
 
 
-async def test_rooms_do_not_touch_one_another(backend: Backend) -> None:
+async def test_rooms_do_not_touch_one_another(backend: Backend, member: Make) -> None:
     await backend.join(member("a"), 1)
     await backend.join(member("a", "q"), 1)
     await backend.leave("r", "a", "left")
@@ -72,9 +94,54 @@ async def test_rooms_do_not_touch_one_another(backend: Backend) -> None:
     assert list(await backend.roster("nowhere")) == []
 
 
-async def test_nothing_is_applied_after_the_close(backend: Backend, applied: Applied) -> None:
+async def test_nothing_is_applied_after_the_close(
+    backend: Backend, applied: list[Change], member: Make
+) -> None:
     await backend.close()
     with pytest.raises(SignalingError) as caught:
         await backend.join(member("a"), 10)
     assert caught.value.code == "unavailable"
     assert applied == []
+
+
+async def test_a_member_comes_back_as_it_was_given(backend: Backend, member: Make) -> None:
+    odd = [
+        member("a", 'q {"} 日本', "lead 🙂", 2**53),
+        member("b", 'q {"} 日本', 'a "b" \\ / \x7f', "7"),
+        member("c", 'q {"} 日本', "", ""),
+    ]
+    for each in odd:
+        await backend.join(each, 10)
+    assert list(await backend.roster('q {"} 日本')) == odd
+    assert list(await backend.rooms()) == ['q {"} 日本']
+
+
+async def test_an_announcement_of_a_member_is_applied_again(
+    backend: Backend, applied: list[Change], member: Make
+) -> None:
+    await backend.join(member("a"), 10)
+    await backend.join(member("a"), 10)
+    assert applied == [Joined(member("a"))] * 2
+
+
+async def test_changes_at_once_are_each_applied_once(
+    backend: Backend, applied: list[Change], member: Make
+) -> None:
+    peers = [f"p{number}" for number in range(100)]
+    await asyncio.gather(*(backend.join(member(each), 60) for each in peers), return_exceptions=True)
+    assert len(applied) == len(await backend.roster("r")) == 60
+    here = [each.peer_id for each in await backend.roster("r")]
+    assert [each.member.peer_id for each in applied if isinstance(each, Joined)] == here
+    await asyncio.gather(*(backend.leave("r", each, "left") for each in peers))
+    assert sorted(each.peer_id for each in applied[60:] if isinstance(each, Left)) == sorted(here)
+    assert list(await backend.rooms()) == []
+
+
+async def test_nobody_else_is_reached_where_there_is_one_node(backend: Backend, member: Make) -> None:
+    backend.present("a", "7")
+    reached: list[bool] = []
+    backend.relay(Member("x", "r", None, None, "another"), "a", "text", reached.append)
+    assert reached == [False]
+    assert await backend.tell("7", "text") == 0
+    assert not await backend.kick("a")
+    backend.absent("a", "7")

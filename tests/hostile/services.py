@@ -128,7 +128,7 @@ class InProcess(Service, logging.Handler):
             "registry": {room.name: len(room) for room in node._registry},
             "backend": {name: len(room) for name, room in node.backend._rooms.items()},
             "paces": sorted(node._fanout._paces),
-            "under way": [*node._joining, *node._hooks._last],
+            "under way": [*node._site.joining, *node._hooks._last],
             "rooms": {name: len(rooms) for name, rooms in manager.rooms.items()},
             "pending": [dict(manager.pending_connect), dict(manager.pending_disconnect)],
             "callbacks": sorted(manager.callbacks),

@@ -68,7 +68,7 @@ async def test_authorize_decides_for_each_room() -> None:
         assert refused["error"]["code"] == "forbidden"
         assert (await guard.call("join_room", {"room": "north"}))["ok"]
         assert (await lead.call("join_room", {"room": "command"}))["ok"]
-        assert [member.user_id for member in await node.roster("command")] == [2]
+        assert [member.user_id for member in await node.orders.roster("command")] == [2]
 
 
 async def test_a_verified_identity_is_announced_whatever_the_peer_says() -> None:
@@ -77,7 +77,7 @@ async def test_a_verified_identity_is_announced_whatever_the_peer_says() -> None
         nameless = phone(node, "b", Identity())
         for each in (ann, nameless):
             await each.call("join_room", {"room": "r", "role": "admin", "userId": "root"})
-        assert [(member.user_id, member.role) for member in await node.roster("r")] == [
+        assert [(member.user_id, member.role) for member in await node.orders.roster("r")] == [
             (7, "guard"),
             (None, None),
         ]
@@ -87,12 +87,12 @@ async def test_a_user_is_reached_on_each_connection_in_a_room_or_not() -> None:
     async with running() as node:
         users: dict[str, UserId] = {"a": 7, "b": "7", "c": 8}
         phones = [phone(node, peer_id, Identity(user_id)) for peer_id, user_id in users.items()]
-        assert await node.send(7, "incoming_call", {"from": "x"}) == 2
+        assert await node.orders.send(7, "incoming_call", {"from": "x"}) == 2
         assert [each.link.events() for each in phones] == [[("incoming_call", {"from": "x"})]] * 2 + [[]]
         node.disconnect("a", "timeout")
-        assert await node.send("7", "incoming_call") == 1
+        assert await node.orders.send("7", "incoming_call") == 1
         assert phones[1].link.texts[-1] == '42["incoming_call"]'
-        assert await node.send("nobody", "incoming_call") == 0
+        assert await node.orders.send("nobody", "incoming_call") == 0
 
 
 async def test_without_authentication_a_user_is_who_it_last_said() -> None:
@@ -100,8 +100,8 @@ async def test_without_authentication_a_user_is_who_it_last_said() -> None:
         ann = phone(node, "a")
         await ann.call("join_room", {"room": "r", "userId": "old"})
         await ann.call("join_room", {"room": "r", "userId": "new"})
-        assert await node.send("old", "hello") == 0
-        assert await node.send("new", "hello") == 1
+        assert await node.orders.send("old", "hello") == 0
+        assert await node.orders.send("new", "hello") == 1
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_what_can_not_be_sent_is_refused(event: str, data: Any) -> None:
     async with running() as node:
         phone(node, "a", Identity(7))
         with pytest.raises(ValueError, match=r"."):
-            await node.send(7, event, data)
+            await node.orders.send(7, event, data)
 
 
 async def test_a_kick_says_so_to_the_room_and_closes_the_connection() -> None:
@@ -119,11 +119,11 @@ async def test_a_kick_says_so_to_the_room_and_closes_the_connection() -> None:
         ann, bob = phone(node, "a"), phone(node, "b")
         for each in (ann, bob):
             await each.call("join_room", {"room": "r"})
-        assert await node.kick("b")
+        assert await node.orders.kick("b")
         assert (bob.link.texts[-1], bob.link.closed) == ("41", True)
         gone = {"peerId": "b", "room": "r", "reason": "kicked"}
         assert ann.link.events("peer_disconnected") == [("peer_disconnected", gone)]
-        assert not await node.kick("b")
+        assert not await node.orders.kick("b")
         assert not ann.link.closed
 
 
@@ -137,7 +137,7 @@ async def test_a_closed_node_refuses_and_a_started_one_begins_anew() -> None:
             await node.ensure_started()
         assert caught.value.code == "unavailable"
         await node.start()
-        assert await node.rooms() == []
+        assert await node.orders.rooms() == []
         assert (await phone(node, "b").call("join_room", {"room": "r"}))["peers"] == []
 
 

@@ -66,7 +66,7 @@ async def test_an_error_is_acked_or_told_and_changes_nothing() -> None:
         ann.emit("join_room", {"room": 1})
         ((name, payload),) = ann.link.events()
         assert (name, payload["event"], payload["code"]) == ("signal_error", "join_room", "invalid_payload")
-        assert await node.rooms() == []
+        assert await node.orders.rooms() == []
 
 
 async def test_a_second_join_moves_the_peer() -> None:
@@ -75,8 +75,8 @@ async def test_a_second_join_moves_the_peer() -> None:
         await bob.call("join_room", {"room": "q"})
         gone = {"peerId": "b", "room": "r", "reason": "left"}
         assert ann.link.events("peer_disconnected") == [("peer_disconnected", gone)]
-        assert await node.rooms() == ["q", "r"]
-        assert [member.peer_id for member in await node.roster("r")] == ["a"]
+        assert await node.orders.rooms() == ["q", "r"]
+        assert [member.peer_id for member in await node.orders.roster("r")] == ["a"]
         assert (await ann.call("signal", {"targetId": "b", "signal": 1}))["error"]["code"] == "peer_not_found"
 
 
@@ -84,7 +84,7 @@ async def test_a_move_into_a_full_room_leaves_everything_as_it_was() -> None:
     async with running(Settings(room_capacity=1, status_interval=0)) as node:
         ann, bob = await joined(node, "a"), await joined(node, "b", "q")
         assert (await bob.call("join_room", {"room": "r"}))["error"]["code"] == "room_full"
-        assert [member.peer_id for member in await node.roster("q")] == ["b"]
+        assert [member.peer_id for member in await node.orders.roster("q")] == ["b"]
         assert ann.link.events("new_peer", "peer_disconnected") == []
         assert (await ann.call("join_room", {"room": "r", "role": "lead"}))["ok"], (
             "it is in the full room already"
@@ -96,11 +96,11 @@ async def test_with_several_rooms_a_join_adds_and_one_too_many_is_refused() -> N
         ann = await joined(node, "a")
         assert (await ann.call("join_room", {"room": "q"}))["ok"]
         assert (await ann.call("join_room", {"room": "p"}))["error"]["code"] == "too_many_rooms"
-        assert await node.rooms() == ["q", "r"]
+        assert await node.orders.rooms() == ["q", "r"]
         assert await ann.call("leave_room", {"room": "r"}) == {"ok": True}
-        assert await node.rooms() == ["q"]
+        assert await node.orders.rooms() == ["q"]
         assert await ann.call("leave_room") == {"ok": True}
-        assert await node.rooms() == []
+        assert await node.orders.rooms() == []
 
 
 async def test_joining_again_announces_the_new_role_to_all() -> None:
@@ -110,7 +110,7 @@ async def test_joining_again_announces_the_new_role_to_all() -> None:
         assert bob.link.events("new_peer")[-1][1]["role"] == "lead"
         assert bob.link.events("peer_disconnected") == []
         assert ann.link.order()[-3:] == ["ack", "new_peer", "room_status"]
-        assert [(member.peer_id, member.role) for member in await node.roster("r")] == [
+        assert [(member.peer_id, member.role) for member in await node.orders.roster("r")] == [
             ("a", "lead"),
             ("b", None),
         ]
@@ -125,7 +125,7 @@ async def test_who_is_gone_is_gone_from_every_roster() -> None:
         await ann.peer.settled()
         gone = {"peerId": "a", "room": "q", "reason": "timeout"}
         assert bob.link.events("peer_disconnected") == [("peer_disconnected", gone)]
-        assert await node.rooms() == ["q"]
+        assert await node.orders.rooms() == ["q"]
         assert node.peer("a") is None
 
 
@@ -145,7 +145,7 @@ async def test_a_disconnect_undoes_a_join_that_is_under_way() -> None:
         node.disconnect("a", "disconnected")
         answer.set()
         await ann.peer.settled()
-        assert await node.rooms() == ["q0"]
+        assert await node.orders.rooms() == ["q0"]
         assert ann.link.texts == []
         assert bob.link.events("new_peer") == []
 
@@ -191,15 +191,12 @@ async def test_a_fault_of_ours_answers_internal_and_is_logged(caplog: pytest.Log
                 raise RuntimeError("secret detail")
             await super().join(member, capacity)
 
-    async with running() as node:
-        await node.backend.close()
-        node.backend = Faulty()
-        await node.backend.start(node._apply)
+    async with running(backend=Faulty()) as node:
         ann = await joined(node, "a")
         answer = await ann.call("join_room", {"room": "broken"})
         assert answer == {"ok": False, "error": {"code": "internal", "message": "internal error"}}
         assert "secret detail" in caplog.text
-        assert [member.peer_id for member in await node.roster("r")] == ["a"]
+        assert [member.peer_id for member in await node.orders.roster("r")] == ["a"]
 
 
 async def test_a_roster_is_told_at_once_then_at_its_pace_and_the_last_one_always() -> None:
@@ -211,4 +208,4 @@ async def test_a_roster_is_told_at_once_then_at_its_pace_and_the_last_one_always
         await ann.link.until(lambda: len(ann.link.events("room_status")) == 2)
         assert len(ann.link.events("room_status")[-1][1]["members"]) == 4
         await ann.call("leave_room")
-        assert await node.rooms() == ["r"]
+        assert await node.orders.rooms() == ["r"]

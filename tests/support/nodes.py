@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from support.links import Phone
+from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.core.identity import Identity
 from walkie_signal.host import Host
@@ -15,10 +16,12 @@ from walkie_signal.settings import Settings
 
 
 @asynccontextmanager
-async def running(settings: Settings | None = None, **functions: Any) -> AsyncIterator[Node]:
-    """Run a node on the memory backend, with functions of a host."""
+async def running(
+    settings: Settings | None = None, backend: Backend | None = None, **functions: Any
+) -> AsyncIterator[Node]:
+    """Run a node, on the memory backend where none is given, with functions of a host."""
     settings = settings or Settings(status_interval=0)
-    node = Node("/", settings, MemoryBackend(), Host(settings, **functions))
+    node = Node("/", settings, backend or MemoryBackend(), Host(settings, **functions))
     await node.start()
     try:
         yield node

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Sequence
 
+from walkie_signal.backends.base import Done, Site
+from walkie_signal.core.identity import UserId
 from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason, Room
 from walkie_signal.errors import SignalingError
 
@@ -15,16 +18,22 @@ class MemoryBackend:
     shared = False
 
     def __init__(self) -> None:
+        self.node_id = secrets.token_hex(8)
         self._rooms: dict[str, Room] = {}
-        self._apply: Callable[[Change], None] | None = None
+        self._site: Site | None = None
 
-    async def start(self, apply: Callable[[Change], None]) -> None:
+    @property
+    def ready(self) -> bool:
+        """Whether it is started."""
+        return self._site is not None
+
+    async def start(self, site: Site) -> None:
         """Begin to order changes."""
-        self._apply = apply
+        self._site = site
 
     async def close(self) -> None:
         """Forget every room."""
-        self._apply = None
+        self._site = None
         self._rooms.clear()
 
     async def join(self, member: Member, capacity: int) -> None:
@@ -48,12 +57,30 @@ class MemoryBackend:
         """Return the members of a room."""
         return list(self._rooms.get(room, ()))
 
+    def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:  # noqa: ARG002
+        """Answer that there is no other node."""
+        done(False)  # noqa: FBT003 - see `Done`
+
+    def present(self, peer_id: str, user_id: UserId | None) -> None:
+        """Do nothing: the node itself knows who is here."""
+
+    def absent(self, peer_id: str, user_id: UserId | None) -> None:
+        """Do nothing."""
+
+    async def tell(self, user_id: UserId, text: str) -> int:  # noqa: ARG002
+        """Return 0: there is no other node."""
+        return 0
+
+    async def kick(self, peer_id: str) -> bool:  # noqa: ARG002
+        """Return false: there is no other node."""
+        return False
+
     def _order(self, room: Room, change: Change) -> None:
-        if self._apply is None:
+        if self._site is None:
             raise SignalingError("unavailable", "the service is closed", retryAfterMs=1000)
         room.apply(change)
         if room:
             self._rooms[room.name] = room
         else:
             del self._rooms[room.name]
-        self._apply(change)
+        self._site.apply(change)

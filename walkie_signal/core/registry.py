@@ -41,6 +41,20 @@ class Registry:
                 return True
         return False
 
+    def fellow(self, peer_id: str, other: str) -> Member | None:
+        """Return the other of two peers as a room knows it that both are in; ``None`` where there is none."""
+        theirs = self._rooms_of.get(other, ())
+        for room in self._rooms_of.get(peer_id, ()):
+            if room in theirs:
+                return self._rooms[room].get(other)
+        return None
+
+    def forget(self, name: str) -> None:
+        """Drop a room and what it says of its members; does nothing where there is none."""
+        for member in list(self.room(name)):
+            self._leave(name, member.peer_id)
+        self._rooms.pop(name, None)
+
     def apply(self, change: Change) -> Room:
         """Make a change in its room; returns that room.
 
@@ -49,14 +63,17 @@ class Registry:
         """
         room = self.room(change.room)
         member = room.apply(change)
-        rooms = self._rooms_of.setdefault(member.peer_id, {})
         if isinstance(change, Joined):
             self._rooms[room.name] = room
-            rooms[room.name] = None
+            self._rooms_of.setdefault(member.peer_id, {})[room.name] = None
             return room
-        del rooms[room.name]
-        if not rooms:
-            del self._rooms_of[member.peer_id]
+        self._leave(room.name, member.peer_id)
         if not room:
             del self._rooms[room.name]
         return room
+
+    def _leave(self, room: str, peer_id: str) -> None:
+        rooms = self._rooms_of[peer_id]
+        del rooms[room]
+        if not rooms:
+            del self._rooms_of[peer_id]

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import socketio
 
 from walkie_signal.backends.base import Backend
-from walkie_signal.backends.memory import MemoryBackend
+from walkie_signal.backends.urls import backend_of
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.packets import RESERVED_EVENTS
@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     authorize: Authorize | None
     on_join: OnJoin | None
     on_leave: OnLeave | None
-    backend: Backend | None
+    backend: Backend | str | None
 
 
 class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio has no types
@@ -46,7 +46,8 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
             ``None`` lets everybody into every room. Without `authenticate` the identity is what the peer claims.
         on_join: Called with the `Member` after it has joined a room (once, not when it is announced again).
         on_leave: Called with the `Member` and the reason after it has left a room, in whatever way.
-        backend: Where rooms are kept; ``None`` keeps them in this process.
+        backend: What joins this node with others into one service: the URL of a Redis server, such as
+            ``redis://user:password@host:6379/0``; ``None`` keeps rooms in this process.
 
     Each function may be async or not; one that is not runs in a thread. Each has ``callback_timeout`` seconds.
     A fault in one of the first two answers ``internal``; a fault in a hook is logged.
@@ -79,14 +80,14 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         authorize: Authorize | None = None,
         on_join: OnJoin | None = None,
         on_leave: OnLeave | None = None,
-        backend: Backend | None = None,
+        backend: Backend | str | None = None,
     ) -> None:
         super().__init__(namespace)
         self.settings = settings or Settings()
         host = Host(
             self.settings, authenticate=authenticate, authorize=authorize, on_join=on_join, on_leave=on_leave
         )
-        self._node = Node(namespace, self.settings, backend or MemoryBackend(), host)
+        self._node = Node(namespace, self.settings, backend_of(backend, namespace, self.settings), host)
         host_events = {
             name.removeprefix("on_"): getattr(self, name)
             for name in dir(type(self))
@@ -96,13 +97,26 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
 
     # What the host may ask and order
 
+    @property
+    def shared(self) -> bool:
+        """Whether several nodes see the same rooms."""
+        return self._node.backend.shared
+
+    @property
+    def ready(self) -> bool:
+        """Whether a peer that comes now can join a room: not before the start, while Redis is away, nor at the end.
+
+        It is what a readiness probe of the host's should answer.
+        """
+        return self._node.ready
+
     async def rooms(self) -> list[str]:
         """Return the names of the rooms that somebody is in, in alphabetical order."""
-        return await self._node.rooms()
+        return await self._node.orders.rooms()
 
     async def peers(self, room: str) -> list[Member]:
         """Return who is in a room, in the order of their joining; an empty list where nobody is."""
-        return await self._node.roster(room)
+        return await self._node.orders.roster(room)
 
     async def send(self, user_id: UserId, event: str, data: Any = None) -> int:
         """Send an event of your own to every connection of a user, in a room or not.
@@ -119,7 +133,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         Raises:
             ValueError: `event` is reserved, or `data` has no JSON form.
         """
-        return await self._node.send(user_id, event, *(() if data is None else (data,)))
+        return await self._node.orders.send(user_id, event, *(() if data is None else (data,)))
 
     async def kick(self, peer_id: str) -> bool:
         """Close a peer's connection for good: its rooms hear that it was kicked, and a stock client stays away.
@@ -127,7 +141,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         Returns:
             Whether there was such a peer.
         """
-        return await self._node.kick(peer_id)
+        return await self._node.orders.kick(peer_id)
 
     async def start(self) -> None:
         """Start what runs in the background, also after `close`.

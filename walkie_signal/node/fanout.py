@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterable
 
 from walkie_signal.core.deliveries import Delivery
@@ -46,6 +47,12 @@ class Fanout:
             self._tell(room)
         elif wait is not None:
             self._timers[room] = loop.call_later(wait, self._due, room)
+
+    def farewell(self, spread: float) -> None:
+        """Tell each peer that its connection is about to close, and when within `spread` seconds to come back."""
+        for peer in self._peers:
+            later = {"retryAfterMs": round(random.uniform(0, spread) * 1000)}  # noqa: S311 - no secret
+            peer.link.send(event_text(self._prefix, "server_draining", later))
 
     def close(self) -> None:
         """Tell nothing any more."""

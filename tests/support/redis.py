@@ -1,0 +1,94 @@
+"""A real Redis server for a test, which it can kill, freeze and start again."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from support.processes import Program, running
+from support.servers import free_port
+
+WITHIN = 10.0
+"""Seconds that it may take to start, and to answer a command."""
+
+
+class RedisServer:
+    """A ``redis-server`` on a port of loopback, which keeps nothing on disk.
+
+    Attributes:
+        port: Where it listens; the same after each `restart`.
+        url: Of its database 0.
+        program: The process that runs now, or has ended last.
+    """
+
+    program: Program
+
+    def __init__(self, stack: AsyncExitStack, port: int, options: tuple[str, ...]) -> None:
+        self.port = port
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self._stack = stack
+        self._options = options
+
+    async def start(self) -> None:
+        """Run it, and wait until it answers."""
+        settings = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
+        command = ["redis-server", *settings, *self._options]
+        self.program = await self._stack.enter_async_context(running(command))
+        deadline = time.monotonic() + WITHIN
+        while True:
+            with suppress(RedisError, OSError):
+                if await self.command("PING"):
+                    return
+            assert time.monotonic() < deadline, f"no PONG within {WITHIN} s; output:\n{self.program.output}"
+            await asyncio.sleep(0.01)  # it listens a moment later than it says so
+
+    async def command(self, *arguments: Any) -> Any:
+        """Ask it something on a connection of its own; text comes back as str."""
+        connection = Redis.from_url(self.url, decode_responses=True, socket_timeout=WITHIN)
+        try:
+            return await connection.execute_command(*arguments)  # type: ignore[no-untyped-call]
+        finally:
+            await connection.aclose()
+
+    async def keys(self, pattern: str = "*") -> list[str]:
+        """Return the names of its keys, sorted."""
+        return sorted(await self.command("KEYS", pattern))
+
+    async def kill(self) -> None:
+        """End it at once by SIGKILL, and all it held."""
+        with suppress(ProcessLookupError):
+            self.program.send_signal(signal.SIGKILL)
+        await self.program.wait()
+
+    def stop(self) -> None:
+        """Freeze it: connections stay, and nothing is answered."""
+        self.program.send_signal(signal.SIGSTOP)
+
+    def cont(self) -> None:
+        """Let it run again."""
+        self.program.send_signal(signal.SIGCONT)
+
+    async def restart(self) -> None:
+        """Run it again on the same port, empty; it was killed before, or is now."""
+        await self.kill()
+        await self.start()
+
+
+@asynccontextmanager
+async def redis_server(port: int | None = None, *options: str) -> AsyncIterator[RedisServer]:
+    """Run a Redis server until the test leaves this; `options` are added to its command line."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("no redis-server (of Redis or Valkey, 7.0 or newer)")
+    async with AsyncExitStack() as stack:
+        server = RedisServer(stack, port or free_port(), options)
+        await server.start()
+        yield server

@@ -1,0 +1,63 @@
+"""A node that keeps what its backend has it do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from walkie_signal.core.rooms import Change, Member
+
+
+class KeptSite:
+    """A `Site` that does nothing but remember."""
+
+    def __init__(self) -> None:
+        self.applied: list[Change] = []
+        self.handed_over: list[tuple[str, str]] = []
+        self.told: list[tuple[str, str]] = []
+        self.kicked: list[str] = []
+        self.removed: list[Member] = []
+        self.fences = 0
+        self._grew = asyncio.Event()
+
+    async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
+        """Wait until a condition on what is kept holds."""
+
+        async def hold() -> None:
+            while not condition():
+                self._grew.clear()
+                await self._grew.wait()
+
+        try:
+            await asyncio.wait_for(hold(), within)
+        except asyncio.TimeoutError:
+            kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+            raise AssertionError(f"not so within {within} s: {kept}") from None
+
+    def apply(self, change: Change) -> None:
+        self.applied.append(change)
+        self._grew.set()
+
+    def forget(self, room: str) -> None:
+        self.applied = [change for change in self.applied if change.room != room]
+        self._grew.set()
+
+    def hand_over(self, peer_id: str, text: str) -> None:
+        self.handed_over.append((peer_id, text))
+        self._grew.set()
+
+    def tell(self, user_id: str, text: str) -> None:
+        self.told.append((user_id, text))
+        self._grew.set()
+
+    def kick(self, peer_id: str) -> None:
+        self.kicked.append(peer_id)
+        self._grew.set()
+
+    def lost(self, member: Member) -> None:
+        self.removed.append(member)
+        self._grew.set()
+
+    def fenced(self) -> None:
+        self.fences += 1
+        self._grew.set()

@@ -1,0 +1,234 @@
+"""The backend of a service with many nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+
+from walkie_signal.backends.base import Done, Site
+from walkie_signal.backends.redis.directory import Directory
+from walkie_signal.backends.redis.followed import FollowedRooms, roster_of
+from walkie_signal.backends.redis.healing import Healing
+from walkie_signal.backends.redis.heart import LEASE, Heart
+from walkie_signal.backends.redis.mail import Mail
+from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.rooms import Rooms
+from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
+from walkie_signal.backends.redis.wire import Lost
+from walkie_signal.core.identity import UserId
+from walkie_signal.core.rooms import Member, Reason
+
+log = logging.getLogger("walkie_signal.redis")
+
+START_TIMEOUT = 2.0
+"""Seconds that a start waits for Redis; after that the node goes on trying, and is not ready."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that a node has to leave nothing of itself behind."""
+
+
+class RedisBackend:
+    """Joins the nodes of one service by a Redis server.
+
+    Args:
+        url: Of the server, in redis-py's forms: ``redis://[[user]:password@]host[:port][/database]``, ``rediss://``
+            for TLS, ``unix://path``.
+        namespace: The Socket.IO namespace whose rooms these are.
+        prefix: What the names of all keys and channels begin with.
+
+    Raises:
+        ValueError: `url` is no such URL.
+    """
+
+    shared = True
+
+    def __init__(self, url: str, *, namespace: str = "/", prefix: str = "walkie-signal") -> None:
+        self._names = Names(prefix, namespace)
+        self._uplink = Uplink(url, self._restore, self._hear, self._down)
+        self._followed = FollowedRooms(self._names, self._uplink)
+        self._healing = Healing(self._names, self._uplink, self._followed)
+        self._rooms = Rooms(self._names, self._uplink, self._followed, self._healing)
+        self._mail = Mail(self._names, self._uplink, self._followed, self._healing)
+        self._directory = Directory(self._names, self._uplink)
+        self._heart: Heart | None = None
+        self._followed.on_change = self._mail.changed
+        self._followed.on_owed = self._healing.pay_soon
+        self._former: list[tuple[str, list[str]]] = []
+        self._release: asyncio.TimerHandle | None = None
+
+    @property
+    def name(self) -> str:
+        """How the command and the log name it."""
+        return f"Redis at {self._uplink.address}"
+
+    @property
+    def node_id(self) -> str:
+        """This node, in its present incarnation."""
+        return self._uplink.node_id
+
+    @property
+    def ready(self) -> bool:
+        """Whether changes can be ordered now."""
+        return self._uplink.up
+
+    # The life of the node
+
+    async def start(self, site: Site) -> None:
+        """Connect; where Redis is away, go on trying in the background."""
+        self._followed.site = self._mail.site = site
+        self._heart = Heart(
+            names=self._names,
+            uplink=self._uplink,
+            rooms=self._followed,
+            healing=self._healing,
+            mail=self._mail,
+            directory=self._directory,
+            fence=self._fence,
+        )
+        await self._uplink.start(START_TIMEOUT)
+
+    async def close(self) -> None:
+        """Leave nothing of this node in Redis, as far as that can be done in time, and disconnect."""
+        if self._heart is None:
+            return
+        await self._heart.close()
+        if self._uplink.up:
+            try:
+                await asyncio.wait_for(self._heart.remove(self.node_id, list(self._followed)), CLOSE_TIMEOUT)
+            except Failed:
+                log.warning("Redis is away: the other nodes will find out that this one has ended")
+        await self._uplink.close()
+        self._healing.close()
+        self._followed.clear()
+        if self._release is not None:
+            self._release.cancel()
+        self._heart = None
+        self._uplink.node_id = secrets.token_hex(8)
+
+    async def _restore(self) -> None:
+        """Make everything right on new connections."""
+        heart, listening = self._heart, self._uplink.listening
+        if heart is None or listening is None:
+            raise Lost
+        known = heart.generation
+        await heart.renew()
+        await asyncio.wait_for(listening.subscribe(self._names.node(self.node_id)), REPLY_TIMEOUT)
+        heart.begin()
+        if known not in ("", heart.generation):
+            self._followed.holding = True
+        await self._healing.restore(writes_back=self._followed.holding)
+        if self._followed.holding:
+            self._release = asyncio.get_running_loop().call_later(LEASE, self._healing.release)
+        while self._former:
+            await heart.remove(*self._former[0])
+            del self._former[0]
+        await self._directory.restore()
+        await self._healing.pay()
+        self._uplink.up = True
+
+    def _down(self) -> None:
+        self._followed.down()
+        self._mail.forget()
+        if self._release is not None:
+            self._release.cancel()
+
+    def _fence(self) -> None:
+        """Go on as another node: this one was silent for so long that the others may have removed it."""
+        log.warning("node %s was silent for longer than its lease: its peers have to come back", self.node_id)
+        self._former.append((self.node_id, list(self._followed)))
+        self._uplink.node_id = secrets.token_hex(8)
+        self._followed.abandon()
+        self._followed.site.fenced()
+        self._uplink.lose("this node goes on as another")
+
+    def _awake(self) -> bool:
+        """Tell whether this node may act; one that was frozen is fenced first."""
+        if self._heart is not None and self._heart.frozen:
+            self._heart.tick()
+        return self._uplink.up
+
+    def _hear(self, channel: bytes, data: bytes) -> None:
+        if self._heart is not None and self._heart.frozen:
+            self._heart.tick()
+            return
+        followed = self._followed.hear(channel, data)
+        if followed is None:
+            self._mail.hear(data)
+        elif followed.lacks_changes:
+            self._healing.heal(followed.replica.room)
+
+    # Rooms
+
+    async def join(self, member: Member, capacity: int) -> None:
+        """Make a peer of this node a member, or announce it again."""
+        if not self._awake() or member.node != self.node_id:
+            raise unavailable()
+        await self._rooms.join(member, capacity)
+
+    async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
+        """Take a member of this node out; here at once where Redis is away, and there when it is back."""
+        self._awake()
+        await self._rooms.leave(room, peer_id, reason)
+
+    async def rooms(self) -> Sequence[str]:
+        """Return the names of the rooms that have members, on any node."""
+        self._uplink.check()
+        try:
+            nodes = await self._uplink.ask("ZRANGE", self._names.nodes, 0, -1)
+            asked = [self._uplink.ask("SMEMBERS", self._names.rooms_of(node.decode())) for node in nodes]
+            names = sorted({room.decode() for rooms in await asyncio.gather(*asked) for room in rooms})
+            lengths = await asyncio.gather(
+                *(self._uplink.ask("HLEN", self._names.room(room)) for room in names)
+            )
+        except Failed:
+            raise unavailable() from None
+        return [room for room, length in zip(names, lengths, strict=True) if length > 1]
+
+    async def roster(self, room: str) -> Sequence[Member]:
+        """Return the members of a room, on any node."""
+        self._uplink.check()
+        try:
+            fields = await self._uplink.ask("HGETALL", self._names.room(room))
+        except Failed:
+            raise unavailable() from None
+        return [entry.member for entry in roster_of(room, fields).entries]
+
+    # Other nodes
+
+    def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
+        """Hand the text of a frame over to another node."""
+        if self._awake():
+            self._mail.relay(target, from_id, text, done)
+        else:
+            done(False)  # noqa: FBT003 - see `Done`
+
+    def present(self, peer_id: str, user_id: UserId | None) -> None:
+        """Take note that a connection is here."""
+        self._directory.add(peer_id, None if user_id is None else str(user_id))
+
+    def absent(self, peer_id: str, user_id: UserId | None) -> None:
+        """Take note that a connection is not here any more."""
+        self._directory.remove(peer_id, None if user_id is None else str(user_id))
+
+    async def tell(self, user_id: UserId, text: str) -> int:
+        """Send the text of a frame to a user's connections on other nodes."""
+        self._uplink.check()
+        key = str(user_id)
+        try:
+            connections = list((await self._directory.nodes_of_user(key)).values())
+            nodes = sorted({node for node in connections if node != self.node_id})
+            reached = await asyncio.gather(*(self._mail.tell(node, key, text) for node in nodes))
+        except Failed:
+            raise unavailable() from None
+        return sum(connections.count(node) for node, heard in zip(nodes, reached, strict=True) if heard)
+
+    async def kick(self, peer_id: str) -> bool:
+        """Kick a peer of another node."""
+        self._uplink.check()
+        try:
+            node = (await self._directory.nodes_of_peer(peer_id)).get(peer_id)
+            return node is not None and node != self.node_id and await self._mail.kick(node, peer_id)
+        except Failed:
+            raise unavailable() from None

@@ -1,0 +1,91 @@
+"""Where each peer and each user is: which connections there are, and the node of each.
+
+Each entry belongs to the node that wrote it. An entry whose node is dead reaches nobody, and expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from walkie_signal.backends.redis.followed import EXPIRY
+from walkie_signal.backends.redis.healing import TOUCHED_IN
+from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.uplink import Uplink
+from walkie_signal.backends.redis.wire import ignore, packed
+
+AT_ONCE = 500
+"""Entries that are written without waiting for Redis."""
+
+
+class Directory:
+    """The entries of one node."""
+
+    def __init__(self, names: Names, uplink: Uplink) -> None:
+        self._names = names
+        self._uplink = uplink
+        self._here: dict[tuple[str, str], None] = {}
+        self._owed: dict[tuple[str, str], None] = {}
+        self._to_touch: Iterator[tuple[str, str]] = iter(())
+
+    def add(self, peer_id: str, user_id: str | None) -> None:
+        """Enter a connection, and for whom it speaks."""
+        for entry in self._entries(peer_id, user_id):
+            self._here[entry] = None
+            self._owed.pop(entry, None)
+            self._write(entry)
+
+    def remove(self, peer_id: str, user_id: str | None) -> None:
+        """Take a connection out, of its user's too."""
+        for entry in self._entries(peer_id, user_id):
+            if self._here.pop(entry, self) is None:
+                self._owed[entry] = None
+                self._uplink.post(packed("HDEL", *entry), partial(self._removed, entry))
+
+    def _entries(self, peer_id: str, user_id: str | None) -> list[tuple[str, str]]:
+        entries = [(self._names.peer(peer_id), peer_id)]
+        if user_id is not None:
+            entries.append((self._names.user(user_id), peer_id))
+        return entries
+
+    def _write(self, entry: tuple[str, str]) -> None:
+        key, peer_id = entry
+        self._uplink.post(packed("HSET", key, peer_id, self._uplink.node_id), ignore)
+        self._uplink.post(packed("PEXPIRE", key, EXPIRY), ignore)
+
+    def _removed(self, entry: tuple[str, str], answer: Any) -> None:
+        if isinstance(answer, int):
+            self._owed.pop(entry, None)
+
+    async def nodes_of_peer(self, peer_id: str) -> dict[str, str]:
+        """Return the node of a connection, by its peer id; empty where there is none."""
+        return await self._read(self._names.peer(peer_id))
+
+    async def nodes_of_user(self, user_id: str) -> dict[str, str]:
+        """Return the node of each connection of a user, by peer id."""
+        return await self._read(self._names.user(user_id))
+
+    async def _read(self, key: str) -> dict[str, str]:
+        fields = [field.decode() for field in await self._uplink.ask("HGETALL", key)]
+        return dict(zip(fields[::2], fields[1::2], strict=True))
+
+    async def restore(self) -> None:
+        """Write every entry on a new connection, and take out what has gone meanwhile."""
+        for key, peer_id in list(self._owed):
+            await self._uplink.ask("HDEL", key, peer_id)
+            self._owed.pop((key, peer_id), None)
+        for number, entry in enumerate(list(self._here), 1):
+            self._write(entry)
+            if number % AT_ONCE == 0:
+                await self._uplink.ask("PING")
+
+    def touch(self) -> None:
+        """Renew some of the entries; each has its turn."""
+        for _ in range(len(self._here) // TOUCHED_IN + 1):
+            entry = next(self._to_touch, None)
+            if entry is None:
+                self._to_touch = iter(list(self._here))
+                return
+            if entry in self._here:
+                self._uplink.post(packed("PEXPIRE", entry[0], EXPIRY), ignore)

@@ -1,0 +1,213 @@
+"""The rooms that this node follows: a copy of each, and this node's own members in it.
+
+For each room the node keeps which members it *wants* there: its own peers that have joined. Redis is made to agree
+with that (`healing`); about other nodes' members Redis is believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+
+from walkie_signal.backends.base import Site
+from walkie_signal.backends.redis.messages import read_room_message, read_roster
+from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.uplink import Uplink, unavailable
+from walkie_signal.backends.redis.wire import Lost, ignore, packed
+from walkie_signal.core.replicas import Entry, Replica, Roster
+from walkie_signal.core.rooms import Change, Left, Member, Reason
+
+log = logging.getLogger("walkie_signal.redis")
+
+EXPIRY = 3_600_000
+"""Milliseconds after which Redis drops what nobody renews: rubbish, never a sign of death."""
+
+LINGER = 10.0
+"""Seconds for which a room without members here is still followed."""
+
+
+class Followed:
+    """A room that is followed.
+
+    Attributes:
+        replica: The copy.
+        subscribed: Done when its channel is heard.
+        wanted: This node's members.
+        changing: The joins and leaves that Redis has been asked for, by peer; done when applied.
+        healing: Whether it is being healed.
+        idle_since: Since when it has no members here; ``None`` while it has.
+    """
+
+    __slots__ = ("changing", "healing", "idle_since", "replica", "subscribed", "wanted")
+
+    def __init__(self, room: str, subscribed: asyncio.Future[None]) -> None:
+        self.replica = Replica(room)
+        self.subscribed = subscribed
+        self.wanted: dict[str, Member] = {}
+        self.changing: dict[str, asyncio.Future[None]] = {}
+        self.healing = False
+        self.idle_since: float | None = None
+
+    @property
+    def lacks_changes(self) -> bool:
+        """Whether changes are missing that nobody is about to bring."""
+        return self.replica.version is None and not self.changing
+
+
+class FollowedRooms:
+    """The followed rooms of one node.
+
+    Attributes:
+        site: The node.
+        on_change: Told of each change after it was made here.
+        on_owed: Told that there is something in `owed`.
+        owed: Members who have to leave Redis yet, by room and peer, each with its node and reason.
+        holding: Whether members who are missing in Redis may only not have been written back yet.
+    """
+
+    def __init__(self, names: Names, uplink: Uplink) -> None:
+        self.site: Site
+        self.on_change: Callable[[Change], None]
+        self.on_owed: Callable[[], None]
+        self.owed: dict[tuple[str, str], tuple[str, Reason]] = {}
+        self.holding = False
+        self._names = names
+        self._uplink = uplink
+        self._by_room: dict[str, Followed] = {}
+        self._by_channel: dict[bytes, Followed] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_room)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._by_room))
+
+    def get(self, room: str) -> Followed | None:
+        """Return a room, or ``None`` where it is not followed."""
+        return self._by_room.get(room)
+
+    def entry(self, room: str, peer_id: str) -> Entry | None:
+        """Return what is known of a member, or ``None``."""
+        followed = self._by_room.get(room)
+        return None if followed is None else followed.replica.entry(peer_id)
+
+    # Following
+
+    def follow(self, room: str) -> Followed:
+        """Begin to follow a room, or go on.
+
+        Raises:
+            SignalingError: ``unavailable``.
+        """
+        followed = self._by_room.get(room)
+        if followed is None:
+            listening = self._uplink.listening
+            if listening is None:
+                raise unavailable()
+            channel = self._names.room(room)
+            followed = self._by_room[room] = Followed(room, listening.subscribe(channel))
+            self._by_channel[channel.encode()] = followed
+            self._uplink.post(packed("SADD", self._names.rooms_of(self._uplink.node_id), room), ignore)
+        followed.idle_since = None
+        return followed
+
+    def rest(self, followed: Followed) -> None:
+        """Take note that a room may have no members here any more."""
+        if not followed.wanted and not followed.changing:
+            followed.idle_since = asyncio.get_running_loop().time()
+
+    def sweep(self, now: float) -> None:
+        """Stop following the rooms that have long had no members here."""
+        for room, followed in list(self._by_room.items()):
+            idle = followed.idle_since
+            if idle is not None and now - idle > LINGER and not followed.healing:
+                self._unfollow(room)
+
+    def _unfollow(self, room: str) -> None:
+        channel = self._names.room(room)
+        del self._by_room[room], self._by_channel[channel.encode()]
+        if self._uplink.listening is not None:
+            self._uplink.listening.unsubscribe(channel)
+        self._uplink.post(packed("SREM", self._names.rooms_of(self._uplink.node_id), room), ignore)
+        self.site.forget(room)
+
+    # Changes
+
+    def hear(self, channel: bytes, data: bytes) -> Followed | None:
+        """Take what was published on a room's channel; returns the room, or ``None`` for any other channel."""
+        followed = self._by_channel.get(channel)
+        if followed is None:
+            return None
+        replica = followed.replica
+        try:
+            version, event = read_room_message(replica.room, data)
+        except ValueError as error:
+            log.warning("a change of a room can't be read: %s", error)
+            return followed
+        if event is None:
+            replica.doubt()
+        else:
+            self.make(followed, replica.take(version, event))
+        return followed
+
+    def adopt(self, followed: Followed, roster: Roster) -> None:
+        """Take a roster as Redis has it."""
+        self.make(followed, followed.replica.adopt(roster, hold=self.holding))
+
+    def make(self, followed: Followed, changes: list[Change]) -> None:
+        """Make changes here."""
+        for change in changes:
+            self.site.apply(change)
+            self.on_change(change)
+            if isinstance(change, Left):
+                _done(followed, change.peer_id)
+            elif change.member.node == self._uplink.node_id:
+                _done(followed, change.member.peer_id)
+                if change.member.peer_id not in followed.wanted:
+                    # A join that was answered `unavailable` has come to pass after all
+                    self.owe(change.member, "left")
+
+    def owe(self, member: Member, reason: Reason) -> None:
+        """Take note that a member has to leave Redis yet."""
+        self.owed[member.room, member.peer_id] = (member.node, reason)
+        self.on_owed()
+
+    # The end
+
+    def down(self) -> None:
+        """Tell those who wait for a change that it can't be ordered."""
+        for followed in self._by_room.values():
+            for applied in followed.changing.values():
+                if not applied.done():
+                    applied.set_exception(Lost())
+                    applied.exception()
+
+    def abandon(self) -> None:
+        """Want no members any more: those of this incarnation have been given up."""
+        self.owed.clear()
+        for followed in self._by_room.values():
+            followed.wanted.clear()
+            self.rest(followed)
+
+    def clear(self) -> None:
+        """Follow nothing."""
+        self._by_room.clear()
+        self._by_channel.clear()
+        self.owed.clear()
+
+
+def _done(followed: Followed, peer_id: str) -> None:
+    applied = followed.changing.get(peer_id)
+    if applied is not None and not applied.done():
+        applied.set_result(None)
+
+
+def roster_of(room: str, flat: list[bytes]) -> Roster:
+    """Read a room's hash as Redis returns it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    fields = [field.decode() for field in flat]
+    return read_roster(room, dict(zip(fields[::2], fields[1::2], strict=True)))

@@ -1,0 +1,185 @@
+"""A node's heartbeat: it renews the lease, hears itself, and removes the nodes that are dead.
+
+A node that finds that it was frozen for longer than its lease, or that it has been removed, is fenced: it goes on
+in a new incarnation, and nothing of the old one is carried out any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from walkie_signal.backends.redis.directory import Directory
+from walkie_signal.backends.redis.followed import EXPIRY, FollowedRooms
+from walkie_signal.backends.redis.healing import Healing
+from walkie_signal.backends.redis.mail import Mail
+from walkie_signal.backends.redis.messages import READS, WRITES, Beat, write_beat
+from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.scripts import BEAT, CLAIM, FORGET
+from walkie_signal.backends.redis.uplink import Failed, Uplink
+from walkie_signal.core.leases import Watch
+from walkie_signal.errors import SignalingError
+
+log = logging.getLogger("walkie_signal.redis")
+
+BEAT_INTERVAL = 1.0
+"""Seconds between two beats."""
+
+LEASE = 8.0
+"""Seconds of silence after which a node is dead, for itself and for the others."""
+
+SILENT_AFTER = 3_000_000
+"""Microseconds without a renewal after which a node is looked at."""
+
+CLAIM_TIME = 5000
+"""Milliseconds that a node has to remove a dead one, before another may."""
+
+DEAF_AFTER = 1.0
+"""Seconds in which a node has to hear its own beat."""
+
+
+class Heart:
+    """The heartbeat of one node. `fence` is called where the node has to go on as another."""
+
+    def __init__(
+        self,
+        *,
+        names: Names,
+        uplink: Uplink,
+        rooms: FollowedRooms,
+        healing: Healing,
+        mail: Mail,
+        directory: Directory,
+        fence: Callable[[], None],
+    ) -> None:
+        self.generation = ""
+        """What Redis was last seen to be; empty before."""
+        self._registered = ("", "")
+        self._names = names
+        self._uplink = uplink
+        self._rooms = rooms
+        self._healing = healing
+        self._mail = mail
+        self._directory = directory
+        self._fence = fence
+        self._loop = asyncio.get_running_loop()
+        self._watch = Watch(LEASE)
+        self._number = 0
+        self._ticked = self._loop.time()
+        self._beating = asyncio.create_task(self._run())
+        self._removing: dict[str, asyncio.Task[None]] = {}
+
+    async def close(self) -> None:
+        """Beat no more."""
+        tasks = [self._beating, *self._removing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether this process has not run for longer than its lease, and doesn't know yet."""
+        return self._loop.time() - self._ticked > LEASE
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_INTERVAL)
+            self.tick()
+            if self._uplink.up:
+                try:
+                    await self._beat()
+                except (*Failed, SignalingError):
+                    log.debug("a beat has not gone through")
+                except Exception:
+                    log.exception("a fault in a beat")
+
+    def tick(self) -> None:
+        """Take note that this process runs; fence the node where it did not for too long."""
+        if self.frozen:
+            self._ticked = self._loop.time()
+            self._fence()
+        self._ticked = self._loop.time()
+
+    async def _beat(self) -> None:
+        known = self.generation
+        if await self.renew() != known:
+            self._uplink.lose("it has lost its memory")
+            return
+        self._number += 1
+        number = self._number
+        channel = self._names.node(self._uplink.node_id)
+        self._loop.call_later(DEAF_AFTER, self._listen_for, number)
+        if await self._uplink.ask("PUBLISH", channel, write_beat(Beat(number))) == 0:
+            self._uplink.lose("nothing listens to this node's channel")
+        self._healing.touch()
+        self._directory.touch()
+        self._rooms.sweep(self._loop.time())
+
+    def _listen_for(self, number: int) -> None:
+        if self._uplink.up and self._mail.heard_beat < number <= self._number:
+            self._uplink.lose("what is published is not heard")
+
+    async def renew(self) -> str:
+        """Renew the lease, and look at those who have not; returns the generation of what Redis holds.
+
+        Raises:
+            SignalingError: Redis holds what another release has written.
+        """
+        node, sent = self._uplink.node_id, self._loop.time()
+        fresh = f"{WRITES}:{secrets.token_hex(8)}"
+        keys = [self._names.nodes, self._names.generation]
+        known = self._registered[1] if self._registered[0] == node else ""
+        answer = await self._uplink.run(BEAT, keys, EXPIRY, node, known, fresh, SILENT_AFTER)
+        generation, now, alive, silent = answer
+        self.generation = generation.decode()
+        self._registered = (node, self.generation)
+        if self.generation.partition(":")[0] not in READS:
+            raise SignalingError(
+                "unavailable", "Redis holds the rooms of a release that this one does not know"
+            )
+        if not alive:
+            self._fence()
+        others = {name.decode(): renewed for name, renewed in zip(silent[::2], silent[1::2], strict=True)}
+        others.pop(node, None)
+        times = {name: float(renewed) / 1e6 for name, renewed in others.items()}
+        for name in self._watch.beat(sent, self._loop.time(), int(now) / 1e6, times):
+            if name not in self._removing:
+                task = self._removing[name] = asyncio.create_task(self._remove_dead(name, others[name]))
+                task.add_done_callback(partial(self._removed, name))
+        return self.generation
+
+    def begin(self) -> None:
+        """Begin to listen for beats on a new connection."""
+        self._mail.heard_beat = self._number
+
+    # The dead
+
+    async def _remove_dead(self, node: str, renewed: bytes) -> None:
+        claim = self._names.claim(node)
+        try:
+            keys = [self._names.nodes, claim]
+            if await self._uplink.run(CLAIM, keys, node, renewed.decode(), self._uplink.node_id, CLAIM_TIME):
+                log.warning("node %s is dead: its peers are removed", node)
+                await self.remove(node, ())
+        except (*Failed, SignalingError):
+            log.info("node %s could not be removed yet", node)
+
+    def _removed(self, node: str, _task: asyncio.Task[None]) -> None:
+        del self._removing[node]
+
+    async def remove(self, node: str, rooms: Iterable[str]) -> None:
+        """Take a node's members out of their rooms, of `rooms` too, and then the node itself.
+
+        Raises:
+            One of `Failed`: Redis is away; it can be done again.
+        """
+        listed = await self._uplink.ask("SMEMBERS", self._names.rooms_of(node))
+        for room in {*(each.decode() for each in listed), *rooms}:
+            for member in await self._healing.remove(room, node):
+                self._rooms.site.lost(member)
+        await self._uplink.ask("DEL", self._names.rooms_of(node))
+        keys = [self._names.nodes, self._names.generation, self._names.claim(node)]
+        await self._uplink.run(FORGET, keys, node)

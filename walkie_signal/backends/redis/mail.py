@@ -1,0 +1,169 @@
+"""What nodes send one another: each message is published once, to the one node that it is for.
+
+A room's channel and a node's own have no common order, so a signal may overtake the `new_peer` of its sender. It
+says since when its sender is a member, and waits here until that is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from walkie_signal.backends.base import Done, Site
+from walkie_signal.backends.redis.followed import FollowedRooms
+from walkie_signal.backends.redis.healing import Healing
+from walkie_signal.backends.redis.messages import (
+    Beat,
+    Kicked,
+    Signal,
+    Told,
+    read_node_message,
+    write_kicked,
+    write_signal,
+    write_told,
+)
+from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.uplink import Uplink
+from walkie_signal.backends.redis.wire import packed
+from walkie_signal.core.rooms import Change, Left, Member
+
+log = logging.getLogger("walkie_signal.redis")
+
+PATIENCE = 1.0
+"""Seconds that a signal waits for the joining of its sender."""
+
+MOST_WAITING = 1000
+"""Signals that may wait so, on one node."""
+
+
+class Mail:
+    """Sends to other nodes, and takes what they send."""
+
+    def __init__(self, names: Names, uplink: Uplink, rooms: FollowedRooms, healing: Healing) -> None:
+        self.site: Site
+        self.heard_beat = 0
+        """The number of the last beat that came back."""
+        self._names = names
+        self._uplink = uplink
+        self._rooms = rooms
+        self._healing = healing
+        self._sent: dict[str, int] = {}
+        self._received: dict[str, int] = {}
+        self._early: dict[tuple[str, str], list[Signal]] = {}
+        self._strange: set[str] = set()
+
+    # Out
+
+    def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
+        """Publish a signal to its target's node."""
+        entry = self._rooms.entry(target.room, from_id)
+        if entry is None or not self._uplink.up:
+            done(False)  # noqa: FBT003 - see `Done`
+            return
+        node = target.node
+        number = self._sent[node] = self._sent.get(node, 0) + 1
+        signal = Signal(self._uplink.node_id, number, target.peer_id, from_id, entry.since, target.room, text)
+        request = packed("PUBLISH", self._names.node(node), write_signal(signal))
+        self._uplink.post(request, partial(self._relayed, node, done))
+
+    def _relayed(self, node: str, done: Done, answer: Any) -> None:
+        if answer == 0:
+            self._sent.pop(node, None)
+        done(isinstance(answer, int) and answer > 0)
+
+    async def tell(self, node: str, user_id: str, text: str) -> bool:
+        """Publish a frame for a user's connections on a node; returns whether it is reached."""
+        return bool(await self._publish(node, write_told(Told(user_id, text))))
+
+    async def kick(self, node: str, peer_id: str) -> bool:
+        """Publish the order to kick a peer; returns whether its node is reached."""
+        return bool(await self._publish(node, write_kicked(Kicked(peer_id))))
+
+    async def _publish(self, node: str, message: bytes) -> int:
+        heard: int = await self._uplink.ask("PUBLISH", self._names.node(node), message)
+        return heard
+
+    # In
+
+    def hear(self, data: bytes) -> None:
+        """Take what came on this node's own channel."""
+        try:
+            message = read_node_message(data)
+        except ValueError as error:
+            if str(error) not in self._strange:
+                self._strange = {str(error)}
+                log.warning("a message of another node can't be read: %s", error)
+            return
+        if isinstance(message, Signal):
+            self._take(message)
+        elif isinstance(message, Beat):
+            self.heard_beat = message.number
+        elif isinstance(message, Told):
+            self.site.tell(message.user_id, message.text)
+        elif isinstance(message, Kicked):
+            self.site.kick(message.peer_id)
+
+    def _take(self, signal: Signal) -> None:
+        expected = self._received.get(signal.node, signal.number - 1) + 1
+        self._received[signal.node] = signal.number
+        if signal.number > expected:
+            log.warning("%d signals of a node have not come here", signal.number - expected)
+            for room in self._rooms:
+                self._healing.heal(room)
+        key = (signal.from_id, signal.target_id)
+        if key in self._early or not self._knows(signal):
+            self._keep(key, signal)
+        else:
+            self._deliver(signal)
+
+    def _knows(self, signal: Signal) -> bool:
+        entry = self._rooms.entry(signal.room, signal.from_id)
+        return entry is not None and entry.since >= signal.since
+
+    def _deliver(self, signal: Signal) -> None:
+        """Hand a signal over, if both are members; it may be from before its sender left and came back."""
+        entry = self._rooms.entry(signal.room, signal.from_id)
+        if (
+            entry is not None
+            and entry.since == signal.since
+            and entry.member.node == signal.node
+            and self._rooms.entry(signal.room, signal.target_id) is not None
+        ):
+            self.site.hand_over(signal.target_id, signal.text)
+
+    def _keep(self, key: tuple[str, str], signal: Signal) -> None:
+        if sum(map(len, self._early.values())) >= MOST_WAITING:
+            log.warning("a signal is dropped: too many wait for the joining of their senders")
+            return
+        if key not in self._early:
+            asyncio.get_running_loop().call_later(PATIENCE, self._expire, key, signal)
+        self._early.setdefault(key, []).append(signal)
+
+    def changed(self, change: Change) -> None:
+        """Deliver what waited for a change."""
+        if not self._early or isinstance(change, Left):
+            return
+        from_id = change.member.peer_id
+        for key in [key for key in self._early if key[0] == from_id]:
+            waiting = self._early[key]
+            while waiting and self._knows(waiting[0]):
+                self._deliver(waiting.pop(0))
+            if not waiting:
+                del self._early[key]
+
+    def _expire(self, key: tuple[str, str], first: Signal) -> None:
+        """Drop what comes from nobody known, and look whether a change is missing."""
+        waiting = self._early.get(key)
+        if waiting and waiting[0] is first:
+            del self._early[key]
+            log.info("signals of nobody known are dropped")
+            self._healing.heal(first.room)
+
+    # The end
+
+    def forget(self) -> None:
+        """Forget what was counted: connections were lost, and what was on them."""
+        self._received.clear()
+        self._early.clear()

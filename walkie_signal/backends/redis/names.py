@@ -1,0 +1,41 @@
+"""The names of keys and channels in Redis.
+
+What stands in braces is Redis Cluster's hash tag: keys with the same one share a slot.
+"""
+
+from __future__ import annotations
+
+
+class Names:
+    """The names of one namespace of one service; each begins with the service's prefix."""
+
+    def __init__(self, prefix: str, namespace: str) -> None:
+        self._base = f"{prefix}:{namespace}"
+        self.nodes = f"{self._base}:{{nodes}}"
+        """Sorted set: each node, by when it has last renewed its lease, in microseconds of Redis's clock."""
+        self.generation = f"{self._base}:{{nodes}}:generation"
+        """String: what is new when Redis has lost its memory."""
+
+    def claim(self, node: str) -> str:
+        """String: which node removes a dead one, for as long as that may take."""
+        return f"{self._base}:{{nodes}}:claim:{node}"
+
+    def room(self, room: str) -> str:
+        """Hash: a room's members, and under the empty name its version. Channel: its changes."""
+        return f"{self._base}:room:{{{room}}}"
+
+    def node(self, node: str) -> str:
+        """Channel: what is for that node alone."""
+        return f"{self._base}:node:{{{node}}}"
+
+    def rooms_of(self, node: str) -> str:
+        """Set: the rooms that a node has members in, or may have."""
+        return f"{self._base}:node:{{{node}}}:rooms"
+
+    def peer(self, peer_id: str) -> str:
+        """Hash: the connection with that id, and its node."""
+        return f"{self._base}:peer:{{{peer_id}}}"
+
+    def user(self, user_id: str) -> str:
+        """Hash: the connections that speak for a user, each with its node."""
+        return f"{self._base}:user:{{{user_id}}}"

@@ -1,0 +1,84 @@
+"""How peers of this node join and leave: Redis orders it, and the room's channel brings it back."""
+
+from __future__ import annotations
+
+import asyncio
+
+from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms, roster_of
+from walkie_signal.backends.redis.healing import Healing
+from walkie_signal.backends.redis.messages import write_member
+from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.scripts import JOIN, LEAVE
+from walkie_signal.backends.redis.uplink import Failed, Uplink, unavailable
+from walkie_signal.core.rooms import Member, Reason
+from walkie_signal.errors import SignalingError
+
+APPLY_TIMEOUT = 1.0
+"""Seconds in which the listening connection confirms, or brings what the asking one has ordered."""
+
+
+class Rooms:
+    """Orders the changes of one node's members."""
+
+    def __init__(self, names: Names, uplink: Uplink, followed: FollowedRooms, healing: Healing) -> None:
+        self._names = names
+        self._uplink = uplink
+        self._followed = followed
+        self._healing = healing
+
+    async def join(self, member: Member, capacity: int) -> None:
+        """Make a peer a member, or announce it again; see `Backend.join`."""
+        self._uplink.check()
+        followed = self._followed.follow(member.room)
+        before = followed.wanted.get(member.peer_id)
+        followed.wanted[member.peer_id] = member
+        applied = followed.changing[member.peer_id] = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait_for(asyncio.shield(followed.subscribed), APPLY_TIMEOUT)
+            await self._order(followed, member, capacity)
+            await asyncio.wait_for(applied, APPLY_TIMEOUT)
+        except (*Failed, SignalingError) as error:
+            if applied.done() and not applied.cancelled() and applied.exception() is None:
+                return  # it was ordered, and only the answer was lost
+            del followed.wanted[member.peer_id]
+            if before is not None:
+                followed.wanted[member.peer_id] = before
+            raise (error if isinstance(error, SignalingError) else unavailable()) from None
+        finally:
+            del followed.changing[member.peer_id]
+            self._followed.rest(followed)
+            if followed.lacks_changes:
+                self._healing.heal(member.room)
+
+    async def _order(self, followed: Followed, member: Member, capacity: int) -> None:
+        room, unknown = member.room, followed.replica.version is None
+        arguments = (EXPIRY, member.peer_id, write_member(member), capacity, int(unknown))
+        answer = await self._uplink.run(JOIN, [self._names.room(room)], *arguments)
+        if answer is None:
+            raise SignalingError("room_full", f"the room has {capacity} members already")
+        if unknown:
+            self._followed.adopt(followed, roster_of(room, answer))
+        elif followed.replica.version is None:
+            self._healing.heal(room)
+
+    async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
+        """Take a member out: at once here, where it can't be ordered now; see `Backend.leave`."""
+        followed = self._followed.get(room)
+        if followed is None or followed.wanted.pop(peer_id, None) is None:
+            return
+        entry, node = followed.replica.entry(peer_id), self._uplink.node_id
+        applied = followed.changing[peer_id] = asyncio.get_running_loop().create_future()
+        try:
+            self._uplink.check()
+            arguments = (EXPIRY, peer_id, node, reason)
+            if await self._uplink.run(LEAVE, [self._names.room(room)], *arguments):
+                await asyncio.wait_for(applied, APPLY_TIMEOUT)
+        except (*Failed, SignalingError):
+            if entry is not None:
+                self._followed.owe(entry.member, reason)
+        finally:
+            del followed.changing[peer_id]
+        self._followed.make(followed, followed.replica.withdraw(peer_id, reason))
+        self._followed.rest(followed)
+        if followed.lacks_changes:
+            self._healing.heal(room)

@@ -1,0 +1,248 @@
+"""This node's way to Redis: one connection that asks, one that listens, and their life.
+
+    away ──connect both──▶ restoring ──everything is right again──▶ up
+      ▲                        │                                    │
+      └───── (jittered) ───────┴── either ends, or does not answer ─┘
+
+The two live and die together. What was sent on a connection that is given up may still be carried out by a Redis
+that was stopped; so the first thing that a new one does is to end the old ones, and whatever they did is seen by
+`restore`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import hiredis
+
+from walkie_signal.backends.redis import scripts
+from walkie_signal.backends.redis.scripts import Script
+from walkie_signal.backends.redis.wire import Address, Answer, Lost, Wire
+from walkie_signal.errors import SignalingError
+
+log = logging.getLogger("walkie_signal.redis")
+
+REPLY_TIMEOUT = 1.5
+"""Seconds for an answer; after that the connections are given up, and whoever waits is told `unavailable`."""
+
+WATCH_INTERVAL = 0.25
+"""Seconds between two looks at what waits for an answer."""
+
+RESTORE_TIMEOUT = 10.0
+"""Seconds to make everything right again, in which each single answer has `REPLY_TIMEOUT`."""
+
+FIRST_DELAY = 0.2
+"""Most seconds before the first try after a loss: each node waits a random part of it."""
+
+DELAY = 1.0
+"""Most seconds before the later ones; the least are half of it."""
+
+
+CHANGED = ("NOSCRIPT", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
+"""The errors of a Redis that is not what it was when we connected."""
+
+
+Failed = (Lost, hiredis.HiredisError, asyncio.TimeoutError)
+"""What a request that Redis did not carry out raises."""
+
+
+class Uplink:
+    """The two connections of one node.
+
+    Args:
+        url: Of the Redis server.
+        restore: Makes everything right on new connections, and then sets `up`.
+        hear: Takes a channel and what was published on it.
+        down: Called when the uplink was up, or nearly, and is not any more.
+
+    Attributes:
+        node_id: This node, in its present incarnation.
+        up: Whether requests are taken.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        restore: Callable[[], Awaitable[None]],
+        hear: Callable[[bytes, bytes], None],
+        down: Callable[[], None],
+    ) -> None:
+        self.address = Address(url)
+        self.node_id = secrets.token_hex(8)
+        self.up = False
+        self._restore = restore
+        self._hear = hear
+        self._down = down
+        self._asking: Wire | None = None
+        self.listening: Wire | None = None
+        self._former: list[tuple[int, str]] = []
+        self._lost = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._why = ""
+        self._complaint = ""
+
+    # Its life
+
+    async def start(self, within: float) -> None:
+        """Connect; returns once it is up, or after so many seconds while it goes on trying."""
+        first = asyncio.get_running_loop().create_future()
+        self._running = asyncio.create_task(self._run(first))
+        await asyncio.wait([first], timeout=within)
+        first.cancel()
+
+    async def close(self) -> None:
+        """End both connections."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            self._running = None
+
+    def lose(self, why: str) -> None:
+        """Give the connections up, and connect anew."""
+        if not self._lost.is_set():
+            self._why = why
+            self._lost.set()
+
+    async def _run(self, first: asyncio.Future[None]) -> None:
+        delay = FIRST_DELAY
+        while True:
+            try:
+                await self._connect()
+                await asyncio.wait_for(self._restored(), RESTORE_TIMEOUT)
+                log.info("Redis at %s: connected", self.address)
+                delay, self._complaint = FIRST_DELAY, ""
+                if not first.done():
+                    first.set_result(None)
+                await self._lost.wait()
+                self._complain(self._why)
+            except (OSError, asyncio.TimeoutError, hiredis.HiredisError, SignalingError) as error:
+                self._complain(str(error) or "it does not answer")
+            except Exception:
+                log.exception("Redis at %s: a fault of ours", self.address)
+            finally:
+                self._give_up()
+            await asyncio.sleep(random.uniform(delay / 2 if delay == DELAY else 0, delay))  # noqa: S311
+            delay = DELAY
+
+    def _complain(self, why: str) -> None:
+        if why != self._complaint:
+            self._complaint = why
+            log.warning("Redis at %s: %s; trying on", self.address, why)
+
+    async def _connect(self) -> None:
+        self._lost.clear()
+        former = list(self._former)
+        self._asking = await self._open("asks")
+        self.listening = await self._open("listens")
+        asking = self._asking
+        for number, name in former:
+            line = await asking.ask("CLIENT", "LIST", "ID", number)
+            if f" name={name} " in line.decode("utf-8", "replace"):
+                await asking.ask("CLIENT", "KILL", "ID", number)
+        del self._former[: len(former)]
+        await asyncio.gather(*(asking.ask("SCRIPT", "LOAD", each.source) for each in scripts.ALL))
+        asyncio.get_running_loop().call_later(WATCH_INTERVAL, self._watch, asking)
+
+    async def _open(self, part: str) -> Wire:
+        address = self.address
+        connecting = address.connect(self._hear, lambda: self.lose("the connection ended"))
+        wire = await asyncio.wait_for(connecting, REPLY_TIMEOUT)
+        try:
+            name = f"walkie-signal-{part}-{secrets.token_hex(8)}"
+            number = await asyncio.wait_for(self._introduce(wire, name), REPLY_TIMEOUT)
+        except BaseException:
+            wire.abort()
+            raise
+        self._former.append((number, name))
+        return wire
+
+    async def _introduce(self, wire: Wire, name: str) -> int:
+        address = self.address
+        if address.password is not None:
+            await wire.ask("AUTH", *([address.username] if address.username else []), address.password)
+        if address.database:
+            await wire.ask("SELECT", address.database)
+        await wire.ask("CLIENT", "SETNAME", name)
+        number: int = await wire.ask("CLIENT", "ID")
+        return number
+
+    async def _restored(self) -> None:
+        """Restore, or fail with the connections."""
+        restoring = asyncio.ensure_future(self._restore())
+        losing = asyncio.create_task(self._lost.wait())
+        try:
+            await asyncio.wait({restoring, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if not restoring.done():
+                raise Lost(self._why)
+            await restoring
+        finally:
+            losing.cancel()
+            restoring.cancel()
+
+    def _watch(self, wire: Wire) -> None:
+        """Look whether Redis answers."""
+        if wire is not self._asking:
+            return
+        loop = asyncio.get_running_loop()
+        since = wire.waiting_since()
+        if since is not None and loop.time() - since > REPLY_TIMEOUT - WATCH_INTERVAL:
+            self.lose("it does not answer")
+            self._give_up()
+        else:
+            loop.call_later(WATCH_INTERVAL, self._watch, wire)
+
+    def _give_up(self) -> None:
+        self._lost.set()
+        self.up = False
+        wires, self._asking, self.listening = (self._asking, self.listening), None, None
+        for wire in wires:
+            if wire is not None:
+                wire.abort()
+        self._down()
+
+    # What is asked
+
+    def check(self) -> None:
+        """Do nothing while requests are taken.
+
+        Raises:
+            SignalingError: ``unavailable`` while they are not.
+        """
+        if not self.up:
+            raise unavailable()
+
+    def post(self, request: bytes, answer: Answer) -> None:
+        """Send a packed request; see `Wire.post`."""
+        if self._asking is None:
+            answer(Lost())
+        else:
+            self._asking.post(request, answer)
+
+    def ask(self, *parts: str | bytes | int) -> asyncio.Future[Any]:
+        """Send a request; see `Wire.ask`."""
+        if self._asking is None:
+            raise Lost
+        return self._asking.ask(*parts)
+
+    def run(self, script: Script, keys: list[str], *arguments: str | int) -> asyncio.Future[Any]:
+        """Run a script; see `Wire.ask`."""
+        answer = self.ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        answer.add_done_callback(self._look)
+        return answer
+
+    def _look(self, answer: asyncio.Future[Any]) -> None:
+        """Connect anew where Redis has another role by now, or has forgotten the scripts."""
+        error = None if answer.cancelled() else answer.exception()
+        if isinstance(error, hiredis.ReplyError) and str(error).startswith(CHANGED):
+            self.lose(str(error))
+
+
+def unavailable() -> SignalingError:
+    """Make the error of what can't be done while Redis is away."""
+    later = round(random.uniform(500, 2000))  # noqa: S311
+    return SignalingError("unavailable", "the service is cut off; try again", retryAfterMs=later)

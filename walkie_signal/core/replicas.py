@@ -1,0 +1,194 @@
+"""What a node knows of a room that other nodes change too: a copy, kept by the versions of its changes.
+
+    unknown ──adopt a roster──▶ known ──take the next change──▶ known
+       ▲                          │
+       └────── a change is missing, or `doubt` ──────┘
+
+Two rules for this file:
+
+1. Whatever happened meanwhile, adopting a roster gives the *difference* as changes. So there is one set of rules
+   for a node that was always there and for one that was cut off.
+2. A roster from a store that has lost its memory removes nobody of another node: those who are missing in it are
+   held until their node has settled, or `release` says that it had its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason
+
+
+class Version(NamedTuple):
+    """The place of a change in the order of its room.
+
+    Attributes:
+        epoch: When the room came to be, by the store's clock in microseconds: a later room of the same name has
+            a greater one.
+        number: How many changes the room has had.
+    """
+
+    epoch: int
+    number: int
+
+
+NOWHERE = Version(0, 0)
+"""The version of a room that does not exist."""
+
+
+class Entry(NamedTuple):
+    """A member, and since when it is one, in microseconds of the store's clock."""
+
+    member: Member
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A peer has become a member, or is announced again."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A node has said which members it has in the room: these and no other.
+
+    Attributes:
+        node: Which node.
+        reason: Why those who are not listed are gone.
+        entries: Its members.
+    """
+
+    node: str
+    reason: Reason
+    entries: tuple[Entry, ...]
+
+
+RoomEvent = Entered | Left | Settled
+
+
+class Roster(NamedTuple):
+    """A room as the store has it.
+
+    Attributes:
+        version: Of its last change; `NOWHERE` where the room does not exist.
+        entries: Its members.
+        settled: The nodes that have written their members back since the store lost its memory.
+    """
+
+    version: Version
+    entries: tuple[Entry, ...] = ()
+    settled: frozenset[str] = frozenset()
+
+
+class Replica:
+    """The copy of one room.
+
+    Attributes:
+        version: Of the last change in it; ``None`` while unknown.
+    """
+
+    __slots__ = ("_early", "_entries", "_held", "room", "version")
+
+    def __init__(self, room: str) -> None:
+        self.room = room
+        self.version: Version | None = None
+        self._entries: dict[str, Entry] = {}
+        self._held: set[str] = set()
+        self._early: list[tuple[Version, RoomEvent]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, peer_id: str) -> Entry | None:
+        """Return what is known of a member, or ``None``."""
+        return self._entries.get(peer_id)
+
+    def entries_of(self, node: str) -> list[Entry]:
+        """Return a node's members."""
+        return [entry for entry in self._entries.values() if entry.member.node == node]
+
+    def take(self, version: Version, event: RoomEvent) -> list[Change]:
+        """Take an event that the store has published; returns what changes here.
+
+        One that was seen already changes nothing. Where an earlier one is missing, or while the copy is unknown,
+        it is kept until a roster is adopted.
+        """
+        known = self.version
+        if known is not None and version <= known:
+            return []
+        if known is not None and self._follows(version, known):
+            self.version = version
+            return self._carry_out(event)
+        self.version = None
+        self._early.append((version, event))
+        return []
+
+    def _follows(self, version: Version, known: Version) -> bool:
+        if version.epoch == known.epoch:
+            return version.number == known.number + 1
+        return version.number == 1 and not self._entries
+
+    def adopt(self, roster: Roster, *, hold: bool = False) -> list[Change]:
+        """Take a roster as the store has it; returns the difference, in the order of joining.
+
+        Args:
+            roster: The roster.
+            hold: Whether members who are missing may only not have been written back yet: those of nodes that
+                have not settled are held.
+        """
+        if self.version is not None and roster.version <= self.version:
+            return []
+        entries = {entry.member.peer_id: entry for entry in roster.entries}
+        missing = {peer_id for peer_id in self._entries if peer_id not in entries}
+        if hold:
+            self._held |= {each for each in missing if self._entries[each].member.node not in roster.settled}
+        changes = self._differ(sorted(missing - self._held), entries, "disconnected")
+        self.version = roster.version
+        early, self._early = self._early, []
+        for each in early:
+            changes += self.take(*each)
+        return changes
+
+    def doubt(self) -> None:
+        """Take note that changes may have been missed: a roster has to be adopted."""
+        self.version = None
+        self._early.clear()
+
+    def release(self) -> list[Change]:
+        """Let go of the members that are held: their node has not come back."""
+        gone = [peer_id for peer_id in self._held if peer_id in self._entries]
+        self._held.clear()
+        return self._differ(gone, {}, "node_lost")
+
+    def withdraw(self, peer_id: str, reason: Reason) -> list[Change]:
+        """Take a member of this node out on the node's own word, when the store can't order it."""
+        return self._differ([peer_id] if peer_id in self._entries else [], {}, reason)
+
+    def _carry_out(self, event: RoomEvent) -> list[Change]:
+        if isinstance(event, Entered):
+            return self._differ([], {event.entry.member.peer_id: event.entry}, "left", again=True)
+        if isinstance(event, Left):
+            return self.withdraw(event.peer_id, event.reason)
+        listed = {entry.member.peer_id: entry for entry in event.entries}
+        before = [entry.member.peer_id for entry in self.entries_of(event.node)]
+        return self._differ([each for each in before if each not in listed], listed, event.reason)
+
+    def _differ(
+        self, gone: Iterable[str], here: Mapping[str, Entry], reason: Reason, *, again: bool = False
+    ) -> list[Change]:
+        """Take some out and others in; returns what differs, and with `again` also what does not."""
+        changes: list[Change] = []
+        for peer_id in gone:
+            del self._entries[peer_id]
+            self._held.discard(peer_id)
+            changes.append(Left(self.room, peer_id, reason))
+        for peer_id, entry in sorted(here.items(), key=lambda each: each[1].since):
+            self._held.discard(peer_id)
+            if again or self._entries.get(peer_id) != entry:
+                self._entries[peer_id] = entry
+                changes.append(Joined(entry.member))
+        return changes

@@ -1,0 +1,64 @@
+"""What the host may ask and order, of the whole service from any of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from walkie_signal.backends.base import Backend
+from walkie_signal.core.identity import UserId
+from walkie_signal.core.packets import RESERVED_EVENTS, event_text
+from walkie_signal.core.rooms import Member, Reason
+from walkie_signal.core.values import fault_of
+from walkie_signal.node.peers import Peer, Peers
+from walkie_signal.settings import Settings
+
+
+class Orders:
+    """Carries out the host's orders; `end` closes a peer's connection, with the reason for its rooms.
+
+    Each raises `SignalingError`, ``unavailable``, while other nodes can't be asked.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        settings: Settings,
+        backend: Backend,
+        peers: Peers,
+        end: Callable[[Peer, Reason], None],
+    ) -> None:
+        self._prefix = prefix
+        self._settings = settings
+        self._backend = backend
+        self._peers = peers
+        self._end = end
+
+    async def rooms(self) -> list[str]:
+        """Return the names of the rooms with members."""
+        return sorted(await self._backend.rooms())
+
+    async def roster(self, room: str) -> list[Member]:
+        """Return the members of a room."""
+        return list(await self._backend.roster(room))
+
+    async def send(self, user_id: UserId, event: str, *arguments: Any) -> int:
+        """Send an event of the host's to each connection of a user; returns how many there are."""
+        if event in RESERVED_EVENTS:
+            raise ValueError(f"{event!r} is reserved by Socket.IO")
+        if (fault := fault_of(arguments, self._settings.nesting_depth + 1)) is not None:
+            raise ValueError(f"the data can't be sent: {fault}")
+        text = event_text(self._prefix, event, *arguments)
+        peers = self._peers.of_user(user_id)
+        for peer in peers:
+            peer.link.send(text)
+        return len(peers) + await self._backend.tell(user_id, text)
+
+    async def kick(self, peer_id: str) -> bool:
+        """Take a peer out of its rooms and close its connection for good; returns whether there was one."""
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            return await self._backend.kick(peer_id)
+        self._end(peer, "kicked")
+        await peer.settled()
+        return True
