@@ -55,6 +55,7 @@ class RedisBackend:
         self._heart: Heart | None = None
         self._followed.on_change = self._mail.changed
         self._followed.on_owed = self._healing.pay_soon
+        self._generation = ""
         self._former: list[tuple[str, list[str]]] = []
         self._release: asyncio.TimerHandle | None = None
 
@@ -104,7 +105,7 @@ class RedisBackend:
         self._followed.clear()
         if self._release is not None:
             self._release.cancel()
-        self._heart = None
+        self._heart, self._generation = None, ""
         self._uplink.node_id = secrets.token_hex(8)
 
     async def _restore(self) -> None:
@@ -112,11 +113,10 @@ class RedisBackend:
         heart, listening = self._heart, self._uplink.listening
         if heart is None or listening is None:
             raise Lost
-        known = heart.generation
-        await heart.renew()
+        generation = await heart.renew()
         await asyncio.wait_for(listening.subscribe(self._names.node(self.node_id)), REPLY_TIMEOUT)
         heart.begin()
-        if known not in ("", heart.generation):
+        if self._generation not in ("", generation):
             self._followed.holding = True
         await self._healing.restore(writes_back=self._followed.holding)
         if self._followed.holding:
@@ -126,6 +126,7 @@ class RedisBackend:
             del self._former[0]
         await self._directory.restore()
         await self._healing.pay()
+        self._generation = generation
         self._uplink.up = True
 
     def _down(self) -> None:

@@ -37,6 +37,9 @@ SILENT_AFTER = 3_000_000
 CLAIM_TIME = 5000
 """Milliseconds that a node has to remove a dead one, before another may."""
 
+REMOVAL_TIMEOUT = 1.0
+"""Seconds that a node which closes takes to finish the removal of a dead one."""
+
 DEAF_AFTER = 1.0
 """Seconds in which a node has to hear its own beat."""
 
@@ -55,8 +58,6 @@ class Heart:
         directory: Directory,
         fence: Callable[[], None],
     ) -> None:
-        self.generation = ""
-        """What Redis was last seen to be; empty before."""
         self._registered = ("", "")
         self._names = names
         self._uplink = uplink
@@ -73,11 +74,12 @@ class Heart:
         self._removing: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
-        """Beat no more."""
-        tasks = [self._beating, *self._removing.values()]
-        for task in tasks:
+        """Beat no more, and finish with the dead."""
+        self._beating.cancel()
+        removing = list(self._removing.values())
+        _, unfinished = await asyncio.wait([self._beating, *removing], timeout=REMOVAL_TIMEOUT)
+        for task in unfinished:
             task.cancel()
-        await asyncio.wait(tasks)
 
     @property
     def frozen(self) -> bool:
@@ -104,7 +106,7 @@ class Heart:
         self._ticked = self._loop.time()
 
     async def _beat(self) -> None:
-        known = self.generation
+        _, known = self._registered
         if await self.renew() != known:
             self._uplink.lose("it has lost its memory")
             return
@@ -133,10 +135,10 @@ class Heart:
         keys = [self._names.nodes, self._names.generation]
         known = self._registered[1] if self._registered[0] == node else ""
         answer = await self._uplink.run(BEAT, keys, EXPIRY, node, known, fresh, SILENT_AFTER)
-        generation, now, alive, silent = answer
-        self.generation = generation.decode()
-        self._registered = (node, self.generation)
-        if self.generation.partition(":")[0] not in READS:
+        stored, now, alive, silent = answer
+        generation: str = stored.decode()
+        self._registered = (node, generation)
+        if generation.partition(":")[0] not in READS:
             raise SignalingError(
                 "unavailable", "Redis holds the rooms of a release that this one does not know"
             )
@@ -149,7 +151,7 @@ class Heart:
             if name not in self._removing:
                 task = self._removing[name] = asyncio.create_task(self._remove_dead(name, others[name]))
                 task.add_done_callback(partial(self._removed, name))
-        return self.generation
+        return generation
 
     def begin(self) -> None:
         """Begin to listen for beats on a new connection."""

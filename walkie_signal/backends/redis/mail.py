@@ -160,6 +160,8 @@ class Mail:
             del self._early[key]
             log.info("signals of nobody known are dropped")
             self._healing.heal(first.room)
+            for signal in waiting[1:]:
+                self._deliver(signal)
 
     # The end
 

@@ -2,8 +2,8 @@
 
 A room is a hash. Under each peer id: the time of joining in microseconds, the node, and the facts as JSON, with a
 space between them. Under the empty name its version: the epoch, the number, and behind them the nodes that have
-settled since Redis lost its memory. A room without members has no key. What is published begins with the format and
-the version; its kinds are `j` (joined), `l` (left) and `s` (settled), read by `messages`.
+settled since Redis lost its memory. A room without members has no key, but for a while after that. What is published
+begins with the format and the version; its kinds are `j` (joined), `l` (left) and `s` (settled), read by `messages`.
 
 They need Redis 7.0 or Valkey.
 """
@@ -36,11 +36,12 @@ end
 local stored = redis.call('HGET', room, '')
 local epoch, number, settled = now(), 0, ''
 if stored then epoch, number, settled = string.match(stored, '^(%d+) (%d+)(.*)$') end
-local function save()
+local function save(kept)
   number = number + 1
-  if redis.call('HLEN', room) > (stored and 1 or 0) then
+  local empty = redis.call('HLEN', room) <= (stored and 1 or 0)
+  if kept or not empty then
     redis.call('HSET', room, '', epoch .. ' ' .. string.format('%d', number) .. settled)
-    redis.call('PEXPIRE', room, ARGV[1])
+    redis.call('PEXPIRE', room, empty and kept or ARGV[1])
   else
     redis.call('DEL', room)
   end
@@ -109,7 +110,8 @@ if ARGV[4] == '1' then
   if not string.find(settled .. ' ', ' ' .. ARGV[2] .. ' ', 1, true) then settled = settled .. ' ' .. ARGV[2] end
 end
 if changed then
-  save()
+  -- Who writes back that it has no members has said so to nodes that come later, too
+  save(ARGV[4] == '1' and 20000)
   publish('s ' .. ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. cjson.encode(listed))
 end
 return {redis.call('HGETALL', room), removed}
