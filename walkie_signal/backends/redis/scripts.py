@@ -1,9 +1,10 @@
 """What Redis does in one step: scripts in Lua, each with the keys of one hash slot.
 
 A room is a hash. Under each peer id: the time of joining in microseconds, the node, and the facts as JSON, with a
-space between them. Under the empty name its version: the epoch, the number, and behind them the nodes that have
-settled since Redis lost its memory. A room without members has no key, but for a while after that. What is published
-begins with the format and the version; its kinds are `j` (joined), `l` (left) and `s` (settled), read by `messages`.
+space between them. Under the empty name its version: the epoch, the number, and behind these the nodes that
+settled since Redis lost its memory. A room without members has no key, but for a while after that. What is
+published begins with the format and the version; its kinds are `j` (joined), `l` (left) and `s` (settled), which
+`messages` reads.
 
 They need Redis 7.0 or Valkey.
 """
