@@ -73,7 +73,7 @@ class SignalingMiddleware:
             if sio not in (None, registered):
                 raise ValueError("signaling is registered on another server than sio")
             return registered
-        sio = sio or make_server(self.signaling.settings, cors_origins)
+        sio = sio or make_server(self.signaling.settings, cors_origins, hand_over=self.signaling.backend.shared)
         sio.register_namespace(self.signaling)
         return sio
 
@@ -127,7 +127,9 @@ def attach(
     )
 
 
-def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socketio.AsyncServer:
+def make_server(
+    settings: Settings, cors_origins: str | Sequence[str], *, hand_over: bool = False
+) -> socketio.AsyncServer:
     """Make a server as the settings say."""
     origins = cors_origins if isinstance(cors_origins, str) else list(cors_origins)
     anywhere = "*" in origins
@@ -141,6 +143,7 @@ def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socket
         outbox_bytes=settings.outbox_bytes,
         outbox_messages=settings.outbox_messages,
         stall_timeout=settings.stall_timeout,
+        hand_over=hand_over,
     )
 
 
@@ -191,7 +194,13 @@ class Lifespan:
             if not self._answered:
                 await self._stand_in()
         finally:
-            await self._signaling.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        await self._signaling.close()
+        server = self._signaling.server
+        if hasattr(server, "link"):  # no stock server
+            await server.eio.end_hand_over()
 
     async def _ask(self) -> Message:
         self._asked = True
@@ -200,7 +209,7 @@ class Lifespan:
     async def _pass_on(self, message: Message) -> None:
         self._answered = True
         if message["type"] == "lifespan.shutdown.complete":
-            await self._signaling.close()
+            await self._close()
         await self._send(message)
 
     async def _stand_in(self) -> None:

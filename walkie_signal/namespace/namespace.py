@@ -98,9 +98,9 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
     # What the host may ask and order
 
     @property
-    def shared(self) -> bool:
-        """Whether several nodes see the same rooms."""
-        return self._node.backend.shared
+    def backend(self) -> Backend:
+        """What keeps the rooms, alone or together with other nodes."""
+        return self._node.backend
 
     @property
     def ready(self) -> bool:

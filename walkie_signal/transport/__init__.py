@@ -7,6 +7,7 @@ nothing of rooms and signals: a namespace reaches it through `walkie_signal.core
     engine       sessions, their life        service      the requests that open and carry them
     connection   one session, whatever carries it: polling, websocket; outbox: what waits, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
+    hand_over    requests of other workers' sessions; pipes: their events between two processes
     liveness     one sweep                    beneath      what it leans on in the libraries beneath
 """
 
@@ -28,6 +29,7 @@ def create_server(
     outbox_messages: int = Settings.outbox_messages,
     stall_timeout: float = Settings.stall_timeout,
     connect_timeout: float = Settings.connect_timeout,
+    hand_over: bool = False,
     **options: Any,
 ) -> Any:
     """Make a `socketio.AsyncServer` with walkie-signal's own transport.
@@ -37,6 +39,10 @@ def create_server(
         outbox_messages: How many messages may.
         stall_timeout: Seconds that anything may wait without progress.
         connect_timeout: Seconds that a connection may have joined no namespace.
+        hand_over: Whether this is one of several worker processes that serve one port, with nothing sticky in
+            front of them: requests of a session that another one holds are handed over to it, by Unix sockets in
+            ``walkie-signal-<uid>``, in the system's folder for temporary files. Where that can't be used there is
+            one warning in the log, and no hand-over.
         options: Those of `socketio.AsyncServer`. The defaults differ in ``ping_interval`` (10 s) and
             ``ping_timeout`` (8 s), in ``cors_credentials``, which are not allowed where every origin is, and in
             ``json`` and ``logger``, which hold for this server alone.
@@ -65,7 +71,7 @@ def create_server(
     if checked.get("client_manager") is None:
         checked["client_manager"] = Rooms()
     bounds = Bounds(outbox_bytes, outbox_messages, stall_timeout)
-    return Server(bounds=bounds, connect_timeout=connect_timeout, **checked)
+    return Server(bounds=bounds, connect_timeout=connect_timeout, hand_over=hand_over, **checked)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import engineio
 from walkie_signal.core.codec import dumps, loads
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
+from walkie_signal.transport.hand_over import HandOver
 from walkie_signal.transport.liveness import Sweep
 from walkie_signal.transport.outbox import Bounds
 from walkie_signal.transport.packets import Frame
@@ -32,12 +33,15 @@ EVERYBODY: Any = object()
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has no types
     """A strict Engine.IO 4 server for ASGI."""
 
-    def __init__(self, *, bounds: Bounds, connect_timeout: float, **options: Any) -> None:
+    def __init__(
+        self, *, bounds: Bounds, connect_timeout: float, hand_over: bool = False, **options: Any
+    ) -> None:
         """Take python-engineio's options, and ours.
 
         Args:
             bounds: Of each connection's outbox.
             connect_timeout: Seconds for the protocol above to be joined (`idle_since`).
+            hand_over: Whether other worker processes may get requests of sessions here, and this one of theirs.
             options: python-engineio's.
         """
         super().__init__(**options)
@@ -50,6 +54,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._lingering: dict[str, tuple[Connection, float]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._service = Service(self)
+        self.hand_over = (
+            HandOver(self._service.serve, self.max_http_buffer_size, bounds.stall) if hand_over else None
+        )
         self._interval: float = self.ping_interval + self.ping_interval_grace_period
         shortest = min(self._interval, self.ping_timeout, connect_timeout, bounds.stall)
         self._sweep = Sweep(shortest, self._ping, self._look)
@@ -92,6 +99,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             connection.close(self.reason.SERVER_DISCONNECT, code=1012)
         self._lingering.clear()
         self._sweep.stop()
+        await self.end_hand_over()
+
+    async def end_hand_over(self) -> None:
+        """Take no more requests from other worker processes, until the next session is opened."""
+        if self.hand_over is not None:
+            await self.hand_over.end()
 
     async def polled(self, within: float) -> None:
         """Wait, so many seconds at the most, until those who poll have fetched what waits for them."""
@@ -221,6 +234,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             Refused: It does not.
         """
         sid = self.generate_id()
+        if self.hand_over is not None:
+            sid = self.hand_over.start() + sid
         client = request.scope.get("client")
         connection = Connection(self, sid, client[0] if client else "a Unix socket")
         self.sockets[sid] = connection

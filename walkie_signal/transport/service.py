@@ -10,7 +10,7 @@ from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
 from walkie_signal.transport.direct_websocket import DirectWebSocket, websocket_of
 from walkie_signal.transport.polling import Polling
-from walkie_signal.transport.requests import Receive, Refused, Request, Response, Scope, Send
+from walkie_signal.transport.requests import Receive, Refusal, Refused, Request, Response, Scope, Send
 from walkie_signal.transport.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ class Service:
         try:
             response = await self._answer(request)
         except Refused as refused:
-            response = requests.refused(refused.refusal)
+            refusal = await self._elsewhere(request, refused.refusal, send)
+            if refusal is None:
+                return
+            response = requests.refused(refusal)
         except requests.Gone:
             return
         response.headers += self._cors(request)
@@ -108,6 +111,13 @@ class Service:
             self._engine.settle(sid)
         return response
 
+    async def _elsewhere(self, request: Request, refusal: Refusal, send: Send) -> Refusal | None:
+        """Let the worker that holds the session serve a request; returns how to refuse it where none does."""
+        hand_over = self._engine.hand_over
+        if hand_over is None or refusal is not requests.UNKNOWN_SID:
+            return refusal
+        return await hand_over.pass_on(request, send)
+
     async def _open_polling(self, request: Request) -> Response:
         upgrades = (
             ["websocket"] if self._engine.allow_upgrades and "websocket" in self._engine.transports else []
@@ -137,8 +147,9 @@ class Service:
                 connection, opening = await self._engine.open(request, [])
             else:
                 connection = self._upgradable(sid)
-        except Refused:
-            await requests.refuse_websocket(send)
+        except Refused as refused:
+            if await self._elsewhere(request, refused.refusal, send) is not None:
+                await requests.refuse_websocket(send)
             return None
         if sid is None:
             return await self._begin(connection, opening, request, send)

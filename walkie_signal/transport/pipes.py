@@ -1,0 +1,216 @@
+"""Events of ASGI on a Unix socket: what the hand-over of requests between two processes speaks.
+
+A frame is its length (u32), the length of its head (u32), the head in JSON, and the event's ``body``, ``bytes`` or
+``text`` as it is. Either end always reads, so that it hears at once when the other goes. How much may be on its way
+is the writer's to keep: it writes while less than `WINDOW` is unread, and the reader tells it what it has read. So
+what a slow reader doesn't take waits where it came from, and not in here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, MutableMapping
+from struct import Struct
+from typing import Any, cast
+
+from walkie_signal.transport.requests import Gone
+
+Event = MutableMapping[str, Any]
+
+WINDOW = 1 << 16
+"""Bytes that may be on their way unread, and one frame more; asyncio's own high-water mark for a socket."""
+
+HEAD = 1 << 18
+"""Bytes that a head may have: those of HTTP servers' limits on headers, and JSON's escapes of them."""
+
+LINGER = 5.0
+"""Seconds that the other end has to read what was written before a close."""
+
+READ = "read"
+"""The type of the frame that says how much has been read."""
+
+BLOBS = ("text", "bytes", "body")
+LENGTHS = Struct(">II")
+
+
+def encode(event: Event) -> bytes:
+    """Write an event as a frame."""
+    head = {key: value for key, value in event.items() if key not in BLOBS}
+    blob: bytes = b""
+    for key in BLOBS:
+        value = event.get(key)
+        if value is not None:
+            blob = value.encode("utf-8", "surrogatepass") if key == "text" else value
+            head["blob"] = key
+    if "headers" in head:
+        head["headers"] = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in head["headers"]
+        ]
+    encoded = json.dumps(head).encode()
+    return b"".join((LENGTHS.pack(4 + len(encoded) + len(blob), len(encoded)), encoded, blob))
+
+
+def decode(head: bytes, blob: bytes) -> Event:
+    """Read an event."""
+    event: Event = json.loads(head)
+    key = event.pop("blob", None)
+    if key is not None:
+        event[key] = blob.decode("utf-8", "surrogatepass") if key == "text" else blob
+    if "headers" in event:
+        event["headers"] = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in event["headers"]
+        ]
+    return event
+
+
+class Pipe(asyncio.Protocol):
+    """One end of a connection between two processes.
+
+    Args:
+        largest: Bytes of a frame that is taken; ``None`` for any, where the other end's own bounds hold.
+        stall: Seconds that the other end may leave unread what keeps an event waiting; ``None`` for any number.
+        made: Is told when the pipe is connected.
+
+    Attributes:
+        gone: Is done once the other end has gone, or this one.
+    """
+
+    def __init__(
+        self,
+        *,
+        largest: int | None = None,
+        stall: float | None = None,
+        made: Callable[[Pipe], None] | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._largest = largest
+        self._stall = stall
+        self._made = made
+        self._buffer = bytearray()
+        self._events: deque[tuple[Event, int]] = deque()
+        self._arrival: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._unread = 0  # of what was written
+        self._untold = 0  # of what was read
+        self._transport: asyncio.Transport | None = None
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+
+    # Out
+
+    async def send(self, event: Event) -> None:
+        """Write an event once the other end has read enough of what was written before.
+
+        Where there is room it does not wait at all, so that it may be run without a task.
+
+        Raises:
+            Gone: The other end has gone.
+        """
+        if self._unread >= WINDOW:
+            await self._wait_for_room()
+        if self.gone.done():
+            raise Gone
+        frame = encode(event)
+        self._unread += len(frame)
+        self._write(frame)
+
+    async def _wait_for_room(self) -> None:
+        timer = self._loop.call_later(self._stall, self._abort) if self._stall is not None else None
+        try:
+            while self._unread >= WINDOW and not self.gone.done():
+                self._room = self._loop.create_future()
+                await self._room
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _write(self, frame: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frame)
+
+    def close(self) -> None:
+        """Close behind what was written, at once where nobody reads it."""
+        transport = self._transport
+        if transport is not None:
+            transport.close()
+            if transport.get_write_buffer_size():
+                self._loop.call_later(LINGER, transport.abort)
+        self._lost()
+
+    # In
+
+    async def receive(self) -> Event | None:
+        """Return the next event, or ``None`` where the other end has gone and none is left."""
+        while not self._events:
+            if self.gone.done():
+                return None
+            self._arrival = self._loop.create_future()
+            await self._arrival
+        event, size = self._events.popleft()
+        self._untold += size
+        if self._untold >= WINDOW // 2:
+            self._write(encode({"type": READ, "size": self._untold}))
+            self._untold = 0
+        return event
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the other end has written."""
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= LENGTHS.size:
+            length, head_length = LENGTHS.unpack_from(buffer)
+            if head_length > length - 4 or (self._largest is not None and length > self._largest):
+                self._abort()
+                return
+            end = 4 + length
+            if len(buffer) < end:
+                return
+            head_end = LENGTHS.size + head_length
+            try:
+                event = decode(bytes(buffer[LENGTHS.size : head_end]), bytes(buffer[head_end:end]))
+                self._take(event, end)
+            except (LookupError, ValueError):
+                self._abort()
+                return
+            del buffer[:end]
+
+    def _take(self, event: Event, size: int) -> None:
+        if event["type"] != READ:
+            self._events.append((event, size))
+            _wake(self._arrival)
+            return
+        self._unread -= event["size"]
+        if self._unread < WINDOW:
+            _wake(self._room)
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        self._lost()
+
+    # asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the socket."""
+        self._transport = cast("asyncio.Transport", transport)
+        if self._made is not None:
+            self._made(self)
+
+    def eof_received(self) -> None:
+        """Take note that the other end has gone, whatever is still to be written to it."""
+        self._lost()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        """Take note that the socket has gone."""
+        self._lost()
+
+    def _lost(self) -> None:
+        _wake(self.gone)
+        _wake(self._arrival)
+        _wake(self._room)
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
