@@ -111,11 +111,19 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         return self._node.ready
 
     async def rooms(self) -> list[str]:
-        """Return the names of the rooms that somebody is in, in alphabetical order."""
+        """Return the names of the rooms that somebody is in, on any node, in alphabetical order.
+
+        Raises:
+            SignalingError: ``unavailable``: other nodes can't be asked now.
+        """
         return await self._node.orders.rooms()
 
     async def peers(self, room: str) -> list[Member]:
-        """Return who is in a room, in the order of their joining; an empty list where nobody is."""
+        """Return who is in a room, on any node, in the order of their joining; an empty list where nobody is.
+
+        Raises:
+            SignalingError: ``unavailable``: other nodes can't be asked now.
+        """
         return await self._node.orders.roster(room)
 
     async def send(self, user_id: UserId, event: str, data: Any = None) -> int:
@@ -132,6 +140,8 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
 
         Raises:
             ValueError: `event` is reserved, or `data` has no JSON form.
+            SignalingError: ``unavailable``: other nodes can't be asked now; ``details["sent"]`` tells how many
+                connections of this node it was sent to all the same.
         """
         return await self._node.orders.send(user_id, event, *(() if data is None else (data,)))
 
@@ -139,7 +149,10 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         """Close a peer's connection for good: its rooms hear that it was kicked, and a stock client stays away.
 
         Returns:
-            Whether there was such a peer.
+            Whether there was such a peer. One of another node is closed a moment later than this returns.
+
+        Raises:
+            SignalingError: ``unavailable``: it is none of this node, and others can't be asked now.
         """
         return await self._node.orders.kick(peer_id)
 

@@ -12,16 +12,18 @@ from walkie_signal.core.packets import event_text
 from walkie_signal.core.payloads import room_status
 from walkie_signal.core.registry import Registry
 from walkie_signal.node.peers import Peers
+from walkie_signal.settings import Settings
 
 
 class Fanout:
     """Sends to whichever recipients are on this node; the others are another node's business."""
 
-    def __init__(self, prefix: str, registry: Registry, peers: Peers, status_interval: float) -> None:
+    def __init__(self, prefix: str, registry: Registry, peers: Peers, settings: Settings) -> None:
         self._prefix = prefix
         self._registry = registry
         self._peers = peers
-        self._status_interval = status_interval
+        self._status_interval = settings.status_interval
+        self._drain_spread = settings.drain_spread
         self._paces: dict[str, Pace] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -48,10 +50,10 @@ class Fanout:
         elif wait is not None:
             self._timers[room] = loop.call_later(wait, self._due, room)
 
-    def farewell(self, spread: float) -> None:
-        """Tell each peer that its connection is about to close, and when within `spread` seconds to come back."""
+    def farewell(self) -> None:
+        """Tell each peer that its connection is about to close, and when to come back: not all at once."""
         for peer in self._peers:
-            later = {"retryAfterMs": round(random.uniform(0, spread) * 1000)}  # noqa: S311 - no secret
+            later = {"retryAfterMs": round(random.uniform(0, self._drain_spread) * 1000)}  # noqa: S311 - no secret
             peer.link.send(event_text(self._prefix, "server_draining", later))
 
     def close(self) -> None:

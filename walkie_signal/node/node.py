@@ -44,7 +44,7 @@ class Node:
         self._registry = Registry()
         self._peers = Peers()
         self._relays = Relays(self._prefix, settings)
-        self._fanout = Fanout(self._prefix, self._registry, self._peers, settings.status_interval)
+        self._fanout = Fanout(self._prefix, self._registry, self._peers, settings)
         self._hooks = Hooks(host)
         self.answers = Answers(self._prefix)
         self.orders = Orders(self._prefix, settings, backend, self._peers, self._end)
@@ -107,7 +107,7 @@ class Node:
         """Tell each peer that this node is about to close, and let nobody in from now on."""
         if not self._closed:
             self._closed = True
-            self._fanout.farewell(self.settings.drain_spread)
+            self._fanout.farewell()
 
     async def close(self) -> None:
         """Tell each peer, take it out of its rooms, close its connection, and end what `start` began."""

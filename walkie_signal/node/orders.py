@@ -10,6 +10,7 @@ from walkie_signal.core.identity import UserId
 from walkie_signal.core.packets import RESERVED_EVENTS, event_text
 from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.core.values import fault_of
+from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings
 
@@ -43,7 +44,10 @@ class Orders:
         return list(await self._backend.roster(room))
 
     async def send(self, user_id: UserId, event: str, *arguments: Any) -> int:
-        """Send an event of the host's to each connection of a user; returns how many there are."""
+        """Send an event of the host's to each connection of a user; returns how many there are.
+
+        Where other nodes can't be asked, ``details["sent"]`` of the error says how many of this node's it reached.
+        """
         if event in RESERVED_EVENTS:
             raise ValueError(f"{event!r} is reserved by Socket.IO")
         if (fault := fault_of(arguments, self._settings.nesting_depth + 1)) is not None:
@@ -52,7 +56,10 @@ class Orders:
         peers = self._peers.of_user(user_id)
         for peer in peers:
             peer.link.send(text)
-        return len(peers) + await self._backend.tell(user_id, text)
+        try:
+            return len(peers) + await self._backend.tell(user_id, text)
+        except SignalingError as error:
+            raise SignalingError(error.code, error.message, **error.details, sent=len(peers)) from None
 
     async def kick(self, peer_id: str) -> bool:
         """Take a peer out of its rooms and close its connection for good; returns whether there was one."""

@@ -35,7 +35,7 @@ def warn_of_siblings() -> None:
     if not alone:
         log.warning(
             "SEVERAL WORKERS, ROOMS IN MEMORY: peers of this worker and of the others never see one another. "
-            "Run one worker."
+            "Give a Redis URL (backend=, --redis-url), or run one worker."
         )
 
 

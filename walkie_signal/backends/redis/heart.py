@@ -113,15 +113,16 @@ class Heart:
         self._number += 1
         number = self._number
         channel = self._names.node(self._uplink.node_id)
-        self._loop.call_later(DEAF_AFTER, self._listen_for, number)
+        self._loop.call_later(DEAF_AFTER, self._listen_for, number, self._loop.time() + DEAF_AFTER)
         if await self._uplink.ask("PUBLISH", channel, write_beat(Beat(number))) == 0:
             self._uplink.lose("nothing listens to this node's channel")
         self._healing.touch()
         self._directory.touch()
         self._rooms.sweep(self._loop.time())
 
-    def _listen_for(self, number: int) -> None:
-        if self._uplink.up and self._mail.heard_beat < number <= self._number:
+    def _listen_for(self, number: int, due: float) -> None:
+        late = self._loop.time() - due > DEAF_AFTER / 2  # it was this process that stood still
+        if self._uplink.up and self._mail.heard_beat < number and not late:
             self._uplink.lose("what is published is not heard")
 
     async def renew(self) -> str:

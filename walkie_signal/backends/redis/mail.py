@@ -167,5 +167,6 @@ class Mail:
 
     def forget(self) -> None:
         """Forget what was counted: connections were lost, and what was on them."""
+        self._sent.clear()
         self._received.clear()
         self._early.clear()

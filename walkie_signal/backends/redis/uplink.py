@@ -146,7 +146,7 @@ class Uplink:
                 await asking.ask("CLIENT", "KILL", "ID", number)
         del self._former[: len(former)]
         await asyncio.gather(*(asking.ask("SCRIPT", "LOAD", each.source) for each in scripts.ALL))
-        asyncio.get_running_loop().call_later(WATCH_INTERVAL, self._watch, asking)
+        self._watch_soon(asking)
 
     async def _open(self, part: str) -> Wire:
         address = self.address
@@ -184,17 +184,23 @@ class Uplink:
             losing.cancel()
             restoring.cancel()
 
-    def _watch(self, wire: Wire) -> None:
+    def _watch_soon(self, wire: Wire) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(WATCH_INTERVAL, self._watch, wire, loop.time() + WATCH_INTERVAL)
+
+    def _watch(self, wire: Wire, due: float) -> None:
         """Look whether Redis answers."""
         if wire is not self._asking:
             return
-        loop = asyncio.get_running_loop()
-        since = wire.waiting_since()
-        if since is not None and loop.time() - since > REPLY_TIMEOUT - WATCH_INTERVAL:
+        now, since = asyncio.get_running_loop().time(), wire.waiting_since()
+        late = (
+            now - due > WATCH_INTERVAL
+        )  # it was this process that stood still: the answer may be here, unread
+        if since is not None and not late and now - since > REPLY_TIMEOUT - WATCH_INTERVAL:
             self.lose("it does not answer")
             self._give_up()
         else:
-            loop.call_later(WATCH_INTERVAL, self._watch, wire)
+            self._watch_soon(wire)
 
     def _give_up(self) -> None:
         self._lost.set()

@@ -1,0 +1,116 @@
+"""The same commands to the backend in memory and to two nodes on Redis: they agree, after each command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backends.pairs import Site
+from support.redis import redis_server
+from support.sites import KeptSite
+from walkie_signal.backends.base import Backend
+from walkie_signal.backends.memory import MemoryBackend
+from walkie_signal.core.rooms import Change, Joined, Member, Room
+from walkie_signal.errors import SignalingError
+
+CAPACITY = 3
+EXAMPLES = 60
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a peer does. Half of the peers are one node's, half the other's."""
+
+    peer: int
+    room: str
+    role: str | None
+    leaves: bool
+
+    @property
+    def peer_id(self) -> str:
+        return f"p{self.peer}"
+
+    async def carry_out(self, backend: Backend) -> str:
+        """Carry it out; returns how it ended."""
+        try:
+            if self.leaves:
+                await backend.leave(self.room, self.peer_id, "left")
+            else:
+                member = Member(self.peer_id, self.room, self.role, self.peer, backend.node_id)
+                await backend.join(member, CAPACITY)
+        except SignalingError as error:
+            return error.code
+        return "ok"
+
+
+commands = st.builds(
+    Command,
+    peer=st.integers(0, 5),
+    room=st.sampled_from(["r", "q {x}"]),
+    role=st.sampled_from([None, "guard", "lead"]),
+    leaves=st.booleans(),
+)
+
+
+def facts(members: Sequence[Member]) -> list[tuple[str, str | None, object]]:
+    return [(member.peer_id, member.role, member.user_id) for member in members]
+
+
+def seen(changes: Sequence[Change], room: str) -> list[Member]:
+    """Return who is in a room to one that has made these changes."""
+    kept = Room(room)
+    for change in changes:
+        if change.room == room:
+            kept.apply(change)
+    return list(kept)
+
+
+async def play(steps: Sequence[Command], url: str) -> None:
+    memory, kept = MemoryBackend(), KeptSite()
+    await memory.start(kept)
+    sites = [Site(url), Site(url)]
+    await asyncio.gather(*(site.backend.start(site.kept) for site in sites))
+    try:
+        assert all(site.backend.ready for site in sites)
+        for step in steps:
+            site = sites[step.peer % 2]
+            assert await step.carry_out(memory) == await step.carry_out(site.backend), step
+            for room in ("r", "q {x}"):
+                expected = facts(await memory.roster(room))
+                for each in sites:
+                    assert facts(await each.backend.roster(room)) == expected, step
+                await both_know(sites, room, expected)
+            for each in sites:
+                assert sorted(await each.backend.rooms()) == sorted(await memory.rooms())
+        joined = [sum(isinstance(change, Joined) for change in each.kept.applied) for each in sites]
+        assert max(joined, default=0) <= sum(isinstance(change, Joined) for change in kept.applied)
+    finally:
+        await asyncio.gather(*(site.backend.close() for site in sites), memory.close())
+
+
+async def both_know(sites: Sequence[Site], room: str, expected: Sequence[tuple[str, object, object]]) -> None:
+    """Wait until each node with a member in a room has made the changes that were ordered."""
+    for number, site in enumerate(sites):
+        if any(int(peer_id[1:]) % 2 == number for peer_id, _, _ in expected):
+            await site.until(partial(knows, site, room, expected))
+
+
+def knows(site: Site, room: str, expected: Sequence[tuple[str, object, object]]) -> bool:
+    return sorted(map(str, facts(seen(site.kept.applied, room)))) == sorted(map(str, expected))
+
+
+async def test_memory_and_redis_agree() -> None:
+    async with redis_server() as server:
+
+        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(st.lists(commands, max_size=25))
+        def agree(steps: list[Command]) -> None:
+            asyncio.run(play(steps, server.url))
+
+        await asyncio.to_thread(agree)
+        assert await server.keys() == []
