@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["support.leaks", "support.skips", "support.cpu", "support.websocket_classes"]
+pytest_plugins = [
+    "support.leaks",
+    "support.skips",
+    "support.cpu",
+    "support.alone",
+    "support.websocket_classes",
+]

@@ -93,6 +93,23 @@ MODULE_SKIPS = """
     pytest.importorskip("no_such_module")
 """
 
+SIDE_BY_SIDE = """
+    import os, pathlib, time
+    import pytest
+
+    running = pathlib.Path(__file__).parent
+
+    @pytest.mark.parametrize("number", range(8))
+    @pytest.mark.parametrize("kind", ["others", pytest.param("alone", marks=pytest.mark.alone)])
+    def test_it(kind, number):
+        mine = running / f"{kind}.{number}.running"
+        mine.touch()
+        beside = [path.name for path in running.glob("*.running") if path != mine]
+        time.sleep(0.05)
+        mine.unlink()
+        assert not beside, f"{kind} beside {beside}"
+"""
+
 SLOW = """
     def test_computes():
         assert sum(range(8_000_000)) > 0
@@ -103,7 +120,9 @@ INI = """\
 [pytest]
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = function
-markers = java
+markers =
+    java
+    alone
 """
 
 
@@ -156,6 +175,23 @@ def test_a_process_whose_parent_is_gone_fails_the_run(tmp_path: Path) -> None:
     assert run.process.returncode == pytest.ExitCode.TESTS_FAILED
     assert "outlives the run" in run.process.stdout
     assert "test_orphan" in run.process.stdout.partition("outlives the run")[2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of orphans")
+def test_a_process_that_a_worker_s_test_has_left_fails_the_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, ORPHAN, "-n", "2")
+    assert run.process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "test_orphan" in run.process.stdout.partition("outlives the run")[2]
+    assert run.process.stdout.count("outlives the run") == 1, run.process.stdout
+
+
+def test_a_test_that_is_to_be_alone_has_no_other_beside_it(tmp_path: Path) -> None:
+    """Others have: without the marker the very same test fails."""
+    run = Run(tmp_path, SIDE_BY_SIDE, "-n", "2", "--dist", "load")
+    beside = "".join(run.failures.values())
+    assert "others beside ['others." in beside, run.process.stdout
+    assert "alone beside" not in beside
+    assert "beside ['alone." not in beside
 
 
 def test_skips_are_loud_on_a_developers_machine(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 After each test no task is pending on its event loop, no child process runs, and asyncio has logged no error
 ("Task exception was never retrieved", "Task was destroyed but it is pending"). What belongs to a fixture of
 a wider scope stays until that fixture ends. After the last test nothing runs that any test's program has
-started, not even a process whose own parent is gone.
+started, not even a process whose own parent is gone: with the workers of pytest-xdist it is the run as a whole that
+looks, once they have ended.
 """
 
 from __future__ import annotations
@@ -56,8 +57,13 @@ class _AsyncioErrors(logging.Handler):
 _errors = _AsyncioErrors()
 
 
-def pytest_configure() -> None:
-    os.environ[MARK] = str(os.getpid())
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker(config):  # which inherits the mark of its run
+        os.environ[MARK] = str(os.getpid())
     logging.getLogger("asyncio").addHandler(_errors)
 
 
@@ -110,8 +116,10 @@ def _children_since_setup(item: pytest.Item) -> dict[int, str]:
     return {pid: command for pid, command in running.items() if pid not in before}
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(trylast=True)  # by then pytest-xdist has ended its workers, which bear the mark too
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _is_worker(session.config):
+        return
     left = _ended(lambda: with_environment(MARK, str(os.getpid())))
     session.config.stash[_left_by_run] = left
     if left:

@@ -27,8 +27,17 @@ def children() -> dict[int, str]:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return {}
-    table = _of_proc() if (PROC / "self").exists() else _of_ps()
-    return {entry.pid: entry.command for entry in table if entry.parent == os.getpid()}
+    return children_of(os.getpid())
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Return the processes that another one started and that run, each with its command."""
+    return {entry.pid: entry.command for entry in table() if entry.parent == pid}
+
+
+def table() -> Iterator[Entry]:
+    """Return every process that runs."""
+    return _of_proc() if (PROC / "self").exists() else _of_ps()
 
 
 def with_environment(name: str, value: str) -> dict[int, str]:

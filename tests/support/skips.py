@@ -1,7 +1,7 @@
 """A pytest plugin: a test is not passed over in silence, and in CI (where CI is set) not at all.
 
-The markers ``node`` and ``java`` name what a test needs of the machine. Where that is missing the test is
-skipped and the summary says so; in CI a skip of whatever cause is a failure.
+The markers ``node``, ``java`` and ``proxies`` name what a test needs of the machine. Where that is missing
+the test is skipped and the summary says so; in CI a skip of whatever cause is a failure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-NEEDS = {"node": ("node", "npm"), "java": ("java", "javac", "mvn")}
+NEEDS = {"node": ("node", "npm"), "java": ("java", "javac", "mvn"), "proxies": ("nginx", "caddy")}
 """The commands that tests with a marker need."""
 
 NODE_MODULES = Path(__file__).parents[1] / "clients" / "npm" / "node_modules"

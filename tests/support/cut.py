@@ -1,0 +1,142 @@
+"""A TCP proxy that a test can cut, make deaf in one direction or both, and slow down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
+
+Direction = Literal["in", "out"]
+"""``out``: from whoever connects to the target; ``in``: back from it."""
+
+
+class Line:
+    """One connection through the proxy.
+
+    Attributes:
+        port: The proxy's own port on the connection to the target, by which the target knows it.
+        swallowed: The directions in which bytes are taken and not passed on.
+    """
+
+    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+        self._ends = (near, far)
+        self.port: int = far.get_extra_info("sockname")[1]
+        self.swallowed: frozenset[str] = frozenset()
+
+    def swallow(self, *directions: Direction) -> None:
+        """Take what comes and pass nothing on, as a network that has lost one does; none mends it."""
+        self.swallowed = frozenset(directions)
+
+    def abort(self) -> None:
+        """Reset both connections."""
+        for end in self._ends:
+            end.transport.abort()
+
+
+class Cut:
+    """The proxy.
+
+    Attributes:
+        port: Where it listens on loopback.
+        lines: The connections that are open.
+        accepted: How many there were so far.
+        open: Whether new connections are let through; where not, they are reset.
+        delay: Gives the seconds that each piece waits before it is passed on; the order stays.
+    """
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self.port = 0
+        self.lines: set[Line] = set()
+        self.accepted = 0
+        self.open = True
+        self.delay: Callable[[], float] | None = None
+        self._target = target
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def swallow(self, *directions: Direction, ports: Collection[int] | None = None) -> list[Line]:
+        """Swallow on the lines that are open now, or on those of them with `ports`; returns these."""
+        lines = [line for line in self.lines if ports is None or line.port in ports]
+        for line in lines:
+            line.swallow(*directions)
+        return lines
+
+    def cut(self) -> None:
+        """Reset every line; new ones are let through if `open` says so."""
+        for line in list(self.lines):
+            line.abort()
+
+    async def until(self, seen: Callable[[Cut], bool], what: str, within: float = 10.0) -> None:
+        """Wait until something is true of the proxy."""
+        try:
+            async with self._changed:
+                await asyncio.wait_for(self._changed.wait_for(lambda: seen(self)), within)
+        except asyncio.TimeoutError:
+            state = f"{len(self.lines)} open, {self.accepted} accepted"
+            raise AssertionError(f"no {what} within {within} s; lines: {state}") from None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        with suppress(OSError, asyncio.CancelledError):
+            await self._serve(reader, writer)
+        writer.transport.abort()
+        self._tasks.discard(task)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.open:
+            return
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        line = Line(writer, far_writer)
+        self.lines.add(line)
+        self.accepted += 1
+        await self._notify()
+        pumps = [
+            asyncio.create_task(self._pump(line, "out", reader, far_writer)),
+            asyncio.create_task(self._pump(line, "in", far_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            line.abort()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            self.lines.discard(line)
+            await self._notify()
+
+    async def _pump(
+        self, line: Line, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while piece := await reader.read(1 << 16):
+            if self.delay is not None:
+                await asyncio.sleep(self.delay())
+            if direction not in line.swallowed:
+                writer.write(piece)
+                await writer.drain()
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _close(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def cut(port: int, host: str = "127.0.0.1") -> AsyncIterator[Cut]:
+    """Run a proxy in front of a port until the test leaves this."""
+    proxy = Cut((host, port))
+    server = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy._close()
+        await server.wait_closed()
