@@ -1,0 +1,113 @@
+"""Whatever happens between nodes and Redis, in the end everybody knows just who is there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+
+from cluster.peers import Crowd, Peer, crowd
+from cluster.service import eventually, holders, nodes, rosters
+from support.cut import Cut, cut
+from support.redis import RedisServer
+
+ROOMS = [f"room {number}" for number in range(3)]
+SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns() % 100_000)))
+TROUBLE = 10.0
+"""Seconds in which things go wrong; each for less than a node's lease, so that nobody is given up."""
+HEALED = 12.0
+"""Seconds in which all is right again: a lease and some."""
+
+
+async def test_after_cuts_deafness_and_lost_memory_everybody_knows_who_is_there(redis: RedisServer) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - the same trouble for the same seed
+    async with cut(redis.port) as first, cut(redis.port) as second, crowd() as peers:
+        proxies = (first, second)
+        urls = [f"redis://127.0.0.1:{proxy.port}/0" for proxy in proxies]
+        async with nodes(*urls) as served:
+            settled = [peer for node in served for peer in await peers.fill(node.url, ROOMS, 2)]
+            await peers.settled(*settled)
+            await holders(redis, *settled)
+            until = time.monotonic() + TROUBLE
+            restless = await asyncio.gather(
+                _make_trouble(redis, proxies, chance, until),
+                *(_wander(peers, [node.url for node in served], seed, until) for seed in range(8)),
+            )
+            everybody = [*settled, *(peer for peer in restless if peer is not None)]
+            try:
+                await peers.settled(*everybody, within=HEALED)
+                inside = {peer.peer_id: peer.room for peer in everybody}
+                await eventually(lambda: _places(redis), lambda kept: kept == inside, "the living alone", 5)
+                await holders(redis, *everybody)
+                for peer in everybody:
+                    _was_told_right(peer, everybody, settled)
+            except AssertionError as error:
+                logs = "\n".join(node.program.output[-3000:] for node in served)
+                raise AssertionError(f"CHAOS_SEED={SEED}: {error}\n{logs}") from None
+
+
+async def _make_trouble(
+    redis: RedisServer, proxies: tuple[Cut, Cut], chance: random.Random, until: float
+) -> None:
+    while time.monotonic() < until:
+        deed = chance.choice(("cut", "deaf", "mute", "gone", "killed", "stopped", "restarted"))
+        proxy, length = chance.choice(proxies), chance.random() * 2.5
+        if deed == "cut":
+            proxy.cut()
+        elif deed == "deaf":
+            proxy.swallow("in")
+        elif deed == "mute":
+            proxy.swallow("out")
+        elif deed == "gone":
+            proxy.open = False
+            proxy.cut()
+        elif deed == "killed":
+            await redis.command("CLIENT", "KILL", "TYPE", chance.choice(("pubsub", "normal")), "SKIPME", "no")
+        elif deed == "stopped":
+            redis.stop()
+        else:
+            await redis.restart()
+        await asyncio.sleep(length)
+        redis.cont()
+        proxy.open = True
+        await asyncio.sleep(chance.random())
+
+
+async def _wander(peers: Crowd, urls: list[str], seed: int, until: float) -> Peer | None:
+    """Come, move, leave and be dropped; returns the peer if it is in a room in the end."""
+    chance = random.Random(SEED + seed)  # noqa: S311 - as above
+    peer = await peers.connect(chance.choice(urls))
+    while time.monotonic() < until:
+        deed = chance.choice(("move", "leave", "drop", "drop while joining"))
+        if deed == "move":
+            await peer.enter(chance.choice(ROOMS))
+        elif deed == "leave":
+            await peer.call("leave_room", {})
+        elif deed == "drop while joining":
+            await peer.begin("join_room", {"room": chance.choice(ROOMS)})
+        if deed.startswith("drop"):
+            await peer.abort()
+            peer = await peers.connect(chance.choice(urls))
+        await asyncio.sleep(chance.random() * 0.3)
+    await peer.enter_at_last(chance.choice(ROOMS), HEALED)
+    return peer
+
+
+async def _places(redis: RedisServer) -> dict[str, str]:
+    return {peer: room for room, members in (await rosters(redis)).items() for peer in members}
+
+
+def _was_told_right(peer: Peer, everybody: list[Peer], settled: list[Peer]) -> None:
+    """What it was told adds up to who is there, and none of those who never moved was announced gone."""
+    known: Counter[str] = Counter()
+    for _, event, data in peer.told[peer.entered :]:
+        if event == "new_peer":
+            known[data["peerId"]] = 1
+        elif event == "peer_disconnected":
+            assert known.pop(data["peerId"], None), f"{data} twice, or of nobody: {peer.history()}"
+    there = {each.peer_id for each in everybody if each.room == peer.room} - {peer.peer_id}
+    assert set(known) == there, f"{sorted(there)} are there; {peer.history()}"
+    for each in settled:
+        assert not peer.all("peer_disconnected", peerId=each.peer_id), peer.history()
