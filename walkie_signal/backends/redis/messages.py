@@ -8,6 +8,7 @@ only a key of an object, or a kind of message, may be added: what a node doesn't
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -63,15 +64,23 @@ class Beat(NamedTuple):
 NodeMessage = Signal | Told | Kicked | Beat
 
 
+@lru_cache
+def _quoted(text: str) -> str:
+    return quote(text, "")
+
+
+_unquoted = lru_cache(unquote)
+
+
 def write_signal(signal: Signal) -> bytes:
     """Write a signal."""
     node, number, target_id, from_id, since, room, text = signal
-    return f"{WRITES} s {node} {number} {target_id} {from_id} {since} {quote(room, '')} {text}".encode()
+    return f"{WRITES} s {node} {number} {target_id} {from_id} {since} {_quoted(room)} {text}".encode()
 
 
 def write_told(told: Told) -> bytes:
     """Write a frame for a user."""
-    return f"{WRITES} t {quote(told.user_id, '')} {told.text}".encode()
+    return f"{WRITES} t {_quoted(told.user_id)} {told.text}".encode()
 
 
 def write_kicked(kicked: Kicked) -> bytes:
@@ -95,10 +104,10 @@ def read_node_message(data: bytes) -> NodeMessage | None:
     kind, _, rest = rest.partition(" ")
     if kind == "s":
         node, number, target_id, from_id, since, room, text = rest.split(" ", 6)
-        return Signal(node, int(number), target_id, from_id, int(since), unquote(room), text)
+        return Signal(node, int(number), target_id, from_id, int(since), _unquoted(room), text)
     if kind == "t":
         user_id, _, text = rest.partition(" ")
-        return Told(unquote(user_id), text)
+        return Told(_unquoted(user_id), text)
     if kind == "k":
         return Kicked(rest.partition(" ")[0])
     return Beat(int(rest.partition(" ")[0])) if kind == "b" else None
