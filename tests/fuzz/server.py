@@ -90,7 +90,7 @@ def memory() -> int:
 
 def run_uvicorn() -> None:
     """Run as a host's app does."""
-    set_up_logs("info", "json")
+    set_up_logs("info", "json", several=False)
     settings = Settings(ping_interval=PING_INTERVAL, ping_timeout=PING_TIMEOUT)
     with bind_address("127.0.0.1", 0) as listener:
         listener.listen(2048)
