@@ -64,6 +64,8 @@ class SignalingMiddleware:
         self.app = app
         self.signaling = signaling or SignalingNamespace(**options)
         self.sio = self._serve(sio, cors_origins)
+        if self.signaling.backend.shared and hasattr(self.sio, "link"):  # no stock server
+            self.sio.eio.begin_hand_over()
         self._path = "/" + path.strip("/")
 
     def _serve(self, sio: Any, cors_origins: str | Sequence[str]) -> Any:
@@ -73,7 +75,7 @@ class SignalingMiddleware:
             if sio not in (None, registered):
                 raise ValueError("signaling is registered on another server than sio")
             return registered
-        sio = sio or make_server(self.signaling.settings, cors_origins, hand_over=self.signaling.backend.shared)
+        sio = sio or make_server(self.signaling.settings, cors_origins)
         sio.register_namespace(self.signaling)
         return sio
 
@@ -127,9 +129,7 @@ def attach(
     )
 
 
-def make_server(
-    settings: Settings, cors_origins: str | Sequence[str], *, hand_over: bool = False
-) -> socketio.AsyncServer:
+def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socketio.AsyncServer:
     """Make a server as the settings say."""
     origins = cors_origins if isinstance(cors_origins, str) else list(cors_origins)
     anywhere = "*" in origins
@@ -143,7 +143,6 @@ def make_server(
         outbox_bytes=settings.outbox_bytes,
         outbox_messages=settings.outbox_messages,
         stall_timeout=settings.stall_timeout,
-        hand_over=hand_over,
     )
 
 

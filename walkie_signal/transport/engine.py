@@ -54,9 +54,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._lingering: dict[str, tuple[Connection, float]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._service = Service(self)
-        self.hand_over = (
-            HandOver(self._service.serve, self.max_http_buffer_size, bounds.stall) if hand_over else None
-        )
+        self.hand_over: HandOver | None = None
+        if hand_over:
+            self.begin_hand_over()
         self._interval: float = self.ping_interval + self.ping_interval_grace_period
         shortest = min(self._interval, self.ping_timeout, connect_timeout, bounds.stall)
         self._sweep = Sweep(shortest, self._ping, self._look)
@@ -100,6 +100,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._lingering.clear()
         self._sweep.stop()
         await self.end_hand_over()
+
+    def begin_hand_over(self) -> None:
+        """Share the requests of all sessions with the other worker processes, from the next session on."""
+        if self.hand_over is None:
+            self.hand_over = HandOver(self._service.serve, self.max_http_buffer_size, self.bounds.stall)
 
     async def end_hand_over(self) -> None:
         """Take no more requests from other worker processes, until the next session is opened."""
