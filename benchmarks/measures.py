@@ -86,15 +86,24 @@ async def closed_loop(server: Server, size: Size) -> Figures:
 async def fixed_rate(server: Server, size: Size) -> Figures:
     """Send at a rate that every server can take, and see how long a signal is on its way."""
     pairs = await pair_up(server.url, size.pairs)
+    delays = await steadily(pairs, size.rate, size.seconds)
+    close_all([phone for pair in pairs for phone in pair])
+    return percentiles(delays, f"at {size.rate} a second")
+
+
+async def steadily(pairs: list[tuple[Phone, Phone]], rate: int, seconds: float) -> list[float]:
+    """Send signals from the first of each pair to the second; returns how long each was on its way."""
     sent: dict[int, float] = {}
     delays: list[float] = []
-    total = int(size.rate * size.seconds)
+    total = int(rate * seconds)
     done = asyncio.get_running_loop().create_future()
-    for _, other in pairs:
+    for one, other in pairs:
 
-        def arrived(data: bytes) -> None:
+        def arrived(data: bytes, one: Phone = one) -> None:
             number = int(data[data.rindex(b":") + 1 : data.index(b"}", data.rindex(b":"))])
             delays.append(time.perf_counter() - sent.pop(number))
+            if number < len(pairs):
+                check_signal(data, one, number)
             if len(delays) == total:
                 done.set_result(None)
 
@@ -102,17 +111,24 @@ async def fixed_rate(server: Server, size: Size) -> Figures:
     heads = [signal_to(other, 0).rpartition(b":0")[0] for _, other in pairs]
     started = time.perf_counter()
     for number in range(total):
-        due = started + number / size.rate
+        due = started + number / rate
         while (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait if wait > 0.002 else 0)
         sent[number] = time.perf_counter()
         pairs[number % len(pairs)][0].send(heads[number % len(pairs)] + b":%d}}]" % number)
-    await asyncio.wait_for(done, 60)
-    close_all([phone for pair in pairs for phone in pair])
+    try:
+        await asyncio.wait_for(done, 60)
+    except asyncio.TimeoutError:  # Python 3.10 has one of its own
+        raise TimeoutError(f"{len(sent)} of {total} signals never came") from None
+    return delays
+
+
+def percentiles(delays: list[float], load: str) -> Figures:
+    """Return the median and the 99th percentile, in milliseconds."""
     delays.sort()
     return {
-        f"p50 at {size.rate} a second (ms)": delays[len(delays) // 2] * 1e3,
-        f"p99 at {size.rate} a second (ms)": delays[int(len(delays) * 0.99)] * 1e3,
+        f"p50 {load} (ms)": delays[len(delays) // 2] * 1e3,
+        f"p99 {load} (ms)": delays[int(len(delays) * 0.99)] * 1e3,
     }
 
 

@@ -80,6 +80,11 @@ class Phone(WSListener):  # type: ignore[misc]  # picows is compiled
         """How many members the last roster had; to read each roster as it comes would be the load's bound."""
         return self._roster.count(b'"userId":')
 
+    @property
+    def roster(self) -> set[str]:
+        """The user ids of the last roster: the peer ids, as `join` has it."""
+        return {member["userId"] for member in json.loads(self._roster[2:])[1]["members"]}
+
     def send(self, data: bytes) -> None:
         """Send one frame."""
         self.transport.send(WSMsgType.TEXT, data)

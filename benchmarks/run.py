@@ -1,11 +1,13 @@
-"""Runs each measure against each server in turn, several rounds, and prints the table of the medians.
+"""Runs each measure against each server in turn, several rounds, and prints the tables of the medians.
 
-    python benchmarks/run.py                      all of it, some ten minutes
+    python benchmarks/run.py                      all of it, some twenty minutes
+    python benchmarks/run.py --part server        one server at a time
+    python benchmarks/run.py --part nodes         several nodes over Redis (redis-server on the PATH)
     python benchmarks/run.py --only closed_loop   one measure
     python benchmarks/run.py --small              a small load: does the benchmark work?
 
-The server runs on one core and the load on another. Absolute figures are this machine's; the ratios to the
-legacy server, taken round by round in one run, are what to quote.
+The server, or the nodes and their Redis, run on one core and the load on another. Absolute figures are this
+machine's; the ratios to the legacy server, taken round by round in one run, are what to quote.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ import platform
 import statistics
 import sys
 from collections import defaultdict
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from socket import socket
 
-from measures import MEASURES, REAL, SMALL, Size
-from servers import COLUMNS, pin_load, running
+import cluster_measures
+import measures
+from clusters import KINDS
+from measures import Figures
+from servers import COLUMNS, free_port, pin_load, running
 
 from walkie_signal import Settings, __version__
 
@@ -33,33 +37,55 @@ Results = dict[str, dict[str, list[float]]]
 """Figures by name, then by column, one for each round."""
 
 
-def free_port() -> int:
-    with closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@dataclass(frozen=True)
+class Part:
+    """A table: its columns by name, its measures' names, and how one is run for a column, small or not."""
+
+    titles: dict[str, str]
+    names: list[str]
+    run: Callable[..., Awaitable[Figures]]
 
 
-async def measure(columns: list[str], names: list[str], rounds: int, size: Size) -> Results:
-    """Run everything; each measure has a fresh server."""
+async def of_a_server(name: str, column: str, *, small: bool) -> Figures:
+    """Run one measure against a fresh server."""
+    async with running(COLUMNS[column], free_port()) as server:
+        return await measures.MEASURES[name](server, measures.SMALL if small else measures.REAL)
+
+
+async def of_nodes(name: str, column: str, *, small: bool) -> Figures:
+    """Run one measure with fresh nodes."""
+    load = cluster_measures.SMALL if small else cluster_measures.REAL
+    return await cluster_measures.MEASURES[name](KINDS[column], load)
+
+
+PARTS = {
+    "server": Part(
+        {name: column.title for name, column in COLUMNS.items()}, list(measures.MEASURES), of_a_server
+    ),
+    "nodes": Part(
+        {name: kind.title for name, kind in KINDS.items()}, list(cluster_measures.MEASURES), of_nodes
+    ),
+}
+
+
+async def measure(part: Part, columns: list[str], names: list[str], rounds: int, *, small: bool) -> Results:
+    """Run everything."""
     results: Results = defaultdict(lambda: defaultdict(list))
     for number in range(rounds):
         for name in names:
             for column in columns:
                 gc.collect()
-                async with running(COLUMNS[column], free_port()) as server:
-                    figures = await MEASURES[name](server, size)
-                for figure, value in figures.items():
+                for figure, value in (await part.run(name, column, small=small)).items():
                     results[figure][column].append(value)
                     print(f"round {number + 1}: {column}: {figure}: {value:.4g}", file=sys.stderr, flush=True)
     return results
 
 
-def table(results: Results, columns: list[str]) -> str:
+def table(results: Results, titles: dict[str, str], columns: list[str]) -> str:
     """Write the medians, and behind each its ratio to the first column's, the median of the rounds' ratios."""
     reference, *others = columns
     lines = [
-        "| | " + " | ".join(COLUMNS[column].title for column in columns) + " |",
+        "| | " + " | ".join(titles[column] for column in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
     ]
     for figure, values in results.items():
@@ -86,21 +112,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=MEASURES, action="append")
-    parser.add_argument("--columns", default=",".join(COLUMNS), help="which servers, the reference first")
+    parser.add_argument("--part", choices=PARTS, action="append")
+    parser.add_argument(
+        "--only", choices=[name for part in PARTS.values() for name in part.names], action="append"
+    )
+    parser.add_argument("--columns", help="which servers, the reference first, such as legacy,serve")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--json", type=Path, help="where to write every single figure")
     options = parser.parse_args()
-    columns = options.columns.split(",")
     pin_load()
-    size = SMALL if options.small else REAL
-    results = asyncio.run(measure(columns, options.only or list(MEASURES), options.rounds, size))
     print(f"walkie-signal {__version__}, Python {platform.python_version()}, {options.rounds} rounds")
     print("settings in force:", ", ".join(f"{key}={value}" for key, value in asdict(Settings()).items()))
-    print()
-    print(table(results, columns))
+    everything: Results = {}
+    for part in (PARTS[name] for name in options.part or PARTS):
+        columns = options.columns.split(",") if options.columns else list(part.titles)
+        names = [name for name in part.names if name in (options.only or part.names)]
+        if names:
+            results = asyncio.run(measure(part, columns, names, options.rounds, small=options.small))
+            print(f"\n{table(results, part.titles, columns)}", flush=True)
+            everything.update(results)
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        options.json.write_text(json.dumps(everything, indent=1))
 
 
 if __name__ == "__main__":

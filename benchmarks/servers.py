@@ -7,9 +7,10 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 
 HERE = Path(__file__).parent
 LEGACY = HERE.parent / "tests" / "clients" / "legacy"
@@ -21,7 +22,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Column:
-    """One server of the table: how it is started on a port, and the line that says it listens."""
+    """One server of the table: how it is started on a port (with a Redis), and the line that says it listens."""
 
     title: str
     command: tuple[str, ...]
@@ -55,11 +56,12 @@ class Server:
 
     url: str
     pid: int
+    beside: tuple[int, ...] = ()
+    """Processes whose CPU is counted with its own."""
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that it has used, in user and kernel mode."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Return the seconds of CPU that have been used, in user and kernel mode."""
+        return sum(map(_cpu, (self.pid, *self.beside)))
 
     def memory(self) -> int:
         """Return the bytes of memory that are its own (proportional set size)."""
@@ -68,6 +70,18 @@ class Server:
         )
         assert found is not None
         return int(found[1]) * 1024
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def free_port() -> int:
+    with closing(socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def pin_load() -> None:
@@ -82,11 +96,14 @@ def _pin_server() -> None:
 
 
 @asynccontextmanager
-async def running(column: Column, port: int) -> AsyncIterator[Server]:
+async def running(column: Column, port: int, redis: str = "") -> AsyncIterator[Server]:
     """Run a server until the block is left."""
     process = await asyncio.create_subprocess_exec(
-        *(part.format(port=port) for part in column.command),
-        env={**os.environ, **{name: value.format(port=port) for name, value in column.environment}},
+        *(part.format(port=port, redis=redis) for part in column.command),
+        env={
+            **os.environ,
+            **{name: value.format(port=port, redis=redis) for name, value in column.environment},
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         preexec_fn=_pin_server,

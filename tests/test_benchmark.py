@@ -1,4 +1,4 @@
-"""The benchmark works: it runs small, against every server, and says each figure."""
+"""The benchmark works: it runs small, against every server and kind of nodes, and says each figure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ from support.processes import running
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
-FIGURES = [
+
+def through_redis(name: str) -> list[str]:
+    return [
+        f"Redis's commands per {name}",
+        f"publications per {name}",
+        f"bytes that Redis reads per {name}",
+        f"bytes that Redis sends per {name}",
+        f"Redis's CPU per {name} (µs)",
+    ]
+
+
+SERVER_FIGURES = [
     "signals a second",
     "CPU per signal (µs)",
     "p50 at 200 a second (ms)",
@@ -28,14 +39,41 @@ FIGURES = [
 ]
 
 
+NODES_FIGURES = [
+    "CPU per signal between two nodes (µs)",
+    "p50 between two nodes at 200 a second (ms)",
+    "p99 between two nodes at 200 a second (ms)",
+    *through_redis("signal between two nodes"),
+    "CPU per signal within a node, with Redis against without",
+    "its own CPU per second of each of 2 nodes at rest (µs)",
+    *through_redis("second of each of 2 nodes at rest"),
+    "CPU of a join into a room of 6 on 2 nodes (ms)",
+    *through_redis("join into a room of 6 on 2 nodes"),
+    "… of 6, beside 1 nodes without members (ms)",
+    "its own CPU per second of each of 3 nodes at rest (µs)",
+    *through_redis("second of each of 3 nodes at rest"),
+    "10 peers dropped at once, until all have joined again (s)",
+    "… until each has the whole roster and nobody else (s)",
+]
+
+Table = list[list[str]]
+
+
+async def small_run(*options: str) -> tuple[list[str], Table]:
+    """Run the benchmark small; returns the table's header and its rows."""
+    command = [sys.executable, str(BENCHMARKS / "run.py"), "--small", "--rounds", "1", *options]
+    async with running(command, cwd=BENCHMARKS) as program:
+        assert await program.wait(100) == 0, program.output
+    assert "settings in force: room_capacity=1000" in program.output
+    rows = [line.split("|")[1:-1] for line in program.output.splitlines() if line.startswith("| ")]
+    header, *table = [[cell.strip() for cell in row] for row in rows]
+    return header, table
+
+
 @pytest.mark.node
 async def test_the_benchmark_runs_small_and_says_each_figure_of_each_server() -> None:
     require_packages()
-    command = [sys.executable, str(BENCHMARKS / "run.py"), "--small", "--rounds", "1"]
-    async with running(command, cwd=BENCHMARKS) as program:
-        assert await program.wait(100) == 0, program.output
-    rows = [line.split("|")[1:-1] for line in program.output.splitlines() if line.startswith("| ")]
-    header, *table = [[cell.strip() for cell in row] for row in rows]
+    header, table = await small_run("--part", "server")
     assert header == [
         "",
         "legacy Node",
@@ -43,8 +81,29 @@ async def test_the_benchmark_runs_small_and_says_each_figure_of_each_server() ->
         "`attach` on plain uvicorn",
         "python-socketio's snippet",
     ]
-    assert [row[0] for row in table] == FIGURES
+    assert [row[0] for row in table] == SERVER_FIGURES
     for row in table:
         for cell in row[1:]:
             float(cell.split()[0])  # a figure each, whatever it is on this machine
-    assert "settings in force: room_capacity=1000" in program.output
+
+
+async def test_the_benchmark_says_each_figure_of_our_nodes() -> None:
+    header, table = await small_run("--part", "nodes", "--columns", "serve")
+    assert header == ["", "`walkie-signal serve --redis-url`"]
+    figures = {name: float(cell) for name, cell in table}
+    assert list(figures) == NODES_FIGURES
+    assert figures["publications per signal between two nodes"] > 0, figures
+
+
+@pytest.mark.node
+async def test_the_benchmark_says_each_figure_of_the_legacy_nodes() -> None:
+    require_packages()
+    header, table = await small_run("--part", "nodes", "--columns", "legacy")
+    assert header == ["", "legacy Node with `@socket.io/redis-adapter`"]
+    figures = dict(table)
+    assert list(figures) == NODES_FIGURES
+    assert figures["publications per signal between two nodes"] == "1", figures
+    # its rosters tell of one node's members, so nobody ever has the whole one
+    assert figures.pop("… until each has the whole roster and nobody else (s)") == "-"
+    for cell in figures.values():
+        float(cell)
