@@ -41,7 +41,7 @@ async def test_json_is_one_object_a_line() -> None:
         assert SECRET not in server.program.output
         lines = [json.loads(line) for line in server.program.output.splitlines()]
     for line in lines:
-        assert {*line} >= {"time", "level", "logger", "message"}, line
+        assert {*line} >= {"time", "level", "logger", "process", "message"}, line
         assert datetime.fromisoformat(line["time"]).tzinfo is not None
     levels = {"listening on": "info", "open to other machines": "warning"}
     for text, level in levels.items():

@@ -28,6 +28,8 @@ OTHER: dict[str, Any] = {
     "trusted_proxy": ("10.0.0.0/8", "192.0.2.1"),
     "ssl_certfile": "cert.pem",
     "ssl_keyfile": "key.pem",
+    "redis_url": "redis://127.0.0.1:6379/7",
+    "redis_prefix": "patrol",
     "log_level": "debug",
     "log_format": "json",
 }
@@ -119,6 +121,11 @@ WRONG = [
     ["--path", ""],
     ["--path", "/"],
     ["--path", "/a?b"],
+    ["--workers", "0"],
+    ["--workers", "2"],
+    ["--redis-url", "http://127.0.0.1:6379"],
+    ["--redis-url", "redis://127.0.0.1:port"],
+    ["--redis-prefix", "two words"],
     ["--nonsense"],
     ["surplus"],
 ]

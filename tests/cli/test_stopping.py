@@ -14,7 +14,7 @@ import pytest
 from hosts.peers import peers
 from support.processes import SCRIPTS, running
 from support.servers import serve
-from walkie_signal.cli.serve import SHUTDOWN_TIMEOUT
+from walkie_signal.cli.serving import SHUTDOWN_TIMEOUT
 
 BOUND = 8.0
 """Seconds: the graceful timeout, one more, and some for a busy machine."""

@@ -17,6 +17,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
+            "process": record.process,
             "message": record.getMessage(),
         }
         if record.exc_info:
@@ -31,13 +32,14 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def set_up_logs(level: str, log_format: str) -> None:
-    """Log to standard error from `level` on.
+def set_up_logs(level: str, log_format: str, *, several: bool) -> None:
+    """Log to standard error from `level` on; of several processes each line says which.
 
     uvicorn's own news stay below warnings: it logs the path of each WebSocket with its query, and a token may be
     in it.
     """
-    text = {"format": "%(asctime)s %(levelname)-7s %(message)s"}
+    process = "[%(process)d] " if several else ""
+    text = {"format": f"%(asctime)s %(levelname)-7s {process}%(message)s"}
     formatter = {"()": JsonFormatter} if log_format == "json" else text
     logging.config.dictConfig(
         {

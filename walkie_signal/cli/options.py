@@ -15,6 +15,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ENVIRONMENT_PREFIX = "WALKIE_SIGNAL_"
 
+SECRET = {"redis_url"}
+"""Fields whose value may hold a password: it is not shown, not even where it is refused."""
+
 
 class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
     """A string of which there may be several; in the environment, between spaces or commas."""
@@ -88,7 +91,7 @@ def _checked(each: Field[Any]) -> Callable[[click.Context, click.Parameter, Any]
     def check(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         fault = out_of_bounds(each, value)
         if fault is not None:
-            raise click.BadParameter(fault)
+            raise click.BadParameter("it will not do, and is not shown" if each.name in SECRET else fault)
         return value
 
     return check

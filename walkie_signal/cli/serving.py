@@ -1,0 +1,135 @@
+"""One server in this process: uvicorn with our app, from the start to the farewell."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from walkie_signal.cli.probes import Probes
+from walkie_signal.settings import ServeOptions, Settings
+
+POLL_TIMEOUT = 0.5
+"""Seconds in which the peers that poll may fetch that the server is about to close."""
+
+SHUTDOWN_TIMEOUT = 5
+"""Seconds that connections have to end once the server is told to."""
+
+
+BEAT = 1.0
+"""Seconds between two beats."""
+
+
+def run(
+    options: ServeOptions,
+    settings: Settings,
+    listener: socket.socket,
+    started: Callable[[str], None],
+    beat: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        options: The command's.
+        settings: Those of signaling.
+        listener: The bound socket.
+        started: Told, once it listens, what serves it: uvicorn's WebSocket class, and where rooms are.
+        beat: Called every `BEAT` seconds, as long as the event loop runs.
+    """
+    import uvicorn  # noqa: PLC0415 - only here, so that --help is quick
+
+    from walkie_signal.asgi import attach  # noqa: PLC0415 - likewise
+
+    app: Any = attach(
+        Probes(lambda: app.signaling.ready),
+        path="/" + options.path.strip("/"),
+        cors_origins=options.cors_origin,
+        settings=settings,
+        backend=options.redis_url or None,
+    )
+    server = uvicorn.Server(_config(options, settings, app))
+    # Also for a signal before uvicorn takes them, and when it raises the one that ended it once more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    server.startup = _announced(server, app, started, beat)  # type: ignore[method-assign]
+    server.shutdown = _drained(server, app)  # type: ignore[method-assign]
+    server.run(sockets=[listener])
+
+
+def _config(options: ServeOptions, settings: Settings, app: Any) -> Any:
+    import uvicorn  # noqa: PLC0415
+
+    return uvicorn.Config(
+        app,
+        access_log=False,  # it would hold tokens that came in a query
+        log_config=None,
+        proxy_headers=bool(options.trusted_proxy),
+        forwarded_allow_ips=list(options.trusted_proxy),
+        server_header=False,
+        ssl_certfile=options.ssl_certfile or None,
+        ssl_keyfile=options.ssl_keyfile or None,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+        ws=_websocket_class(),
+        ws_max_size=settings.max_http_buffer_size,
+        ws_per_message_deflate=False,  # it doubles the memory of each connection
+        ws_ping_interval=None,  # Engine.IO has pings of its own
+    )
+
+
+def _websocket_class() -> Any:
+    """Return our protocol class for uvicorn, or its own choice where the extra `fast` is not installed."""
+    try:
+        from walkie_signal.transport.direct import DirectProtocol  # noqa: PLC0415
+    except ImportError:
+        return "auto"
+    return DirectProtocol
+
+
+def _announced(
+    server: Any, app: Any, started: Callable[[str], None], beat: Callable[[], None] | None
+) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Say that the server listens, once it does."""
+    startup = server.startup
+    beating: list[asyncio.Task[None]] = []  # asyncio itself keeps no task
+
+    async def start(sockets: list[socket.socket] | None = None) -> None:
+        if beat is not None:
+            beating.append(asyncio.create_task(_beat_on(beat)))
+        await startup(sockets)
+        _spare_the_collector()
+        protocol = getattr(server.config.ws_protocol_class, "__name__", "no WebSocket")
+        started(f"uvicorn, {protocol}; rooms in {app.signaling.backend.name}")
+
+    return start
+
+
+async def _beat_on(beat: Callable[[], None]) -> None:
+    while True:
+        beat()
+        await asyncio.sleep(BEAT)
+
+
+def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Tell the peers that the server ends, before uvicorn closes their connections."""
+    shutdown = server.shutdown
+
+    async def stop(sockets: list[socket.socket] | None = None) -> None:
+        app.signaling.drain()
+        if hasattr(app.sio, "link"):  # no stock server
+            await app.sio.eio.polled(POLL_TIMEOUT)
+        await shutdown(sockets)
+
+    return stop
+
+
+def _spare_the_collector() -> None:
+    """Leave what the start has made alone, and look for cycles less often: looking is a sixth of each connect.
+
+    What a connection leaves behind is freed by its count of references, seldom as a cycle.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
