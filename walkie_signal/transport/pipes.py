@@ -95,6 +95,7 @@ class Pipe(asyncio.Protocol):
         self._unread = 0  # of what was written
         self._untold = 0  # of what was read
         self._transport: asyncio.Transport | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         self.gone: asyncio.Future[None] = self._loop.create_future()
 
     # Out
@@ -126,16 +127,19 @@ class Pipe(asyncio.Protocol):
                 timer.cancel()
 
     def _write(self, frame: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and self._lingering is None and not self._transport.is_closing():
             self._transport.write(frame)
 
     def close(self) -> None:
-        """Close behind what was written, at once where nobody reads it."""
+        """Close behind what was written, at once where nobody reads it.
+
+        Its own side only, until the other end closes too: what comes to a socket that is closed already resets it,
+        and takes along what the other end has not read.
+        """
         transport = self._transport
-        if transport is not None:
-            transport.close()
-            if transport.get_write_buffer_size():
-                self._loop.call_later(LINGER, transport.abort)
+        if transport is not None and not transport.is_closing() and self._lingering is None:
+            transport.write_eof()
+            self._lingering = self._loop.call_later(LINGER, transport.abort)
         self._lost()
 
     # In
@@ -155,7 +159,9 @@ class Pipe(asyncio.Protocol):
         return event
 
     def data_received(self, data: bytes) -> None:
-        """Take what the other end has written."""
+        """Take what the other end has written, unless this one has closed."""
+        if self._lingering is not None:
+            return
         buffer = self._buffer
         buffer += data
         while len(buffer) >= LENGTHS.size:
@@ -203,6 +209,8 @@ class Pipe(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Take note that the socket has gone."""
+        if self._lingering is not None:
+            self._lingering.cancel()
         self._lost()
 
     def _lost(self) -> None:
