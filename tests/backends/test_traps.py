@@ -111,7 +111,7 @@ async def test_a_signal_waits_for_the_joining_of_its_sender() -> None:
         await one.join("a")
         for number in (1, 2):
             signal = Signal("elsewhere", number, "a", "x", 77, "r", f"signal {number}")
-            await server.command("PUBLISH", one.channel, write_signal(signal))
+            await server.command("PUBLISH", one.channel, write_signal(*signal))
         assert one.kept.handed_over == []
         await intrude(server, "x", "77 elsewhere {}")
         await one.until(lambda: len(one.kept.handed_over) == 2)
@@ -139,7 +139,7 @@ async def test_a_signal_that_can_not_be_is_dropped(signal: Signal, why: str) -> 
             node=two.backend.node_id if signal.node == "elsewhere" else signal.node,
             since=since + signal.since if signal.from_id == "b" else signal.since,
         )
-        await server.command("PUBLISH", one.channel, write_signal(true))
+        await server.command("PUBLISH", one.channel, write_signal(*true))
         two.backend.relay(one.member("a"), "b", "last", lambda _: None)
         await one.until(lambda: bool(one.kept.handed_over))
         assert one.kept.handed_over == [("a", "last")], why
@@ -167,7 +167,7 @@ async def test_signals_that_are_missing_are_counted_and_the_rooms_read_anew(
         await intrude(server, "x", "77 elsewhere {}", published=False)
         for number in (1, 5):
             signal = Signal("elsewhere", number, "a", "x", 77, "r", f"{number}")
-            await server.command("PUBLISH", one.channel, write_signal(signal))
+            await server.command("PUBLISH", one.channel, write_signal(*signal))
         await one.until(lambda: len(one.kept.handed_over) == 2, within=2)
     assert "3 signals of a node have not come here" in caplog.text
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
+from functools import partial
 
 from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.redis.directory import Directory
@@ -16,7 +17,7 @@ from walkie_signal.backends.redis.mail import Mail
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.rooms import Rooms
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
-from walkie_signal.backends.redis.wire import Lost
+from walkie_signal.backends.redis.wire import Lost, ignore
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.rooms import Member, Reason
 
@@ -45,8 +46,8 @@ class RedisBackend:
     shared = True
 
     def __init__(self, url: str, *, namespace: str = "/", prefix: str = "walkie-signal") -> None:
-        self._names = Names(prefix, namespace)
         self._uplink = Uplink(url, self._restore, self._hear, self._down)
+        self._names = Names(prefix, namespace, self._uplink.address.database)
         self._followed = FollowedRooms(self._names, self._uplink)
         self._healing = Healing(self._names, self._uplink, self._followed)
         self._rooms = Rooms(self._names, self._uplink, self._followed, self._healing)
@@ -56,7 +57,7 @@ class RedisBackend:
         self._followed.on_change = self._mail.changed
         self._followed.on_owed = self._healing.pay_soon
         self._generation = ""
-        self._former: list[tuple[str, list[str]]] = []
+        self._former: list[tuple[str, set[tuple[str, str]]]] = []
         self._release: asyncio.TimerHandle | None = None
 
     @property
@@ -97,7 +98,9 @@ class RedisBackend:
         await self._heart.close()
         if self._uplink.up:
             try:
-                await asyncio.wait_for(self._heart.remove(self.node_id, list(self._followed)), CLOSE_TIMEOUT)
+                await asyncio.wait_for(
+                    self._heart.remove(self.node_id, self._followed, ignore), CLOSE_TIMEOUT
+                )
             except Failed:
                 log.warning("Redis is away: the other nodes will find out that this one has ended")
         await self._uplink.close()
@@ -113,7 +116,7 @@ class RedisBackend:
         heart, listening = self._heart, self._uplink.listening
         if heart is None or listening is None:
             raise Lost
-        generation = await heart.renew()
+        self._healing.generation = generation = await heart.renew()
         await asyncio.wait_for(listening.subscribe(self._names.node(self.node_id)), REPLY_TIMEOUT)
         heart.begin()
         if self._generation not in ("", generation):
@@ -122,7 +125,8 @@ class RedisBackend:
         if self._followed.holding:
             self._release = asyncio.get_running_loop().call_later(LEASE, self._healing.release)
         while self._former:
-            await heart.remove(*self._former[0])
+            node, members = self._former[0]
+            await heart.remove(node, self._followed, partial(self._lost, members))
             del self._former[0]
         await self._directory.restore()
         await self._healing.pay()
@@ -138,11 +142,16 @@ class RedisBackend:
     def _fence(self) -> None:
         """Go on as another node: this one was silent for so long that the others may have removed it."""
         log.warning("node %s was silent for longer than its lease: its peers have to come back", self.node_id)
-        self._former.append((self.node_id, list(self._followed)))
+        self._former.append((self.node_id, self._followed.members_of(self.node_id)))
         self._uplink.node_id = secrets.token_hex(8)
         self._followed.abandon()
         self._followed.site.fenced()
         self._uplink.lose("this node goes on as another")
+
+    def _lost(self, known: set[tuple[str, str]], member: Member) -> None:
+        """Tell of a member of a former incarnation, unless it never was one here."""
+        if (member.room, member.peer_id) in known:
+            self._followed.site.lost(member)
 
     def _awake(self) -> bool:
         """Tell whether this node may act; one that was frozen is fenced first."""

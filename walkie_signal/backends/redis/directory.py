@@ -72,20 +72,21 @@ class Directory:
 
     async def restore(self) -> None:
         """Write every entry on a new connection, and take out what has gone meanwhile."""
-        for key, peer_id in list(self._owed):
-            await self._uplink.ask("HDEL", key, peer_id)
-            self._owed.pop((key, peer_id), None)
+        for number, entry in enumerate(list(self._owed), 1):
+            self._uplink.post(packed("HDEL", *entry), partial(self._removed, entry))
+            if number % AT_ONCE == 0:
+                await self._uplink.ask("PING")
         for number, entry in enumerate(list(self._here), 1):
             self._write(entry)
             if number % AT_ONCE == 0:
                 await self._uplink.ask("PING")
 
     def touch(self) -> None:
-        """Renew some of the entries; each has its turn."""
+        """Write some of the entries anew, should Redis have refused them; each has its turn."""
         for _ in range(len(self._here) // TOUCHED_IN + 1):
             entry = next(self._to_touch, None)
             if entry is None:
                 self._to_touch = iter(list(self._here))
                 return
             if entry in self._here:
-                self._uplink.post(packed("PEXPIRE", entry[0], EXPIRY), ignore)
+                self._write(entry)

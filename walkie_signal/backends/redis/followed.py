@@ -92,6 +92,11 @@ class FollowedRooms:
         followed = self._by_room.get(room)
         return None if followed is None else followed.replica.entry(peer_id)
 
+    def members_of(self, node: str) -> set[tuple[str, str]]:
+        """Return the members of a node, by room and peer."""
+        rooms = self._by_room.items()
+        return {(room, each.member.peer_id) for room, one in rooms for each in one.replica.entries_of(node)}
+
     # Following
 
     def follow(self, room: str) -> Followed:
@@ -167,6 +172,8 @@ class FollowedRooms:
                 if change.member.peer_id not in followed.wanted:
                     # A join that was answered `unavailable` has come to pass after all
                     self.owe(change.member, "left")
+                else:
+                    self.owed.pop((followed.replica.room, change.member.peer_id), None)
 
     def owe(self, member: Member, reason: Reason) -> None:
         """Take note that a member has to leave Redis yet."""

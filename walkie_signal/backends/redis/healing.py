@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from typing import Any
 
 from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms, roster_of
@@ -28,6 +28,8 @@ ON_ITS_WAY = 1.0
 AT_ONCE = 100
 """Rooms that are settled at a time."""
 
+MEMORY_LOST = "it has lost its memory"
+
 
 class Healing:
     """Heals the rooms of one node."""
@@ -36,6 +38,8 @@ class Healing:
         self._names = names
         self._uplink = uplink
         self._rooms = rooms
+        self.generation = ""
+        """That of what Redis holds, by the last restore."""
         self._to_touch: Iterator[str] = iter(())
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -63,11 +67,27 @@ class Healing:
         listed: list[str] = []
         for peer_id in followed.wanted:
             entry = followed.replica.entry(peer_id)
-            if entry is not None and entry.member.node == node:
+            if peer_id in followed.changing:  # Redis may know better already
+                listed += (peer_id, "")
+            elif entry is not None and entry.member.node == node:
                 listed += (peer_id, write_entry(entry))
         arguments = (EXPIRY, node, "disconnected", int(writes_back))
-        stored, _ = await self._uplink.run(SETTLE, [self._names.room(room)], *arguments, *listed)
+        answer = self._uplink.run(SETTLE, [self._names.room(room)], *arguments, *listed)
+        stored, _ = await self.remembered(answer)
         self._rooms.adopt(followed, roster_of(room, stored))
+
+    async def remembered(self, answer: Awaitable[Any]) -> Any:
+        """Return the answer to the script that was run last, where Redis had not lost its memory before.
+
+        Raises:
+            One of `Failed`: Redis is away, or was: the next restore writes back what that answer lacks.
+        """
+        asked = self._uplink.ask("GET", self._names.generation)
+        answered, generation = await answer, await asked
+        if generation is None or generation.decode() != self.generation:
+            self._uplink.lose(MEMORY_LOST)
+            raise Lost(MEMORY_LOST)
+        return answered
 
     async def remove(self, room: str, node: str) -> list[Member]:
         """Take all members of a dead node out of a room; returns those that were still there.
@@ -145,7 +165,7 @@ class Healing:
 
     def pay_soon(self) -> None:
         """Pay in the background, where Redis can be asked; else the next restore does."""
-        if self._uplink.up:
+        if self._rooms.owed and self._uplink.up:
             self._spawn(self._try_to_pay())
 
     async def _try_to_pay(self) -> None:
@@ -161,11 +181,14 @@ class Healing:
             One of `Failed`: Redis is away.
         """
         owed = self._rooms.owed
-        while owed:
-            (room, peer_id), (node, reason) = owed.popitem()
+        for room, peer_id in list(owed):
+            followed = self._rooms.get(room)
+            if (room, peer_id) not in owed or (followed is not None and peer_id in followed.wanted):
+                continue  # paid, or coming back
+            node, reason = owed.pop((room, peer_id))
             try:
                 await self._uplink.run(LEAVE, [self._names.room(room)], EXPIRY, peer_id, node, reason)
-            except Failed:
+            except BaseException:
                 owed.setdefault((room, peer_id), (node, reason))
                 raise
 

@@ -12,15 +12,18 @@ import secrets
 from collections.abc import Callable, Iterable
 from functools import partial
 
+import hiredis
+
 from walkie_signal.backends.redis.directory import Directory
 from walkie_signal.backends.redis.followed import EXPIRY, FollowedRooms
-from walkie_signal.backends.redis.healing import Healing
+from walkie_signal.backends.redis.healing import MEMORY_LOST, Healing
 from walkie_signal.backends.redis.mail import Mail
 from walkie_signal.backends.redis.messages import READS, WRITES, Beat, write_beat
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.scripts import BEAT, CLAIM, FORGET
 from walkie_signal.backends.redis.uplink import Failed, Uplink
 from walkie_signal.core.leases import Watch
+from walkie_signal.core.rooms import Member
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
@@ -69,6 +72,7 @@ class Heart:
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(LEASE)
         self._number = 0
+        self._listening: asyncio.TimerHandle | None = None
         self._ticked = self._loop.time()
         self._beating = asyncio.create_task(self._run())
         self._removing: dict[str, asyncio.Task[None]] = {}
@@ -76,6 +80,8 @@ class Heart:
     async def close(self) -> None:
         """Beat no more, and finish with the dead."""
         self._beating.cancel()
+        if self._listening is not None:
+            self._listening.cancel()
         removing = list(self._removing.values())
         _, unfinished = await asyncio.wait([self._beating, *removing], timeout=REMOVAL_TIMEOUT)
         for task in unfinished:
@@ -107,18 +113,27 @@ class Heart:
 
     async def _beat(self) -> None:
         _, known = self._registered
-        if await self.renew() != known:
-            self._uplink.lose("it has lost its memory")
+        if await self._renewed() != known:
+            self._uplink.lose(MEMORY_LOST)
             return
         self._number += 1
         number = self._number
         channel = self._names.node(self._uplink.node_id)
-        self._loop.call_later(DEAF_AFTER, self._listen_for, number, self._loop.time() + DEAF_AFTER)
+        due = self._loop.time() + DEAF_AFTER
+        self._listening = self._loop.call_later(DEAF_AFTER, self._listen_for, number, due)
         if await self._uplink.ask("PUBLISH", channel, write_beat(Beat(number))) == 0:
             self._uplink.lose("nothing listens to this node's channel")
         self._healing.touch()
         self._directory.touch()
         self._rooms.sweep(self._loop.time())
+
+    async def _renewed(self) -> str:
+        try:
+            return await self.renew()
+        except hiredis.ReplyError as error:
+            # Full, or short of replicas: it takes no change now. When it does again, the restore makes up for them.
+            self._uplink.lose(str(error))
+            raise
 
     def _listen_for(self, number: int, due: float) -> None:
         late = self._loop.time() - due > DEAF_AFTER / 2  # it was this process that stood still
@@ -166,15 +181,17 @@ class Heart:
             keys = [self._names.nodes, claim]
             if await self._uplink.run(CLAIM, keys, node, renewed.decode(), self._uplink.node_id, CLAIM_TIME):
                 log.warning("node %s is dead: its peers are removed", node)
-                await self.remove(node, ())
+                await self.remove(node, (), self._rooms.site.lost)
         except (*Failed, SignalingError):
             log.info("node %s could not be removed yet", node)
 
     def _removed(self, node: str, _task: asyncio.Task[None]) -> None:
         del self._removing[node]
 
-    async def remove(self, node: str, rooms: Iterable[str]) -> None:
+    async def remove(self, node: str, rooms: Iterable[str], lost: Callable[[Member], None]) -> None:
         """Take a node's members out of their rooms, of `rooms` too, and then the node itself.
+
+        `lost` is told of each of them.
 
         Raises:
             One of `Failed`: Redis is away; it can be done again.
@@ -182,7 +199,7 @@ class Heart:
         listed = await self._uplink.ask("SMEMBERS", self._names.rooms_of(node))
         for room in {*(each.decode() for each in listed), *rooms}:
             for member in await self._healing.remove(room, node):
-                self._rooms.site.lost(member)
+                lost(member)
         await self._uplink.ask("DEL", self._names.rooms_of(node))
         keys = [self._names.nodes, self._names.generation, self._names.claim(node)]
         await self._uplink.run(FORGET, keys, node)

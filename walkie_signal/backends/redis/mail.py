@@ -27,6 +27,7 @@ from walkie_signal.backends.redis.messages import (
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.redis.wire import packed
+from walkie_signal.core.replicas import Entry
 from walkie_signal.core.rooms import Change, Left, Member
 
 log = logging.getLogger("walkie_signal.redis")
@@ -58,15 +59,15 @@ class Mail:
 
     def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
         """Publish a signal to its target's node."""
-        entry = self._rooms.entry(target.room, from_id)
-        if entry is None or not self._uplink.up:
+        uplink, node, room = self._uplink, target.node, target.room
+        entry = self._rooms.entry(room, from_id)
+        if entry is None or not uplink.up:
             done(False)  # noqa: FBT003 - see `Done`
             return
-        node = target.node
         number = self._sent[node] = self._sent.get(node, 0) + 1
-        signal = Signal(self._uplink.node_id, number, target.peer_id, from_id, entry.since, target.room, text)
-        request = packed("PUBLISH", self._names.node(node), write_signal(signal))
-        self._uplink.post(request, partial(self._relayed, node, done))
+        message = write_signal(uplink.node_id, number, target.peer_id, from_id, entry.since, room, text)
+        request = packed("PUBLISH", self._names.node(node), message)
+        uplink.post(request, partial(self._relayed, node, done))
 
     def _relayed(self, node: str, done: Done, answer: Any) -> None:
         if answer == 0:
@@ -112,23 +113,19 @@ class Mail:
             log.warning("%d signals of a node have not come here", signal.number - expected)
             for room in self._rooms:
                 self._healing.heal(room)
+        sender = self._rooms.entry(signal.room, signal.from_id)
         key = (signal.from_id, signal.target_id)
-        if key in self._early or not self._knows(signal):
+        if sender is None or sender.since < signal.since or key in self._early:
             self._keep(key, signal)
         else:
-            self._deliver(signal)
+            self._deliver(signal, sender)
 
-    def _knows(self, signal: Signal) -> bool:
-        entry = self._rooms.entry(signal.room, signal.from_id)
-        return entry is not None and entry.since >= signal.since
-
-    def _deliver(self, signal: Signal) -> None:
+    def _deliver(self, signal: Signal, sender: Entry | None) -> None:
         """Hand a signal over, if both are members; it may be from before its sender left and came back."""
-        entry = self._rooms.entry(signal.room, signal.from_id)
         if (
-            entry is not None
-            and entry.since == signal.since
-            and entry.member.node == signal.node
+            sender is not None
+            and sender.since == signal.since
+            and sender.member.node == signal.node
             and self._rooms.entry(signal.room, signal.target_id) is not None
         ):
             self.site.hand_over(signal.target_id, signal.text)
@@ -138,8 +135,11 @@ class Mail:
             log.warning("a signal is dropped: too many wait for the joining of their senders")
             return
         if key not in self._early:
-            asyncio.get_running_loop().call_later(PATIENCE, self._expire, key, signal)
+            self._expire_later(key, signal)
         self._early.setdefault(key, []).append(signal)
+
+    def _expire_later(self, key: tuple[str, str], first: Signal) -> None:
+        asyncio.get_running_loop().call_later(PATIENCE, self._expire, key, first)
 
     def changed(self, change: Change) -> None:
         """Deliver what waited for a change."""
@@ -148,10 +148,15 @@ class Mail:
         from_id = change.member.peer_id
         for key in [key for key in self._early if key[0] == from_id]:
             waiting = self._early[key]
-            while waiting and self._knows(waiting[0]):
-                self._deliver(waiting.pop(0))
-            if not waiting:
+            while waiting:
+                sender = self._rooms.entry(waiting[0].room, from_id)
+                if sender is None or sender.since < waiting[0].since:
+                    break
+                self._deliver(waiting.pop(0), sender)
+            else:
                 del self._early[key]
+                continue
+            self._expire_later(key, waiting[0])
 
     def _expire(self, key: tuple[str, str], first: Signal) -> None:
         """Drop what comes from nobody known, and look whether a change is missing."""
@@ -161,7 +166,7 @@ class Mail:
             log.info("signals of nobody known are dropped")
             self._healing.heal(first.room)
             for signal in waiting[1:]:
-                self._deliver(signal)
+                self._deliver(signal, self._rooms.entry(signal.room, signal.from_id))
 
     # The end
 

@@ -72,9 +72,10 @@ def _quoted(text: str) -> str:
 _unquoted = lru_cache(unquote)
 
 
-def write_signal(signal: Signal) -> bytes:
-    """Write a signal."""
-    node, number, target_id, from_id, since, room, text = signal
+def write_signal(  # noqa: PLR0917 - the way of each signal: keywords take longer
+    node: str, number: int, target_id: str, from_id: str, since: int, room: str, text: str
+) -> bytes:
+    """Write a `Signal`."""
     return f"{WRITES} s {node} {number} {target_id} {from_id} {since} {_quoted(room)} {text}".encode()
 
 
@@ -99,9 +100,9 @@ def read_node_message(data: bytes) -> NodeMessage | None:
     Raises:
         ValueError: It is of another format, or none of ours.
     """
-    written, _, rest = data.decode().partition(" ")
-    _check_format(written)
-    kind, _, rest = rest.partition(" ")
+    written, kind, rest = data.decode().split(" ", 2)
+    if written not in READS:
+        raise _unknown(written)
     if kind == "s":
         node, number, target_id, from_id, since, room, text = rest.split(" ", 6)
         return Signal(node, int(number), target_id, from_id, int(since), _unquoted(room), text)
@@ -148,7 +149,8 @@ def read_room_message(room: str, data: bytes) -> tuple[Version, RoomEvent | None
         ValueError: It is of another format, or none of ours.
     """
     written, epoch, number, kind, rest = data.decode().split(" ", 4)
-    _check_format(written)
+    if written not in READS:
+        raise _unknown(written)
     return Version(int(epoch), int(number)), _read_event(room, kind, rest)
 
 
@@ -183,6 +185,5 @@ def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
     )
 
 
-def _check_format(written: str) -> None:
-    if written not in READS:
-        raise ValueError(f"format {written[:20]!r} is none of {', '.join(READS)}")
+def _unknown(written: str) -> ValueError:
+    return ValueError(f"format {written[:20]!r} is none of {', '.join(READS)}")

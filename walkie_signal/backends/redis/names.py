@@ -9,8 +9,9 @@ from __future__ import annotations
 class Names:
     """The names of one namespace of one service; each begins with the service's prefix."""
 
-    def __init__(self, prefix: str, namespace: str) -> None:
-        self._base = f"{prefix}:{namespace}"
+    def __init__(self, prefix: str, namespace: str, database: int = 0) -> None:
+        # Channels know no databases, which are to keep services apart
+        self._base = f"{prefix}:{namespace}" if database == 0 else f"{prefix}:{database}:{namespace}"
         self.nodes = f"{self._base}:{{nodes}}"
         """Sorted set: each node, by when it has last renewed its lease, in microseconds of Redis's clock."""
         self.generation = f"{self._base}:{{nodes}}:generation"

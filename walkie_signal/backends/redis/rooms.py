@@ -40,9 +40,10 @@ class Rooms:
         except (*Failed, SignalingError) as error:
             if applied.done() and not applied.cancelled() and applied.exception() is None:
                 return  # it was ordered, and only the answer was lost
-            del followed.wanted[member.peer_id]
-            if before is not None:
-                followed.wanted[member.peer_id] = before
+            self._take_back(followed, member, before)
+            self._followed.on_owed()
+            if isinstance(error, asyncio.TimeoutError):
+                self._healing.heal(member.room)
             raise (error if isinstance(error, SignalingError) else unavailable()) from None
         finally:
             del followed.changing[member.peer_id]
@@ -50,10 +51,20 @@ class Rooms:
             if followed.lacks_changes:
                 self._healing.heal(member.room)
 
+    @staticmethod
+    def _take_back(followed: Followed, member: Member, before: Member | None) -> None:
+        """Want again what was wanted before a join that has failed."""
+        if followed.wanted.get(member.peer_id) is not member:
+            return  # this node goes on as another meanwhile
+        del followed.wanted[member.peer_id]
+        if before is not None:
+            followed.wanted[member.peer_id] = before
+
     async def _order(self, followed: Followed, member: Member, capacity: int) -> None:
         room, unknown = member.room, followed.replica.version is None
         arguments = (EXPIRY, member.peer_id, write_member(member), capacity, int(unknown))
-        answer = await self._uplink.run(JOIN, [self._names.room(room)], *arguments)
+        asked = self._uplink.run(JOIN, [self._names.room(room)], *arguments)
+        answer = await (self._healing.remembered(asked) if unknown else asked)
         if answer is None:
             raise SignalingError("room_full", f"the room has {capacity} members already")
         if unknown:

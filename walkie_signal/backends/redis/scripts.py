@@ -86,8 +86,8 @@ return 1
 SETTLE = _script(
     _ROOM
     + """
--- ARGV: expiry, node, reason, whether it writes back, then peers and their members in turn.
--- Returns the room and who was removed.
+-- ARGV: expiry, node, reason, whether it writes back, then peers and their members in turn; '' stands for a
+-- member as it is, if it is one. Returns the room and who was removed.
 local listed, removed, changed = {}, {}, false
 for index = 5, #ARGV, 2 do listed[ARGV[index]] = ARGV[index + 1] end
 local stored_fields = redis.call('HGETALL', room)
@@ -101,7 +101,10 @@ for index = 1, #stored_fields, 2 do
   end
 end
 for peer, value in pairs(listed) do
-  if redis.call('HGET', room, peer) ~= value then
+  local known = redis.call('HGET', room, peer)
+  if value == '' then
+    listed[peer] = known or nil
+  elseif known ~= value then
     redis.call('HSET', room, peer, value)
     changed = true
   end

@@ -43,6 +43,9 @@ DELAY = 1.0
 """Most seconds before the later ones; the least are half of it."""
 
 
+CANCEL_INTERVAL = 0.1
+"""Seconds after which a task that was cancelled and goes on is cancelled again."""
+
 CHANGED = ("NOSCRIPT", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
 """The errors of a Redis that is not what it was when we connected."""
 
@@ -98,8 +101,10 @@ class Uplink:
     async def close(self) -> None:
         """End both connections."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
+            ended: set[asyncio.Task[None]] = set()
+            while not ended:  # `wait_for` may swallow a cancellation before Python 3.12
+                self._running.cancel()
+                ended, _ = await asyncio.wait([self._running], timeout=CANCEL_INTERVAL)
             self._running = None
 
     def lose(self, why: str) -> None:
@@ -122,8 +127,10 @@ class Uplink:
                 self._complain(self._why)
             except (OSError, asyncio.TimeoutError, hiredis.HiredisError, SignalingError) as error:
                 self._complain(str(error) or "it does not answer")
-            except Exception:
-                log.exception("Redis at %s: a fault of ours", self.address)
+            except Exception as error:
+                if repr(error) != self._complaint:
+                    self._complaint = repr(error)
+                    log.exception("Redis at %s: a fault of ours", self.address)
             finally:
                 self._give_up()
             await asyncio.sleep(random.uniform(delay / 2 if delay == DELAY else 0, delay))  # noqa: S311
@@ -140,13 +147,13 @@ class Uplink:
         self._asking = await self._open("asks")
         self.listening = await self._open("listens")
         asking = self._asking
+        self._watch_soon(asking)
         for number, name in former:
             line = await asking.ask("CLIENT", "LIST", "ID", number)
             if f" name={name} " in line.decode("utf-8", "replace"):
                 await asking.ask("CLIENT", "KILL", "ID", number)
         del self._former[: len(former)]
         await asyncio.gather(*(asking.ask("SCRIPT", "LOAD", each.source) for each in scripts.ALL))
-        self._watch_soon(asking)
 
     async def _open(self, part: str) -> Wire:
         address = self.address

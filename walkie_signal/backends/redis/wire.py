@@ -1,6 +1,6 @@
 """One connection to Redis, as lean as the way of a signal needs it.
 
-Requests are written once a turn of the event loop, and answered in their order. Parsing and packing is hiredis'; of
+Requests are answered in their order. Parsing and packing is hiredis'; of
 redis-py the URL and the TLS settings are used.
 """
 
@@ -98,7 +98,6 @@ class Wire(asyncio.Protocol):
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader()
-        self._requests: list[bytes] = []
         self._answers: deque[tuple[float, Answer]] = deque()
         self._confirmed: dict[tuple[bytes, bytes], list[asyncio.Future[None]]] = {}
         self._transport: Any = None
@@ -111,10 +110,8 @@ class Wire(asyncio.Protocol):
         if self._ended:
             answer(Lost())
             return
-        if not self._requests:
-            self._loop.call_soon(self._flush)
-        self._requests.append(request)
         self._answers.append((self._loop.time(), answer))
+        self._transport.write(request)
 
     def ask(self, *parts: str | bytes | int) -> asyncio.Future[Any]:
         """Send a request; returns its answer to come.
@@ -134,13 +131,13 @@ class Wire(asyncio.Protocol):
             future.set_exception(Lost())
             return future
         self._confirmed.setdefault((b"subscribe", channel.encode()), []).append(future)
-        self._write("SUBSCRIBE", channel)
+        self._transport.write(packed("SUBSCRIBE", channel))
         return future
 
     def unsubscribe(self, channel: str) -> None:
         """Hear a channel no more."""
         if not self._ended:
-            self._write("UNSUBSCRIBE", channel)
+            self._transport.write(packed("UNSUBSCRIBE", channel))
 
     def waiting_since(self) -> float | None:
         """Return when the oldest request without an answer was sent, on the loop's clock; ``None`` without one."""
@@ -151,16 +148,6 @@ class Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         self._end()
-
-    def _write(self, *parts: str) -> None:
-        if not self._requests:
-            self._loop.call_soon(self._flush)
-        self._requests.append(packed(*parts))
-
-    def _flush(self) -> None:
-        requests, self._requests = self._requests, []
-        if not self._ended:
-            self._transport.write(b"".join(requests))
 
     # What asyncio tells
 
@@ -183,6 +170,8 @@ class Wire(asyncio.Protocol):
 
     def _take(self, reply: Any) -> None:
         """Take what nobody asked for, on the connection that listens."""
+        if isinstance(reply, hiredis.ReplyError):  # a channel is refused, and it does not say which
+            self._refuse(reply)
         if not isinstance(reply, list) or len(reply) != 3:  # noqa: PLR2004 - kind, channel, data
             return
         kind, channel, data = reply
@@ -192,6 +181,15 @@ class Wire(asyncio.Protocol):
         for future in self._confirmed.pop((kind, channel), ()):
             if not future.done():
                 future.set_result(None)
+
+    def _refuse(self, error: Exception) -> None:
+        """Tell those who wait for the confirmation of a channel that it won't come."""
+        for futures in self._confirmed.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()  # whoever has stopped waiting need not be told
+        self._confirmed.clear()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """End."""
@@ -204,12 +202,7 @@ class Wire(asyncio.Protocol):
         answers, self._answers = self._answers, deque()
         for _, answer in answers:
             answer(Lost())
-        for futures in self._confirmed.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(Lost())
-                    future.exception()  # whoever has stopped waiting need not be told
-        self._confirmed.clear()
+        self._refuse(Lost())
         self._lost()
 
 

@@ -1,0 +1,221 @@
+"""What breaks between a node and Redis while changes are under way: nobody is lost, and nobody stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import hiredis
+import pytest
+
+from backends.pairs import ROOM, Site, away, pair, ready
+from support.redis import RedisServer, redis_server
+from walkie_signal.backends.redis.messages import Signal
+from walkie_signal.core.rooms import Joined, Left, Member
+from walkie_signal.errors import SignalingError
+
+T = TypeVar("T")
+
+
+async def here(server: RedisServer) -> set[str]:
+    """Return the members that Redis has in the room."""
+    return set(await server.command("HKEYS", ROOM)) - {""}
+
+
+async def until(probe: Callable[[], Awaitable[T]], accepts: Callable[[T], bool], within: float = 5.0) -> None:
+    """Look again and again at what can't be awaited."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not accepts(found := await probe()):
+        assert asyncio.get_running_loop().time() < deadline, found
+        await asyncio.sleep(0.01)
+
+
+async def test_what_is_under_way_outlives_a_healing() -> None:
+    """A room may be healed at any moment of a joining or of a new announcement."""
+    async with pair(1) as (_, (one,)):
+        await one.join("a")
+        for number in range(60):
+            again = Member("a", "r", f"role {number}", None, one.backend.node_id)
+            new = one.member(f"p{number}")
+            joining = [asyncio.create_task(one.backend.join(each, 100)) for each in (again, new)]
+            for _ in range(number % 8):
+                await asyncio.sleep(0)
+            one.backend._healing.heal("r")
+            await asyncio.gather(*joining)
+            roster = await one.backend.roster("r")
+            assert roster[0] == again
+            assert roster[-1] == new
+        assert [change for change in one.kept.applied if isinstance(change, Left)] == []
+
+
+@pytest.mark.parametrize("change", ["join", "leave"])
+async def test_a_change_right_after_the_store_has_forgotten_all_loses_nobody(change: str) -> None:
+    """The nodes find out at their next beat; a change that comes before makes them read the room."""
+    async with pair() as (server, (one, two)):
+        for site, name in ((one, "a"), (two, "b")):
+            for number in (1, 2):
+                await site.join(f"{name}{number}")
+        for site in (one, two):
+            await site.until(lambda site=site: len(site.kept.applied) == 4)
+        await server.command("FLUSHALL")
+        if change == "join":
+            with suppress(SignalingError):
+                await one.join("c")
+        else:
+            await one.backend.leave("r", "a2", "left")
+        stay = {"a1", "b1", "b2", *(["a2"] if change == "join" else [])}
+        await until(lambda: here(server), lambda found: stay <= found)
+        for site in (one, two):
+            gone = {each.peer_id for each in site.kept.applied if isinstance(each, Left)}
+            assert not gone & stay, site.kept.applied
+
+
+async def test_a_leave_that_redis_refuses_is_made_up_for() -> None:
+    async with pair() as (server, (one, two)):
+        a, b = await one.join("a"), await two.join("b")
+        await two.until(lambda: len(two.kept.applied) == 2)
+        await server.command("CONFIG", "SET", "min-replicas-to-write", 1)
+        await one.backend.leave("r", "a", "left")
+        with pytest.raises(SignalingError) as caught:
+            await one.join("c")
+        assert caught.value.code == "unavailable"
+        await away(one)
+        await server.command("CONFIG", "SET", "min-replicas-to-write", 0)
+        await two.until(lambda: any(isinstance(each, Left) for each in two.kept.applied))
+        assert [each for each in two.kept.applied if isinstance(each, Joined)] == [Joined(a), Joined(b)]
+        assert list(await two.backend.roster("r")) == [b]
+
+
+async def test_a_leave_that_is_made_up_for_does_not_undo_the_next_joining() -> None:
+    async with pair(1) as (server, (one,)):
+        a = await one.join("a")
+        await one.join("b")
+        await server.command("CONFIG", "SET", "min-replicas-to-write", 1)
+        await one.backend.leave("r", "a", "left")
+        one.backend._followed.owed["r", "a"] = (one.backend.node_id, "left")
+        await server.command("CONFIG", "SET", "min-replicas-to-write", 0)
+        await one.join("a")
+        one.backend._healing.pay_soon()
+        await one.join("c")
+        assert a in await one.backend.roster("r")
+
+
+async def test_a_node_that_is_fenced_during_a_joining_answers_unavailable() -> None:
+    async with pair() as (server, (one, two)):
+        await one.join("a")
+        await two.join("b")
+        server.stop()
+        joinings = [asyncio.create_task(one.join(peer)) for peer in ("a", "c")]
+        await asyncio.sleep(0.01)
+        one.backend._fence()
+        server.cont()
+        for each in await asyncio.gather(*joinings, return_exceptions=True):
+            assert isinstance(each, SignalingError), repr(each)
+            assert each.code == "unavailable"
+        await ready(one)
+        await two.until(lambda: Left("r", "a", "node_lost") in two.kept.applied)
+        c = await one.join("c")
+        assert {each.peer_id for each in await two.backend.roster("r")} == {"b", "c"}
+        await two.until(lambda: Joined(c) in two.kept.applied)
+
+
+async def test_databases_of_one_server_do_not_hear_one_another() -> None:
+    """Channels know no databases: those of another service need other names."""
+    async with redis_server() as server:
+        one, two = sites = Site(server.url), Site(server.url.removesuffix("/0") + "/1")
+        await asyncio.gather(*(site.backend.start(site.kept) for site in sites))
+        try:
+            a = await one.join("a")
+            await one.backend.leave("r", "a", "left")
+            b = await two.join("b")
+            c = await one.join("c")
+            assert one.kept.applied == [Joined(a), Left("r", "a", "left"), Joined(c)]
+            assert two.kept.applied == [Joined(b)]
+            assert all(key.startswith("walkie-signal:") for key in await server.keys())
+        finally:
+            await asyncio.gather(*(site.backend.close() for site in sites))
+
+
+async def test_a_start_right_after_a_close_stays_connected() -> None:
+    async with pair(1) as (_, (one,)):
+        heart = one.backend._heart
+        assert heart is not None
+        await heart._beat()
+        await one.backend.close()
+        await one.backend.start(one.kept)
+        assert one.backend.ready
+        with pytest.raises(asyncio.TimeoutError):
+            await away(one, within=1.5)
+
+
+async def test_what_a_node_takes_with_it_when_it_closes_is_not_told_twice() -> None:
+    async with pair() as (server, (one, two)):
+        await one.join("a")
+        await two.join("b")
+        await server.command("CONFIG", "SET", "min-replicas-to-write", 1)
+        await one.backend.leave("r", "a", "left")
+        await server.command("CONFIG", "SET", "min-replicas-to-write", 0)
+        await one.backend.close()
+        assert one.kept.removed == []
+        assert ROOM in await server.keys()
+
+
+async def test_a_server_that_falls_silent_while_a_node_connects_is_given_up() -> None:
+    accepted = asyncio.Semaphore(0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests = hiredis.Reader()
+        accepted.release()
+        while data := await reader.read(1 << 16):
+            requests.feed(data)
+            while (request := requests.gets()) is not False:
+                if request[0] == b"CLIENT" and request[1] in (b"SETNAME", b"ID"):
+                    writer.write(b":1\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    site = Site(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+    try:
+        await site.backend.start(site.kept)
+        for _ in range(4):
+            await asyncio.wait_for(accepted.acquire(), 5)
+    finally:
+        await site.backend.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_channel_that_is_refused_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with redis_server() as server:
+        await server.command(
+            "ACL", "SETUSER", "node", "on", ">secret", "allcommands", "allkeys", "resetchannels"
+        )
+        site = Site(server.url.replace("redis://", "redis://node:secret@"))
+        await site.backend.start(site.kept)
+        try:
+            assert not site.backend.ready
+        finally:
+            await site.backend.close()
+    assert "NOPERM" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_signals_that_wait_for_a_second_joining_do_not_wait_for_ever() -> None:
+    async with pair() as (server, (one, two)):
+        await one.join("a")
+        node = two.backend.node_id
+        mail = one.backend._mail
+        for number, since in ((1, 77), (2, 99)):
+            mail._take(Signal(node, number, "a", "b", since, "r", f"signal {number}"))
+        epoch, number = (await server.command("HGET", ROOM, "")).split(" ")
+        value = f"77 {node} {{}}"
+        await server.command("HSET", ROOM, "", f"{epoch} {int(number) + 1}", "b", value)
+        await server.command("PUBLISH", ROOM, f"1 {epoch} {int(number) + 1} j b {value}")
+        await one.until(lambda: one.kept.handed_over == [("a", "signal 1")])
+
+        async def waiting() -> int:
+            return len(mail._early)
+
+        await until(waiting, lambda count: count == 0)
