@@ -91,21 +91,19 @@ class Replica:
         version: Of the last change in it; ``None`` while unknown.
     """
 
-    __slots__ = ("_early", "_entries", "_held", "room", "version")
+    __slots__ = ("_early", "_entries", "_held", "entry", "room", "version")
 
     def __init__(self, room: str) -> None:
         self.room = room
         self.version: Version | None = None
         self._entries: dict[str, Entry] = {}
+        self.entry = self._entries.get
+        """Returns what is known of a member by its peer id, or ``None``."""
         self._held: set[str] = set()
         self._early: list[tuple[Version, RoomEvent]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def entry(self, peer_id: str) -> Entry | None:
-        """Return what is known of a member, or ``None``."""
-        return self._entries.get(peer_id)
 
     def entries_of(self, node: str) -> list[Entry]:
         """Return a node's members."""

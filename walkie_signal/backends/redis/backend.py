@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from functools import partial
 
-from walkie_signal.backends.base import Done, Site
+from walkie_signal.backends.base import Site
 from walkie_signal.backends.redis.directory import Directory
 from walkie_signal.backends.redis.followed import FollowedRooms, roster_of
 from walkie_signal.backends.redis.healing import Healing
@@ -59,6 +59,8 @@ class RedisBackend:
         self._generation = ""
         self._former: list[tuple[str, set[tuple[str, str]]]] = []
         self._release: asyncio.TimerHandle | None = None
+        self._channel = b""
+        self.relay = self._mail.relay
 
     @property
     def name(self) -> str:
@@ -117,7 +119,9 @@ class RedisBackend:
         if heart is None or listening is None:
             raise Lost
         self._healing.generation = generation = await heart.renew()
-        await asyncio.wait_for(listening.subscribe(self._names.node(self.node_id)), REPLY_TIMEOUT)
+        channel = self._names.node(self.node_id)
+        self._channel = channel.encode()
+        await asyncio.wait_for(listening.subscribe(channel), REPLY_TIMEOUT)
         heart.begin()
         if self._generation not in ("", generation):
             self._followed.holding = True
@@ -153,33 +157,25 @@ class RedisBackend:
         if (member.room, member.peer_id) in known:
             self._followed.site.lost(member)
 
-    def _awake(self) -> bool:
-        """Tell whether this node may act; one that was frozen is fenced first."""
-        if self._heart is not None and self._heart.frozen:
-            self._heart.tick()
-        return self._uplink.up
-
     def _hear(self, channel: bytes, data: bytes) -> None:
-        if self._heart is not None and self._heart.frozen:
-            self._heart.tick()
+        if channel == self._channel:
+            self._mail.hear(data)
             return
         followed = self._followed.hear(channel, data)
-        if followed is None:
-            self._mail.hear(data)
-        elif followed.lacks_changes:
+        if followed is not None and followed.lacks_changes:
             self._healing.heal(followed.replica.room)
 
     # Rooms
 
     async def join(self, member: Member, capacity: int) -> None:
         """Make a peer of this node a member, or announce it again."""
-        if not self._awake() or member.node != self.node_id:
+        self._uplink.check()
+        if member.node != self.node_id:
             raise unavailable()
         await self._rooms.join(member, capacity)
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
         """Take a member of this node out; here at once where Redis is away, and there when it is back."""
-        self._awake()
         await self._rooms.leave(room, peer_id, reason)
 
     async def rooms(self) -> Sequence[str]:
@@ -206,13 +202,6 @@ class RedisBackend:
         return [entry.member for entry in roster_of(room, fields).entries]
 
     # Other nodes
-
-    def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
-        """Hand the text of a frame over to another node."""
-        if self._awake():
-            self._mail.relay(target, from_id, text, done)
-        else:
-            done(False)  # noqa: FBT003 - see `Done`
 
     def present(self, peer_id: str, user_id: UserId | None) -> None:
         """Take note that a connection is here."""

@@ -75,6 +75,8 @@ class FollowedRooms:
         self._names = names
         self._uplink = uplink
         self._by_room: dict[str, Followed] = {}
+        self.get = self._by_room.get
+        """Returns a room by its name, or ``None`` where it is not followed."""
         self._by_channel: dict[bytes, Followed] = {}
 
     def __len__(self) -> int:
@@ -82,10 +84,6 @@ class FollowedRooms:
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._by_room))
-
-    def get(self, room: str) -> Followed | None:
-        """Return a room, or ``None`` where it is not followed."""
-        return self._by_room.get(room)
 
     def entry(self, room: str, peer_id: str) -> Entry | None:
         """Return what is known of a member, or ``None``."""

@@ -124,9 +124,11 @@ class Healing:
         followed = self._rooms.get(room)
         if followed is None or version == followed.replica.version:
             return
+        before = followed.replica.version
         await asyncio.sleep(ON_ITS_WAY)
         known = followed.replica.version
-        if known is not None and (known < version or (version == NOWHERE and followed.wanted)):
+        gone = version == NOWHERE and known == before and followed.wanted
+        if known is not None and (known < version or gone):
             log.warning("room %r: a change has not come here; it is read anew", room)
             self.heal(room)
 

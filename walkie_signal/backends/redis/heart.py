@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -73,12 +74,14 @@ class Heart:
         self._watch = Watch(LEASE)
         self._number = 0
         self._listening: asyncio.TimerHandle | None = None
-        self._ticked = self._loop.time()
+        uplink.lifetime.until = self._loop.time() + LEASE
+        uplink.lifetime.over = self.tick
         self._beating = asyncio.create_task(self._run())
         self._removing: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
         """Beat no more, and finish with the dead."""
+        self._uplink.lifetime.until = math.inf
         self._beating.cancel()
         if self._listening is not None:
             self._listening.cancel()
@@ -86,11 +89,6 @@ class Heart:
         _, unfinished = await asyncio.wait([self._beating, *removing], timeout=REMOVAL_TIMEOUT)
         for task in unfinished:
             task.cancel()
-
-    @property
-    def frozen(self) -> bool:
-        """Whether this process has not run for longer than its lease, and doesn't know yet."""
-        return self._loop.time() - self._ticked > LEASE
 
     async def _run(self) -> None:
         while True:
@@ -106,10 +104,10 @@ class Heart:
 
     def tick(self) -> None:
         """Take note that this process runs; fence the node where it did not for too long."""
-        if self.frozen:
-            self._ticked = self._loop.time()
+        lifetime, now = self._uplink.lifetime, self._loop.time()
+        frozen, lifetime.until = now > lifetime.until, now + LEASE
+        if frozen:
             self._fence()
-        self._ticked = self._loop.time()
 
     async def _beat(self) -> None:
         _, known = self._registered

@@ -26,7 +26,6 @@ from walkie_signal.backends.redis.messages import (
 )
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.uplink import Uplink
-from walkie_signal.backends.redis.wire import packed
 from walkie_signal.core.replicas import Entry
 from walkie_signal.core.rooms import Change, Left, Member
 
@@ -51,6 +50,7 @@ class Mail:
         self._rooms = rooms
         self._healing = healing
         self._sent: dict[str, int] = {}
+        self._heads: dict[str, bytes] = {}
         self._received: dict[str, int] = {}
         self._early: dict[tuple[str, str], list[Signal]] = {}
         self._strange: set[str] = set()
@@ -60,18 +60,26 @@ class Mail:
     def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
         """Publish a signal to its target's node."""
         uplink, node, room = self._uplink, target.node, target.room
-        entry = self._rooms.entry(room, from_id)
+        followed = self._rooms.get(room)
+        entry = None if followed is None else followed.replica.entry(from_id)
         if entry is None or not uplink.up:
             done(False)  # noqa: FBT003 - see `Done`
             return
         number = self._sent[node] = self._sent.get(node, 0) + 1
         message = write_signal(uplink.node_id, number, target.peer_id, from_id, entry.since, room, text)
-        request = packed("PUBLISH", self._names.node(node), message)
+        request = b"%b$%d\r\n%b\r\n" % (self._heads.get(node) or self._head(node), len(message), message)
         uplink.post(request, partial(self._relayed, node, done))
+
+    def _head(self, node: str) -> bytes:
+        """Return what stands before the length of a message in a request that publishes it to a node."""
+        channel = self._names.node(node).encode()
+        head = self._heads[node] = b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n" % (len(channel), channel)
+        return head
 
     def _relayed(self, node: str, done: Done, answer: Any) -> None:
         if answer == 0:
             self._sent.pop(node, None)
+            self._heads.pop(node, None)
         done(isinstance(answer, int) and answer > 0)
 
     async def tell(self, node: str, user_id: str, text: str) -> bool:
@@ -113,7 +121,8 @@ class Mail:
             log.warning("%d signals of a node have not come here", signal.number - expected)
             for room in self._rooms:
                 self._healing.heal(room)
-        sender = self._rooms.entry(signal.room, signal.from_id)
+        followed = self._rooms.get(signal.room)
+        sender = None if followed is None else followed.replica.entry(signal.from_id)
         key = (signal.from_id, signal.target_id)
         if sender is None or sender.since < signal.since or key in self._early:
             self._keep(key, signal)
@@ -173,5 +182,6 @@ class Mail:
     def forget(self) -> None:
         """Forget what was counted: connections were lost, and what was on them."""
         self._sent.clear()
+        self._heads.clear()
         self._received.clear()
         self._early.clear()

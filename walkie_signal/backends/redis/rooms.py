@@ -13,8 +13,8 @@ from walkie_signal.backends.redis.uplink import Failed, Uplink, unavailable
 from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
 
-APPLY_TIMEOUT = 1.0
-"""Seconds in which the listening connection confirms, or brings what the asking one has ordered."""
+CHANGE_TIMEOUT = 1.8
+"""Seconds in which a change is ordered, and brought back by the room's channel."""
 
 
 class Rooms:
@@ -34,9 +34,7 @@ class Rooms:
         followed.wanted[member.peer_id] = member
         applied = followed.changing[member.peer_id] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(asyncio.shield(followed.subscribed), APPLY_TIMEOUT)
-            await self._order(followed, member, capacity)
-            await asyncio.wait_for(applied, APPLY_TIMEOUT)
+            await asyncio.wait_for(self._order_join(followed, member, capacity), CHANGE_TIMEOUT)
         except (*Failed, SignalingError) as error:
             if applied.done() and not applied.cancelled() and applied.exception() is None:
                 return  # it was ordered, and only the answer was lost
@@ -60,7 +58,8 @@ class Rooms:
         if before is not None:
             followed.wanted[member.peer_id] = before
 
-    async def _order(self, followed: Followed, member: Member, capacity: int) -> None:
+    async def _order_join(self, followed: Followed, member: Member, capacity: int) -> None:
+        await asyncio.shield(followed.subscribed)
         room, unknown = member.room, followed.replica.version is None
         arguments = (EXPIRY, member.peer_id, write_member(member), capacity, int(unknown))
         asked = self._uplink.run(JOIN, [self._names.room(room)], *arguments)
@@ -71,6 +70,7 @@ class Rooms:
             self._followed.adopt(followed, roster_of(room, answer))
         elif followed.replica.version is None:
             self._healing.heal(room)
+        await followed.changing[member.peer_id]
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
         """Take a member out: at once here, where it can't be ordered now; see `Backend.leave`."""
@@ -78,12 +78,10 @@ class Rooms:
         if followed is None or followed.wanted.pop(peer_id, None) is None:
             return
         entry, node = followed.replica.entry(peer_id), self._uplink.node_id
-        applied = followed.changing[peer_id] = asyncio.get_running_loop().create_future()
+        followed.changing[peer_id] = asyncio.get_running_loop().create_future()
         try:
             self._uplink.check()
-            arguments = (EXPIRY, peer_id, node, reason)
-            if await self._uplink.run(LEAVE, [self._names.room(room)], *arguments):
-                await asyncio.wait_for(applied, APPLY_TIMEOUT)
+            await asyncio.wait_for(self._order_leave(followed, peer_id, node, reason), CHANGE_TIMEOUT)
         except (*Failed, SignalingError):
             if entry is not None:
                 self._followed.owe(entry.member, reason)
@@ -93,3 +91,8 @@ class Rooms:
         self._followed.rest(followed)
         if followed.lacks_changes:
             self._healing.heal(room)
+
+    async def _order_leave(self, followed: Followed, peer_id: str, node: str, reason: Reason) -> None:
+        keys = [self._names.room(followed.replica.room)]
+        if await self._uplink.run(LEAVE, keys, EXPIRY, peer_id, node, reason):
+            await followed.changing[peer_id]

@@ -22,7 +22,7 @@ import hiredis
 
 from walkie_signal.backends.redis import scripts
 from walkie_signal.backends.redis.scripts import Script
-from walkie_signal.backends.redis.wire import Address, Answer, Lost, Wire
+from walkie_signal.backends.redis.wire import Address, Answer, Lifetime, Lost, Wire
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
@@ -66,6 +66,7 @@ class Uplink:
     Attributes:
         node_id: This node, in its present incarnation.
         up: Whether requests are taken.
+        lifetime: How long this process may go on as that node.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Uplink:
         self.address = Address(url)
         self.node_id = secrets.token_hex(8)
         self.up = False
+        self.lifetime = Lifetime()
         self._restore = restore
         self._hear = hear
         self._down = down
@@ -157,7 +159,7 @@ class Uplink:
 
     async def _open(self, part: str) -> Wire:
         address = self.address
-        connecting = address.connect(self._hear, lambda: self.lose("the connection ended"))
+        connecting = address.connect(self._hear, lambda: self.lose("the connection ended"), self.lifetime)
         wire = await asyncio.wait_for(connecting, REPLY_TIMEOUT)
         try:
             name = f"walkie-signal-{part}-{secrets.token_hex(8)}"
@@ -226,6 +228,8 @@ class Uplink:
         Raises:
             SignalingError: ``unavailable`` while they are not.
         """
+        if asyncio.get_running_loop().time() > self.lifetime.until:
+            self.lifetime.over()
         if not self.up:
             raise unavailable()
 

@@ -7,6 +7,7 @@ redis-py the URL and the TLS settings are used.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -70,19 +71,22 @@ class Address:
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    async def connect(self, hear: Callable[[bytes, bytes], None], lost: Callable[[], None]) -> Wire:
+    async def connect(
+        self, hear: Callable[[bytes, bytes], None], lost: Callable[[], None], lifetime: Lifetime
+    ) -> Wire:
         """Open a connection.
 
         Args:
             hear: Takes a channel and what was published on it.
             lost: Called when the connection has ended, in whatever way.
+            lifetime: The process's; beyond it nothing is sent and nothing is heard.
 
         Raises:
             OSError: It can't be opened.
         """
         loop = asyncio.get_running_loop()
         context = self.tls()
-        wire = Wire(hear, lost)
+        wire = Wire(hear, lost, lifetime)
         if self.path is not None:
             await loop.create_unix_connection(lambda: wire, self.path)
         else:
@@ -90,11 +94,27 @@ class Address:
         return wire
 
 
+class Lifetime:
+    """How long this process, should it not run meanwhile, may go on as the node that it is.
+
+    Attributes:
+        until: Until then, on the loop's clock.
+        over: Called where it has overslept, before anything else is done.
+    """
+
+    def __init__(self) -> None:
+        self.until = math.inf
+        self.over: Callable[[], None] = lambda: None
+
+
 class Wire(asyncio.Protocol):
     """A connection; made by `Address.connect`."""
 
-    def __init__(self, hear: Callable[[bytes, bytes], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self, hear: Callable[[bytes, bytes], None], lost: Callable[[], None], lifetime: Lifetime
+    ) -> None:
         self._hear = hear
+        self._lifetime = lifetime
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader()
@@ -107,10 +127,13 @@ class Wire(asyncio.Protocol):
 
     def post(self, request: bytes, answer: Answer) -> None:
         """Send a packed request; its answer is called once, at once where the connection has ended."""
+        now = self._loop.time()
+        if now > self._lifetime.until:
+            self._lifetime.over()
         if self._ended:
             answer(Lost())
             return
-        self._answers.append((self._loop.time(), answer))
+        self._answers.append((now, answer))
         self._transport.write(request)
 
     def ask(self, *parts: str | bytes | int) -> asyncio.Future[Any]:
@@ -157,27 +180,29 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take answers and what was published."""
+        if self._loop.time() > self._lifetime.until:
+            self._lifetime.over()
+        if self._ended:
+            return
         self._reader.feed(data)
         gets = self._reader.gets
         try:
             while (reply := gets()) is not False:
                 if self._answers:
                     self._answers.popleft()[1](reply)
+                elif type(reply) is list and reply[0] == b"message":
+                    self._hear(reply[1], reply[2])
                 else:
-                    self._take(reply)
+                    self._confirm(reply)
         except hiredis.ProtocolError:
             self.abort()
 
-    def _take(self, reply: Any) -> None:
-        """Take what nobody asked for, on the connection that listens."""
+    def _confirm(self, reply: Any) -> None:
+        """Take the confirmation that a channel is heard, or not any more."""
         if isinstance(reply, hiredis.ReplyError):  # a channel is refused, and it does not say which
             self._refuse(reply)
-        if not isinstance(reply, list) or len(reply) != 3:  # noqa: PLR2004 - kind, channel, data
             return
-        kind, channel, data = reply
-        if kind == b"message":
-            self._hear(channel, data)
-            return
+        kind, channel, _ = reply
         for future in self._confirmed.pop((kind, channel), ()):
             if not future.done():
                 future.set_result(None)
