@@ -158,3 +158,19 @@ async def test_a_node_that_is_fenced_sends_its_peers_away_and_answers_each_once(
         assert {member.peer_id for member in await two.orders.roster("r")} == {"far", "back"}
         assert [each[0] for each in told.all if each[1] == "near"] == ["join", "leave"]
         assert [each[0] for each in told.all if each[1] == "joining"] in ([], ["join", "leave"])
+
+
+async def test_the_first_of_a_room_on_a_node_is_told_the_roster_at_once() -> None:
+    """That the node has just read the roster is no reason to wait: nobody here was told of it."""
+    slowly = Settings(status_interval=30)
+    async with (
+        redis_server() as server,
+        running(slowly, RedisBackend(server.url)) as one,
+        running(slowly, RedisBackend(server.url)) as two,
+    ):
+        await phone(one, "a").call("join_room", {"room": "r"})
+        b = phone(two, "b")
+        await b.call("join_room", {"room": "r"})
+        await b.link.until(lambda: heard(b, "room_status"))
+        ((_, told),) = b.link.events("room_status")
+        assert [member["peerId"] for member in told["members"]] == ["a", "b"]

@@ -18,6 +18,9 @@ from support.skips import in_ci
 
 Transports = Literal["polling", "websocket", "upgrade"]
 
+MayUpgrade = Literal["either"]
+"""As ``upgrade``, where something on the way may let no WebSocket through."""
+
 CLIENTS = Path(__file__).parents[1] / "clients"
 PEERS = CLIENTS / "npm"
 LEGACY = CLIENTS / "legacy"
@@ -50,6 +53,17 @@ async def script(name: str, *arguments: str, within: float = 90.0) -> Any:
         status = await program.wait(within)
         assert status == 0, f"{name} {' '.join(arguments)} ended with {status}:\n{program.output}"
         return json.loads(program.output)
+
+
+_legacy: dict[str, Any] = {}
+
+
+async def legacy_transcript() -> Any:
+    """Return what peers hear from the legacy server in ``parity.js``, the same each time."""
+    if "parity" not in _legacy:
+        async with legacy_server() as url:
+            _legacy["parity"] = await script("parity.js", url, "websocket")
+    return _legacy["parity"]
 
 
 @asynccontextmanager

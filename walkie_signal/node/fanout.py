@@ -45,9 +45,9 @@ class Fanout:
         loop = asyncio.get_running_loop()
         pace = self._paces.setdefault(room, Pace(self._status_interval))
         wait = pace.changed(loop.time())
-        if wait == 0:
-            self._tell(room)
-        elif wait is not None:
+        if wait == 0 and not self._tell(room):
+            self._forget(room)  # nobody here was told, so that it is no reason for the next to wait
+        elif wait:
             self._timers[room] = loop.call_later(wait, self._due, room)
 
     def farewell(self) -> None:
@@ -66,13 +66,15 @@ class Fanout:
         self._paces[room].tell(asyncio.get_running_loop().time())
         self._tell(room)
 
-    def _tell(self, room: str) -> None:
+    def _tell(self, room: str) -> bool:
+        """Tell the roster to who is here; returns whether anybody is."""
         members = list(self._registry.room(room))
         peers = [peer for member in members if (peer := self._peers.get(member.peer_id)) is not None]
         if peers:
             text = event_text(self._prefix, "room_status", room_status(room, members))
             for peer in peers:
                 peer.link.send_latest(room, text)
+        return bool(peers)
 
     def _forget(self, room: str) -> None:
         self._paces.pop(room, None)

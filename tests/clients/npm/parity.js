@@ -1,5 +1,5 @@
 // One script of stock peers, run against the legacy server and against its successor: prints who heard what in each step.
-//   node parity.js URL polling|websocket|upgrade
+//   node parity.js URL polling|websocket|upgrade|either
 'use strict';
 const { Peer, link, run } = require('./peers.js');
 
@@ -74,8 +74,10 @@ class Script {
   transcript() {
     const names = new Map();
     for (const { name, ids } of this.peers.values()) ids.forEach((id, n) => names.set(id, `${name}.${n + 1}`));
-    const spaced = [...this.peers.values()].flatMap(peer => peer.spaced);
-    return JSON.parse(JSON.stringify({ steps: this.steps, spaced }, (_, value) => names.get(value) ?? value));
+    const peers = [...this.peers.values()];
+    const spaced = peers.flatMap(peer => peer.spaced);
+    const transports = [...new Set(peers.filter(peer => peer.socket.connected).map(peer => peer.transport))];
+    return JSON.parse(JSON.stringify({ steps: this.steps, spaced, transports }, (_, value) => names.get(value) ?? value));
   }
 }
 

@@ -7,7 +7,14 @@ const TRANSPORTS = {
   polling: ['polling'],
   websocket: ['websocket'],
   upgrade: ['polling', 'websocket'],
+  either: ['polling', 'websocket'], // as upgrade, where something on the way may let no WebSocket through
 };
+
+// A URL with a path is that of an endpoint: stock peers take its path apart from it.
+function endpoint(url) {
+  const { origin, pathname } = new URL(url);
+  return pathname === '/' ? [origin, {}] : [origin, { path: pathname }];
+}
 
 // Resolves once `check` is true, looking again after each `poke`; fails with what `seen` shows.
 class Watch {
@@ -50,7 +57,8 @@ class Peer {
     this.ids = []; // one for each connection
     this.watch = new Watch(() => ({ name, heard: this.heard, states: this.states }));
     const { io } = require(library);
-    this.socket = io(url, { forceNew: true, transports: TRANSPORTS[transports], ...options });
+    const [origin, path] = endpoint(url);
+    this.socket = io(origin, { forceNew: true, transports: TRANSPORTS[transports], ...path, ...options });
     this.socket.on('connect', () => this.#connected());
     for (const state of ['disconnect', 'connect_error'])
       this.socket.on(state, reason => this.#note([state, reason.message ?? reason]));
@@ -118,7 +126,7 @@ class Peer {
 
 // A TCP relay in front of `url`: from `cut()` to `mend()` nothing goes through it, as when a network is lost.
 async function link(url) {
-  const { hostname, port } = new URL(url);
+  const { hostname, port, pathname } = new URL(url);
   const open = new Set();
   let whole = true;
   const relay = net.createServer(near => {
@@ -135,7 +143,7 @@ async function link(url) {
   });
   await new Promise(ready => relay.listen(0, '127.0.0.1', ready));
   return {
-    url: `http://127.0.0.1:${relay.address().port}`,
+    url: `http://127.0.0.1:${relay.address().port}${pathname}`,
     cut() {
       whole = false;
       for (const socket of open) socket.destroy();

@@ -18,9 +18,9 @@ import org.json.JSONObject;
 /**
  * A peer as an Android app would write it: joins a room, calls whom it finds there, and prints what it sees.
  *
- * <p>Arguments: the URL, the transports (comma-separated), the room, the role, the user id (digits: sent as a
- * number), and {@code leave} or {@code stay} for after the call. Each line printed is a JSON array, the name of
- * what was seen first. The library calls back on one thread of its own (save {@code onTimeout}), so nothing here
+ * <p>Arguments: the URL (with a path: that of the endpoint), the transports (comma-separated), the room, the role,
+ * the user id (digits: sent as a number), and {@code leave} or {@code stay} for after the call. Each line printed
+ * is a JSON array, the name of what was seen first. The library calls back on one thread of its own (save {@code onTimeout}), so nothing here
  * needs a lock.
  */
 public final class Peer {
@@ -58,9 +58,14 @@ public final class Peer {
         options.callFactory = http;
         options.webSocketFactory = http;
 
+        URI url = URI.create(args[0]);
+        if (url.getPath().length() > 1) { // an endpoint's; the library takes a path for a namespace
+            options.path = url.getPath();
+            url = url.resolve("/");
+        }
         Object userId = args[4].matches("\\d+") ? (Object) Long.valueOf(args[4]) : args[4];
         JSONObject join = new JSONObject().put("room", args[2]).put("role", args[3]).put("userId", userId);
-        new Peer(IO.socket(URI.create(args[0]), options), join, args[5].equals("leave")).start();
+        new Peer(IO.socket(url, options), join, args[5].equals("leave")).start();
     }
 
     private void start() {

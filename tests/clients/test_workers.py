@@ -1,0 +1,79 @@
+"""Stock peers on two workers, where no two requests in a row of a session come to the same one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from clients.front import TAG, Front, front
+from clients.test_java import call_and_leave, jar  # noqa: F401 - a fixture
+from clients.transcripts import differences, undocumented
+from clients.workers import WAYS, nodes_seen
+from support.node import Transports, legacy_transcript, script
+from support.redis import redis_server
+
+REPEAT = int(os.environ.get("REPEAT", "1"))
+"""How often each test runs, as in ``tests/cluster``."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if REPEAT > 1:
+        metafunc.fixturenames.append("_round")
+        metafunc.parametrize("_round", range(1, REPEAT + 1), ids=lambda number: f"round{number}")
+
+
+ways = pytest.mark.parametrize("way", WAYS)
+
+
+@asynccontextmanager
+async def two_workers(way: str) -> AsyncIterator[Front]:
+    """Run two workers with a front; fails unless both held peers."""
+    async with redis_server() as redis, WAYS[way](redis) as endpoint, front(endpoint) as made:
+        async with nodes_seen(redis) as nodes:
+            yield made
+        # A WebSocket alone shows no id; a short conversation may be over before Redis is looked at
+        holders = {session[:TAG] for session in made.sessions} or nodes
+        assert len(holders) == 2, f"all peers were on {holders}"
+
+
+def check_shares(made: Front, transports: str) -> None:
+    """Check that both workers had their part in each session."""
+    kinds = {each.kind for each in made.elsewhere}
+    print(  # noqa: T201 - for a run that repeats it
+        f"{transports}: {len(made.sessions)} sessions, {len(made.requests)} requests, "
+        f"{len(made.elsewhere)} of them handed over ({', '.join(sorted(kinds))})"
+    )
+    if transports == "websocket":
+        assert not made.sessions, "one connection is the whole session"
+        return
+    alone = [session for session, workers in made.sessions.items() if len(workers) != 2]
+    assert not alone, f"no request of {alone} came to the other worker"
+    assert kinds >= ({"GET", "POST"} if transports == "polling" else {"websocket"}), kinds
+
+
+@pytest.mark.node
+@ways
+@pytest.mark.parametrize("transports", get_args(Transports))
+async def test_stock_npm_peers_hold_the_parity_conversation(transports: Transports, way: str) -> None:
+    legacy = await legacy_transcript()
+    async with two_workers(way) as made:
+        ours = await script("parity.js", made.url, transports)
+        check_shares(made, transports)
+    assert differences(legacy, ours) == []
+    assert undocumented(ours) == []
+    assert ours["spaced"] == []
+    assert ours["transports"] == ["websocket" if transports == "upgrade" else transports]
+
+
+@pytest.mark.java
+@ways
+@pytest.mark.parametrize("transports", ["polling", "polling,websocket"])
+async def test_two_android_peers_call(jar: Path, transports: str, way: str) -> None:  # noqa: F811
+    async with two_workers(way) as made:
+        await call_and_leave(jar, made.url, transports)
+        check_shares(made, transports)

@@ -1,0 +1,93 @@
+"""Two workers of one service, behind one port, in each way that there is to run them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from cluster.service import rosters
+from support.processes import SCRIPTS, Program, running
+from support.redis import RedisServer
+from support.servers import free_port, serve
+
+TESTS = Path(__file__).parents[1]
+
+
+@contextmanager
+def machine() -> Iterator[dict[str, str]]:
+    """Give the environment of a machine of its own: its workers meet in no folder with those of another.
+
+    A Unix socket's path is too short for `tmp_path`.
+    """
+    folder = tempfile.mkdtemp(prefix="ws-")
+    try:
+        yield {"TMPDIR": folder}
+    finally:
+        shutil.rmtree(folder)
+
+
+@asynccontextmanager
+async def command(redis: RedisServer, *options: str, number: int = 2) -> AsyncIterator[str]:
+    """Run ``walkie-signal serve --workers``; gives the URL of the endpoint."""
+    with machine() as env:
+        async with serve("--workers", str(number), "--redis-url", redis.url, *options, env=env) as served:
+            yield f"{served.url}/socket.io/"
+            _no_fault(served.program)
+
+
+@asynccontextmanager
+async def host(redis: RedisServer) -> AsyncIterator[str]:
+    """Run a host's app under ``uvicorn --workers``; gives the URL of the endpoint."""
+    port = free_port()
+    uvicorn: list[str | Path] = [
+        SCRIPTS / "uvicorn", "clients.host_app:app", "--app-dir", TESTS, "--port", str(port), "--workers", "2",
+    ]  # fmt: skip
+    with machine() as env:
+        async with running(uvicorn, env={**env, "REDIS_URL": redis.url}) as program:
+            await _started(program, 2)
+            yield f"http://127.0.0.1:{port}/api/socket.io/"
+            _no_fault(program)
+
+
+WAYS: dict[str, Callable[[RedisServer], AbstractAsyncContextManager[str]]] = {
+    "the command": command,
+    "a host": host,
+}
+
+
+async def _started(program: Program, number: int, within: float = 30.0) -> None:
+    deadline = asyncio.get_running_loop().time() + within
+    while program.output.count("Application startup complete") < number:
+        assert asyncio.get_running_loop().time() < deadline, program.output
+        await asyncio.sleep(0.02)  # what is awaited is a line that comes several times
+
+
+def _no_fault(program: Program) -> None:
+    faults = re.findall(r"^.*(?:Traceback|ERROR|WARNING|never retrieved).*$", program.output, re.MULTILINE)
+    assert not faults, program.output
+
+
+@asynccontextmanager
+async def nodes_seen(redis: RedisServer) -> AsyncIterator[set[str]]:
+    """Keep looking which nodes hold the members of rooms."""
+    seen: set[str] = set()
+    done = asyncio.Event()
+
+    async def look() -> None:
+        while not done.is_set():
+            for members in (await rosters(redis)).values():
+                seen.update(members.values())
+            await asyncio.wait([ended], timeout=0.1)  # members come and go; nothing tells of it
+
+    ended = asyncio.create_task(done.wait())
+    looking = asyncio.create_task(look())  # which is not cancelled: redis-py may swallow that
+    try:
+        yield seen
+    finally:
+        done.set()
+        await looking

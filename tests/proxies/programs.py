@@ -1,0 +1,116 @@
+"""nginx and Caddy on loopback, each with a file of ``docs/examples``, in which only addresses are others."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from support.processes import Program, running
+from support.servers import free_port
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+DOCUMENTED = ("127.0.0.1:8000", "192.0.2.11:8001", "192.0.2.12:8002")
+"""The servers behind a proxy, as the examples have them."""
+
+NGINX = """\
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/error.log notice;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+
+CADDY = """\
+{{
+	admin off
+	auto_https off
+	default_bind 127.0.0.1
+	storage file_system {folder}/storage
+	log {{
+		level WARN
+	}}
+}}
+import {folder}/site
+"""
+
+
+def _site(name: str, listening: tuple[str, str], endpoints: tuple[str, ...]) -> str:
+    """Return an example with the ports of a test."""
+    text = (EXAMPLES / name).read_text()
+    assert len(re.findall(*_outside_comments(listening[0]), text)) == 1, f"where does {name} listen?"
+    text = text.replace(*listening)
+    documented = DOCUMENTED[:1] if len(endpoints) == 1 else DOCUMENTED[1:]
+    for address, endpoint in zip(documented, endpoints, strict=True):
+        assert address in text, f"{name} has no {address}"
+        text = text.replace(address, urlsplit(endpoint).netloc)
+    assert "192.0.2." not in text
+    return text
+
+
+def _outside_comments(words: str) -> tuple[str]:
+    return (rf"(?m)^\s*{re.escape(words)}",)
+
+
+@asynccontextmanager
+async def nginx(folder: Path, name: str, *endpoints: str) -> AsyncIterator[str]:
+    """Run nginx; gives its URL without a path. Fails if it logs an error."""
+    port = free_port()
+    (folder / "site.conf").write_text(_site(name, ("listen 80;", f"listen 127.0.0.1:{port};"), endpoints))
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
+    log = folder / "error.log"
+    command: list[str | Path] = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", log]
+    async with running(command) as program:
+        await _listens(port, program)
+        yield f"http://127.0.0.1:{port}"
+        faults = re.findall(r"^.*\[(?:warn|error|crit|alert|emerg)\].*$", log.read_text(), re.MULTILINE)
+        assert not faults, faults
+
+
+@asynccontextmanager
+async def caddy(folder: Path, name: str, *endpoints: str) -> AsyncIterator[str]:
+    """Run Caddy; gives its URL without a path. Fails if it logs an error."""
+    port = free_port()
+    (folder / "site").write_text(_site(name, (":80 {", f":{port} {{"), endpoints))
+    (folder / "Caddyfile").write_text(CADDY.format(folder=folder))
+    command: list[str | Path] = ["caddy", "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"]
+    async with running(command, env={"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}) as program:
+        await _listens(port, program)
+        yield f"http://127.0.0.1:{port}"
+        assert '"level":"error"' not in program.output, program.output
+
+
+Proxy = Callable[..., AbstractAsyncContextManager[str]]
+
+PROXIES: dict[str, Proxy] = {"nginx": nginx, "caddy": caddy}
+
+
+async def _listens(port: int, program: Program, within: float = 15.0) -> None:
+    """Wait until a port takes connections: neither program says so at the level at which it logs."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not await _taken(port):
+        assert asyncio.get_running_loop().time() < deadline, f"it does not listen:\n{program.output}"
+        await asyncio.sleep(0.02)
+
+
+async def _taken(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
