@@ -83,7 +83,8 @@ class Events:
 
     def _relayed(self, peer: Peer, ack_id: int | None, reached: bool) -> None:  # noqa: FBT001 - as `relay` has it
         if reached:
-            self._answers.ack(peer, ack_id, OK)
+            if ack_id is not None:
+                self._answers.ack(peer, ack_id, OK)
         else:
             error = SignalingError("unavailable", "the other peer can't be reached now", retryAfterMs=1000)
             self._answers.fail(peer, Event("signal", (), ack_id, 0, None), error)
