@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 pytest_plugins = [
     "support.leaks",
     "support.skips",
@@ -9,3 +13,9 @@ pytest_plugins = [
     "support.alone",
     "support.websocket_classes",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell the workers of pytest-xdist apart: of one command they would look like workers of one server."""
+    if hasattr(config, "workerinput"):
+        sys.argv.append(config.workerinput["workerid"])
