@@ -2,81 +2,190 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from backends.pairs import Site, away, ready
 from support.redis import RedisServer, redis_server
-from walkie_signal.core.rooms import Joined
+from walkie_signal.backends.redis.directory import AT_ONCE
+from walkie_signal.backends.redis.followed import LINGER
+from walkie_signal.core.rooms import Joined, Left
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
-NODES = "walkie-signal:/:{nodes}"
+DATABASE = 3
+BASE = f"walkie-signal:{DATABASE}:/"
 
 
-async def url_of_the_user(server: RedisServer) -> str:
+def rights() -> list[str]:
+    """Return what the page gives a node, as words of the command."""
     line = re.search(r"^ACL SETUSER walkie .*$", PAGE.read_text("utf-8"), re.MULTILINE)
     assert line is not None
-    await server.command(*line[0].replace("PASSWORD", "secret").split())
-    return f"redis://walkie:secret@127.0.0.1:{server.port}/0"
+    assert ">PASSWORD" in line[0]
+    return line[0].replace("PASSWORD", "secret").split()
+
+
+def url_of(server: RedisServer) -> str:
+    return f"redis://walkie:secret@127.0.0.1:{server.port}/{DATABASE}"
+
+
+class Owner:
+    """Redis' own administrator, in the nodes' database."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._redis = Redis(port=server.port, db=DATABASE, decode_responses=True)
+        self.close = self._redis.aclose
+
+    async def does(self, *command: str) -> Any:
+        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+@asynccontextmanager
+async def pair_of_the_user() -> AsyncIterator[tuple[Owner, Site, Site]]:
+    """Run two nodes with the page's rights; at their end nothing was refused them."""
+    async with redis_server() as server:
+        await server.command(*rights())
+        owner, one, two = Owner(server), Site(url_of(server)), Site(url_of(server))
+        try:
+            for site in (one, two):
+                await site.backend.start(site.kept)
+                assert site.backend.ready, await owner.does("ACL", "LOG")
+            try:
+                yield owner, one, two
+            finally:
+                for site in (one, two):
+                    await site.backend.close()
+            assert await owner.does("ACL", "LOG") == []
+        finally:
+            await owner.close()
 
 
 async def test_a_node_does_all_that_it_does_with_these_rights() -> None:
-    async with redis_server() as server:
-        url = await url_of_the_user(server)
-        one, two = Site(url), Site(url)
-        for site in (one, two):
-            await site.backend.start(site.kept)
-            assert site.backend.ready
-        try:
-            await one.join("a")
-            b = await two.join("b")
-            await one.until(lambda: Joined(b) in one.kept.applied)
-            one.backend.relay(b, "a", "text", lambda _: None)
-            await two.until(lambda: two.kept.handed_over == [("b", "text")])
-            for site, peer_id in ((one, "a"), (two, "b")):
-                site.backend.present(peer_id, "7")
-            assert await one.backend.rooms() == ["r"]
-            assert len(await one.backend.roster("r")) == 2
-            while await one.backend.tell("7", "text") == 0:
-                pass  # the other's entry is on its way
-            assert await one.backend.kick("b")
-            await server.command("CLIENT", "KILL", "TYPE", "pubsub")
-            for site in (one, two):
-                await away(site)
-            for site in (one, two):
-                await ready(site)
-            await server.command("SADD", "walkie-signal:/:node:{dead}:rooms", "r")
-            await server.command("ZADD", NODES, "1000000000000000", "dead")
-            while await server.command("ZSCORE", NODES, "dead") is not None:
-                await one.backend.roster("r")  # until it is removed
-            one.backend.absent("a", "7")
-            await one.backend.leave("r", "a", "left")
-        finally:
-            for site in (one, two):
-                await site.backend.close()
-        assert await server.command("ACL", "LOG") == []
+    async with pair_of_the_user() as (owner, one, two):
+        await _meet_and_part(one, two)
+        await _reconnect(owner, one, two)
+        await _remove_a_dead_one(owner, one, two)
+        await _forget_rooms(one, two)
+        for site in (one, two):  # the last one to end does what the first did not
+            await site.backend.close()
+        used = {name.removeprefix("cmdstat_") for name in await owner.does("INFO", "commandstats")}
+        given = {word[1:] for word in rights() if word.startswith("+")}
+        assert given - used == set(), "rights that no node has used"
+
+
+async def _meet_and_part(one: Site, two: Site) -> None:
+    await one.join("a")
+    b = await two.join("b")
+    await one.until(lambda: Joined(b) in one.kept.applied)
+    one.backend.relay(b, "a", "text", lambda _: None)
+    await two.until(lambda: two.kept.handed_over == [("b", "text")])
+    for site, peer_id in ((one, "a"), (two, "b")):
+        site.backend.present(peer_id, "7")
+    assert await one.backend.rooms() == ["r"]
+    assert [member.peer_id for member in await one.backend.roster("r")] == ["a", "b"]
+    while await one.backend.tell("7", "text") == 0:
+        pass  # the other's entry is on its way
+    await two.until(lambda: two.kept.told == [("7", "text")])
+    assert await one.backend.kick("b")
+    await two.until(lambda: two.kept.kicked == ["b"])
+    one.backend.absent("a", "7")
+    await two.backend.leave("r", "b", "kicked")
+    await one.until(lambda: Left("r", "b", "kicked") in one.kept.applied)
+
+
+async def _reconnect(owner: Owner, one: Site, two: Site) -> None:
+    """Its connections are ended, once while it has more to write again than it does in one go."""
+    for number in range(AT_ONCE):
+        one.backend.present(f"p{number}", None)
+    await owner.does("CLIENT", "KILL", "TYPE", "pubsub")
+    await asyncio.gather(away(one), away(two))
+    await asyncio.gather(ready(one), ready(two))
+
+
+async def _remove_a_dead_one(owner: Owner, one: Site, two: Site) -> None:
+    room, rooms = f"{BASE}:room:{{r}}", f"{BASE}:node:{{dead}}:rooms"
+    epoch, number = (await owner.does("HGET", room, "")).split(" ")
+    await owner.does("HSET", room, "", f"{epoch} {number}", "ghost", f"{epoch} dead {{}}")
+    await owner.does("SADD", rooms, "r")
+    await owner.does("ZADD", f"{BASE}:{{nodes}}", "1000000000000000", "dead")
+    asked = ("ZSCORE", f"{BASE}:{{nodes}}", "dead")
+    while await owner.does(*asked) is not None:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.05)
+    assert {each.peer_id for site in (one, two) for each in site.kept.removed} == {"ghost"}
+    assert await owner.does("EXISTS", rooms) == 0
+
+
+async def _forget_rooms(one: Site, two: Site) -> None:
+    await one.backend.leave("r", "a", "left")
+    for site in (one, two):
+        site.backend._followed.sweep(asyncio.get_running_loop().time() + LINGER + 1)
+        assert await site.backend.rooms() == []
+
+
+OTHERS = "return redis.call('GET', 'of another')"
 
 
 @pytest.mark.parametrize(
     "command",
     [
         ("FLUSHALL",),
+        ("FLUSHDB",),
         ("CONFIG", "GET", "*"),
+        ("ACL", "LIST"),
         ("KEYS", "*"),
+        ("SCAN", "0"),
+        ("EVAL", OTHERS, "0"),
         ("GET", "of another"),
+        ("HGETALL", "of another"),
         ("SET", "of another", "1"),
+        ("DEL", "of another"),
         ("PUBLISH", "of another", "1"),
+        ("SUBSCRIBE", "of another"),
+        ("PSUBSCRIBE", "*"),
     ],
+    ids=" ".join,
 )
 async def test_the_rights_end_with_the_prefix(command: tuple[str, ...]) -> None:
     async with redis_server() as server:
-        connection = Redis.from_url(await url_of_the_user(server))
+        await server.command(*rights())
+        connection = Redis.from_url(url_of(server))
         try:
             with pytest.raises(NoPermissionError):
                 await connection.execute_command(*command)  # type: ignore[no-untyped-call]
         finally:
             await connection.aclose()
+
+
+async def test_a_script_has_no_further_rights() -> None:
+    async with redis_server() as server:
+        await server.command(*rights())
+        connection = Redis.from_url(url_of(server))
+        try:
+            sha = await connection.script_load(OTHERS)
+            with pytest.raises(ResponseError, match="can't access"):
+                await connection.evalsha(sha, 0)
+        finally:
+            await connection.aclose()
+
+
+async def test_the_line_does_in_the_configuration_too(tmp_path: Path) -> None:
+    """There it begins with `user`, as the page says."""
+
+    async def user(server: RedisServer) -> dict[str, Any]:
+        made: dict[str, Any] = await server.command("ACL", "GETUSER", "walkie")
+        return {**made, "commands": set(made["commands"].split())}
+
+    configuration = tmp_path / "redis.conf"
+    configuration.write_text(" ".join(["user", *rights()[2:]]))
+    async with redis_server() as server:
+        await server.command(*rights())
+        made = await user(server)
+    async with redis_server(None, "--include", str(configuration)) as server:
+        assert await user(server) == made

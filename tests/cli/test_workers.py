@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import re
@@ -209,11 +208,14 @@ async def test_workers_whose_parent_was_killed_end_in_order(redis: RedisServer) 
         assert server.program.output.count("the parent process is gone") == 2
 
 
-async def test_a_signal_while_they_start_ends_all(redis: RedisServer) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+async def test_a_signal_while_they_start_ends_all(number: signal.Signals, redis: RedisServer) -> None:
     """With no traceback, at whatever moment it comes; before they serve there is nothing to end with 0."""
     command: list[str | Path] = [SCRIPTS / "walkie-signal", "serve", "--port", "0", "--workers", "2"]
-    for number, delay in itertools.product((signal.SIGTERM, signal.SIGINT), (0.4, 0.6, 0.8, 1.0, 1.2)):
+    for delay in (0, 0.05, 0.1, 0.2, 0.4, 0.8):
         async with running([*command, "--redis-url", redis.url]) as program:
+            while not workers_of(program):  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.001)
             await asyncio.sleep(delay)  # the moment is the point
             os.killpg(program.pid, number)
             assert await program.wait(BOUND) in (0, 1, -number)

@@ -42,6 +42,7 @@ class Cut:
         lines: The connections that are open.
         accepted: How many there were so far.
         open: Whether new connections are let through; where not, they are reset.
+        target: Where new ones lead to.
         delay: Gives the seconds that each piece waits before it is passed on; the order stays.
     """
 
@@ -51,7 +52,7 @@ class Cut:
         self.accepted = 0
         self.open = True
         self.delay: Callable[[], float] | None = None
-        self._target = target
+        self.target = target
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -88,7 +89,7 @@ class Cut:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self.open:
             return
-        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        far_reader, far_writer = await asyncio.open_connection(*self.target)
         line = Line(writer, far_writer)
         self.lines.add(line)
         self.accepted += 1

@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -53,6 +54,7 @@ class Worker:
         spawn = multiprocessing.get_context("spawn")  # forked from a process with threads it might not start
         self.pipe, theirs = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_work, args=(options, settings, listener, theirs))
+        resource_tracker.ensure_running()  # whose start unblocks signals
         # Neither may end it with a traceback while it imports what it needs.
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         self.process.start()

@@ -42,7 +42,6 @@ FIRST_DELAY = 0.2
 DELAY = 1.0
 """Most seconds before the later ones; the least are half of it."""
 
-
 CANCEL_INTERVAL = 0.1
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
 
@@ -103,10 +102,7 @@ class Uplink:
     async def close(self) -> None:
         """End both connections."""
         if self._running is not None:
-            ended: set[asyncio.Task[None]] = set()
-            while not ended:  # `wait_for` may swallow a cancellation before Python 3.12
-                self._running.cancel()
-                ended, _ = await asyncio.wait([self._running], timeout=CANCEL_INTERVAL)
+            await _end(self._running)
             self._running = None
 
     def lose(self, why: str) -> None:
@@ -191,7 +187,7 @@ class Uplink:
             await restoring
         finally:
             losing.cancel()
-            restoring.cancel()
+            await _end(restoring)
 
     def _watch_soon(self, wire: Wire) -> None:
         loop = asyncio.get_running_loop()
@@ -257,6 +253,15 @@ class Uplink:
         error = None if answer.cancelled() else answer.exception()
         if isinstance(error, hiredis.ReplyError) and str(error).startswith(CHANGED):
             self.lose(str(error))
+
+
+async def _end(task: asyncio.Future[None]) -> None:
+    """Cancel a task, whatever it raises then."""
+    while not task.done():  # `wait_for` may swallow a cancellation before Python 3.12
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_INTERVAL)
+    if not task.cancelled():
+        task.exception()  # it may have failed with the connections just then
 
 
 def unavailable() -> SignalingError:
