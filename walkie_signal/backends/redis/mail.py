@@ -38,6 +38,16 @@ MOST_WAITING = 1000
 """Signals that may wait so, on one node."""
 
 
+class Route:
+    """The way to another node; `head` is what stands before a message's length in a request to publish it there."""
+
+    __slots__ = ("head", "sent")
+
+    def __init__(self, channel: str) -> None:
+        self.head = f"*3\r\n$7\r\nPUBLISH\r\n${len(channel.encode())}\r\n{channel}\r\n$"
+        self.sent = 0
+
+
 class Mail:
     """Sends to other nodes, and takes what they send."""
 
@@ -49,8 +59,7 @@ class Mail:
         self._uplink = uplink
         self._rooms = rooms
         self._healing = healing
-        self._sent: dict[str, int] = {}
-        self._heads: dict[str, bytes] = {}
+        self._routes: dict[str, Route] = {}
         self._received: dict[str, int] = {}
         self._early: dict[tuple[str, str], list[Signal]] = {}
         self._strange: set[str] = set()
@@ -65,21 +74,17 @@ class Mail:
         if entry is None or not uplink.up:
             done(False)  # noqa: FBT003 - see `Done`
             return
-        number = self._sent[node] = self._sent.get(node, 0) + 1
+        route = self._routes.get(node)
+        if route is None:
+            route = self._routes[node] = Route(self._names.node(node))
+        route.sent = number = route.sent + 1
         message = write_signal(uplink.node_id, number, target.peer_id, from_id, entry.since, room, text)
-        request = b"%b$%d\r\n%b\r\n" % (self._heads.get(node) or self._head(node), len(message), message)
-        uplink.post(request, partial(self._relayed, node, done))
-
-    def _head(self, node: str) -> bytes:
-        """Return what stands before the length of a message in a request that publishes it to a node."""
-        channel = self._names.node(node).encode()
-        head = self._heads[node] = b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n" % (len(channel), channel)
-        return head
+        size = len(message) if message.isascii() else len(message.encode())
+        uplink.post(f"{route.head}{size}\r\n{message}\r\n".encode(), partial(self._relayed, node, done))
 
     def _relayed(self, node: str, done: Done, answer: Any) -> None:
         if answer == 0:
-            self._sent.pop(node, None)
-            self._heads.pop(node, None)
+            self._routes.pop(node, None)
         done(isinstance(answer, int) and answer > 0)
 
     async def tell(self, node: str, user_id: str, text: str) -> bool:
@@ -115,17 +120,17 @@ class Mail:
             self.site.kick(message.peer_id)
 
     def _take(self, signal: Signal) -> None:
-        expected = self._received.get(signal.node, signal.number - 1) + 1
-        self._received[signal.node] = signal.number
-        if signal.number > expected:
-            log.warning("%d signals of a node have not come here", signal.number - expected)
-            for room in self._rooms:
-                self._healing.heal(room)
-        followed = self._rooms.get(signal.room)
-        sender = None if followed is None else followed.replica.entry(signal.from_id)
-        key = (signal.from_id, signal.target_id)
-        if sender is None or sender.since < signal.since or key in self._early:
-            self._keep(key, signal)
+        node, number, target_id, from_id, since, room, _ = signal
+        expected = self._received.get(node, number - 1) + 1
+        self._received[node] = number
+        if number > expected:
+            log.warning("%d signals of a node have not come here", number - expected)
+            for each in self._rooms:
+                self._healing.heal(each)
+        followed = self._rooms.get(room)
+        sender = None if followed is None else followed.replica.entry(from_id)
+        if sender is None or sender.since < since or (self._early and (from_id, target_id) in self._early):
+            self._keep((from_id, target_id), signal)
         else:
             self._deliver(signal, sender)
 
@@ -181,7 +186,6 @@ class Mail:
 
     def forget(self) -> None:
         """Forget what was counted: connections were lost, and what was on them."""
-        self._sent.clear()
-        self._heads.clear()
+        self._routes.clear()
         self._received.clear()
         self._early.clear()
