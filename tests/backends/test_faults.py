@@ -219,3 +219,20 @@ async def test_signals_that_wait_for_a_second_joining_do_not_wait_for_ever() -> 
             return len(mail._early)
 
         await until(waiting, lambda count: count == 0)
+
+
+async def test_a_member_that_cannot_be_read_keeps_no_node_from_its_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Somebody else has written into it."""
+    async with pair() as (server, (one, two)):
+        a = await one.join("a")
+        for name, value in (("x", "rubbish"), ("y", "1 n []"), ("z", b"1 n \xff")):
+            await server.command("HSET", ROOM, name, value)
+        b = await two.join("b")
+        assert two.kept.applied == [Joined(a), Joined(b)]
+        await server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        await asyncio.gather(away(one), away(two))
+        await asyncio.gather(ready(one), ready(two))
+        assert list(await one.backend.roster("r")) == [a, b]
+        assert "room 'r': 3 members can't be read" in caplog.text

@@ -214,5 +214,10 @@ def roster_of(room: str, flat: list[bytes]) -> Roster:
     Raises:
         ValueError: It is none.
     """
-    fields = [field.decode() for field in flat]
-    return read_roster(room, dict(zip(fields[::2], fields[1::2], strict=True)))
+    texts = [text.decode("utf-8", "replace") for text in flat]
+    fields = dict(zip(texts[::2], texts[1::2], strict=True))
+    roster = read_roster(room, fields)
+    unread = len(fields) - len(roster.entries) - 1
+    if unread > 0:
+        log.warning("room %r: %d members can't be read", room, unread)
+    return roster

@@ -8,6 +8,7 @@ only a key of an object, or a kind of message, may be added: what a node doesn't
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -139,6 +140,8 @@ def read_entry(room: str, peer_id: str, value: str) -> Entry:
     """
     since, node, text = value.split(" ", 2)
     facts = loads(text)
+    if not isinstance(facts, dict):
+        raise ValueError("the facts of a member are no object")  # noqa: TRY004 - it was read, not given
     return Entry(Member(peer_id, room, facts.get("role"), facts.get("userId"), node), int(since))
 
 
@@ -176,7 +179,7 @@ def _read_event(room: str, kind: str, rest: str) -> RoomEvent | None:
 
 
 def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
-    """Read a room's hash.
+    """Read a room's hash, without the members that can't be read: a node would never be ready for one of them.
 
     Raises:
         ValueError: It is none.
@@ -184,7 +187,11 @@ def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
     if "" not in fields:
         return Roster(NOWHERE)
     epoch, number, *settled = fields[""].split(" ")
-    entries = (read_entry(room, peer_id, value) for peer_id, value in fields.items() if peer_id)
+    entries = []
+    for peer_id, value in fields.items():
+        if peer_id:
+            with suppress(ValueError):
+                entries.append(read_entry(room, peer_id, value))
     return Roster(
         Version(int(epoch), int(number)),
         tuple(sorted(entries, key=lambda entry: entry.since)),
