@@ -232,13 +232,20 @@ async def test_one_node_alone_removes_a_dead_one() -> None:
             await site.join(f"{number}")
         time = "1000000000000000"
         await server.command("SADD", "walkie-signal:/:node:{dead}:rooms", "r")
-        await intrude(server, "ghost", f"{time} dead {{}}")
+        await intrude(server, "ghost", f'{time} dead {{"userId":7}}')
+        directory = ["walkie-signal:/:peer:{ghost}", "walkie-signal:/:user:{7}"]
+        for key in directory:
+            await server.command("HSET", key, "ghost", "dead")
+        await server.command("HSET", directory[1], "lives", "another")
         await server.command("ZADD", NODES, time, "dead")
         gone = Left("r", "ghost", "node_lost")
         for site in sites:
             await site.until(lambda site=site: gone in site.kept.applied, within=15)
             assert site.kept.applied.count(gone) == 1
         assert sum(len(site.kept.removed) for site in sites) == 1
+        for site in sites:
+            await site.backend.roster("r")  # what it had posted before has been carried out
+        assert [await server.command("HKEYS", key) for key in directory] == [[], ["lives"]]
 
 
 async def test_a_message_of_the_next_release_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Where each peer and each user is: which connections there are, and the node of each.
 
-Each entry belongs to the node that wrote it. An entry whose node is dead reaches nobody, and expires.
+Each entry belongs to the node that wrote it. One whose node is dead reaches nobody; whoever removes that node takes
+it out, if the peer was in a room, and else it expires.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Directory:
             if self._here.pop(entry, self) is None:
                 self._owed[entry] = None
                 self._uplink.post(packed("HDEL", *entry), partial(self._removed, entry))
+
+    def forget(self, peer_id: str, user_id: str | None) -> None:
+        """Take out the connection of a dead node."""
+        for entry in self._entries(peer_id, user_id):
+            self._uplink.post(packed("HDEL", *entry), ignore)
 
     def _entries(self, peer_id: str, user_id: str | None) -> list[tuple[str, str]]:
         entries = [(self._names.peer(peer_id), peer_id)]

@@ -179,9 +179,13 @@ class Heart:
             keys = [self._names.nodes, claim]
             if await self._uplink.run(CLAIM, keys, node, renewed.decode(), self._uplink.node_id, CLAIM_TIME):
                 log.warning("node %s is dead: its peers are removed", node)
-                await self.remove(node, (), self._rooms.site.lost)
+                await self.remove(node, (), self._lost)
         except (*Failed, SignalingError):
             log.info("node %s could not be removed yet", node)
+
+    def _lost(self, member: Member) -> None:
+        self._directory.forget(member.peer_id, None if member.user_id is None else str(member.user_id))
+        self._rooms.site.lost(member)
 
     def _removed(self, node: str, _task: asyncio.Task[None]) -> None:
         del self._removing[node]
