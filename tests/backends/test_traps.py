@@ -233,6 +233,7 @@ async def test_one_node_alone_removes_a_dead_one() -> None:
         time = "1000000000000000"
         await server.command("SADD", "walkie-signal:/:node:{dead}:rooms", "r")
         await intrude(server, "ghost", f'{time} dead {{"userId":7}}')
+        await server.command("HSET", ROOM, "rubbish", "1 dead []")  # keeps nobody from being removed
         directory = ["walkie-signal:/:peer:{ghost}", "walkie-signal:/:user:{7}"]
         for key in directory:
             await server.command("HSET", key, "ghost", "dead")

@@ -205,11 +205,11 @@ class RedisBackend:
 
     def present(self, peer_id: str, user_id: UserId | None) -> None:
         """Take note that a connection is here."""
-        self._directory.add(peer_id, None if user_id is None else str(user_id))
+        self._directory.add(peer_id, user_id)
 
     def absent(self, peer_id: str, user_id: UserId | None) -> None:
         """Take note that a connection is not here any more."""
-        self._directory.remove(peer_id, None if user_id is None else str(user_id))
+        self._directory.remove(peer_id, user_id)
 
     async def tell(self, user_id: UserId, text: str) -> int:
         """Send the text of a frame to a user's connections on other nodes."""

@@ -15,6 +15,7 @@ from walkie_signal.backends.redis.healing import TOUCHED_IN
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.redis.wire import ignore, packed
+from walkie_signal.core.identity import UserId
 
 AT_ONCE = 500
 """Entries that are written without waiting for Redis."""
@@ -30,29 +31,29 @@ class Directory:
         self._owed: dict[tuple[str, str], None] = {}
         self._to_touch: Iterator[tuple[str, str]] = iter(())
 
-    def add(self, peer_id: str, user_id: str | None) -> None:
+    def add(self, peer_id: str, user_id: UserId | None) -> None:
         """Enter a connection, and for whom it speaks."""
         for entry in self._entries(peer_id, user_id):
             self._here[entry] = None
             self._owed.pop(entry, None)
             self._write(entry)
 
-    def remove(self, peer_id: str, user_id: str | None) -> None:
+    def remove(self, peer_id: str, user_id: UserId | None) -> None:
         """Take a connection out, of its user's too."""
         for entry in self._entries(peer_id, user_id):
             if self._here.pop(entry, self) is None:
                 self._owed[entry] = None
                 self._uplink.post(packed("HDEL", *entry), partial(self._removed, entry))
 
-    def forget(self, peer_id: str, user_id: str | None) -> None:
+    def forget(self, peer_id: str, user_id: UserId | None) -> None:
         """Take out the connection of a dead node."""
         for entry in self._entries(peer_id, user_id):
             self._uplink.post(packed("HDEL", *entry), ignore)
 
-    def _entries(self, peer_id: str, user_id: str | None) -> list[tuple[str, str]]:
+    def _entries(self, peer_id: str, user_id: UserId | None) -> list[tuple[str, str]]:
         entries = [(self._names.peer(peer_id), peer_id)]
         if user_id is not None:
-            entries.append((self._names.user(user_id), peer_id))
+            entries.append((self._names.user(str(user_id)), peer_id))
         return entries
 
     def _write(self, entry: tuple[str, str]) -> None:

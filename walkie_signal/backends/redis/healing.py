@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Coroutine, Iterator
 from typing import Any
 
 from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms, roster_of
-from walkie_signal.backends.redis.messages import read_entry, read_roster, write_entry
+from walkie_signal.backends.redis.messages import read_entries, read_roster, write_entry
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.scripts import LEAVE, SETTLE, TOUCH
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink
@@ -97,8 +97,8 @@ class Healing:
         """
         arguments = (EXPIRY, node, "node_lost", 0)
         _, removed = await self._uplink.run(SETTLE, [self._names.room(room)], *arguments)
-        pairs = zip(removed[::2], removed[1::2], strict=True)
-        return [read_entry(room, peer.decode(), value.decode()).member for peer, value in pairs]
+        texts = [text.decode("utf-8", "replace") for text in removed]
+        return [entry.member for entry in read_entries(room, zip(texts[::2], texts[1::2], strict=True))]
 
     # All of them
 

@@ -184,7 +184,7 @@ class Heart:
             log.info("node %s could not be removed yet", node)
 
     def _lost(self, member: Member) -> None:
-        self._directory.forget(member.peer_id, None if member.user_id is None else str(member.user_id))
+        self._directory.forget(member.peer_id, member.user_id)
         self._rooms.site.lost(member)
 
     def _removed(self, node: str, _task: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ only a key of an object, or a kind of message, may be added: what a node doesn't
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -178,8 +178,15 @@ def _read_event(room: str, kind: str, rest: str) -> RoomEvent | None:
     return None
 
 
+def read_entries(room: str, values: Iterable[tuple[str, str]]) -> Iterator[Entry]:
+    """Read the members that can be read, by peer id: for any other one a node would never be ready."""
+    for peer_id, value in values:
+        with suppress(ValueError):
+            yield read_entry(room, peer_id, value)
+
+
 def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
-    """Read a room's hash, without the members that can't be read: a node would never be ready for one of them.
+    """Read a room's hash, as far as `read_entries` does.
 
     Raises:
         ValueError: It is none.
@@ -187,11 +194,7 @@ def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
     if "" not in fields:
         return Roster(NOWHERE)
     epoch, number, *settled = fields[""].split(" ")
-    entries = []
-    for peer_id, value in fields.items():
-        if peer_id:
-            with suppress(ValueError):
-                entries.append(read_entry(room, peer_id, value))
+    entries = read_entries(room, (field for field in fields.items() if field[0]))
     return Roster(
         Version(int(epoch), int(number)),
         tuple(sorted(entries, key=lambda entry: entry.since)),
