@@ -23,7 +23,7 @@ PACKAGE = "walkie_signal"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings",),
-    ("core",),
+    ("core", "bounded_log"),
     ("auth", "backends", "host", "ice", "metrics"),
     ("node",),
     ("namespace", "transport"),

@@ -1,0 +1,86 @@
+"""Log lines that others can cause any number of: so many of each kind in a while, the rest counted.
+
+A kind is a word of ours, never one that the other side chose: what is kept for each is bounded by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+MOST = 10
+"""Lines of one kind in a window; Linux lets a driver log 10 in 5 s (``printk_ratelimit``)."""
+
+WINDOW = 60.0
+"""Seconds of a window: whoever reads the log sees that it goes on, once a minute."""
+
+
+@dataclass(slots=True)
+class _Window:
+    ends: float
+    lines: int = 0
+    left_out: int = 0
+
+
+class BoundedLog:
+    """Writes to a logger, at most `most` lines of a kind in `window` seconds.
+
+    What was left out is told in one more line when the window is over: by a timer where an event loop runs,
+    elsewhere before the next line of that kind.
+
+    Args:
+        log: The logger.
+        most: Lines of one kind in a window.
+        window: Its length, in seconds.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        log: logging.Logger,
+        *,
+        most: int = MOST,
+        window: float = WINDOW,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._most = most
+        self._window = window
+        self._clock = clock
+        self._windows: dict[str, _Window] = {}
+
+    def write(self, level: int, kind: str, message: str, *arguments: Any) -> None:
+        """Log a line of a kind, or count it."""
+        if not self._log.isEnabledFor(level):
+            return
+        now = self._clock()
+        window = self._windows.get(kind)
+        if window is not None and now >= window.ends:
+            self._close(level, kind)
+            window = None
+        if window is None:
+            window = self._windows[kind] = _Window(now + self._window)
+        if window.lines < self._most:
+            window.lines += 1
+            self._log.log(level, message, *arguments)
+            return
+        window.left_out += 1
+        if window.left_out == 1:
+            with suppress(RuntimeError):  # no event loop runs
+                asyncio.get_running_loop().call_later(window.ends - now, self._over, level, kind, window)
+
+    def _over(self, level: int, kind: str, window: _Window) -> None:
+        if self._windows.get(kind) is window:
+            self._close(level, kind)
+
+    def _close(self, level: int, kind: str) -> None:
+        window = self._windows.pop(kind)
+        if window.left_out:
+            self._log.log(
+                level, "%s: %d more such lines were left out in %.0f s", kind, window.left_out, self._window
+            )
