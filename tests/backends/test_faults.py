@@ -12,6 +12,10 @@ import pytest
 
 from backends.pairs import ROOM, Site, away, pair, ready
 from support.redis import RedisServer, redis_server
+from support.sites import KeptSite
+from walkie_signal.backends.base import Backend
+from walkie_signal.backends.memory import MemoryBackend
+from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.backends.redis.messages import Signal
 from walkie_signal.core.rooms import Joined, Left, Member
 from walkie_signal.errors import SignalingError
@@ -148,6 +152,31 @@ async def test_a_start_right_after_a_close_stays_connected() -> None:
         assert one.backend.ready
         with pytest.raises(asyncio.TimeoutError):
             await away(one, within=1.5)
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+async def test_a_backend_is_a_new_node_on_each_loop_that_it_is_started_on(kind: str) -> None:
+    """A host's tests have one loop each, and a server may fork when the app is made."""
+    async with redis_server() as server:
+        backend: Backend = MemoryBackend() if kind == "memory" else RedisBackend(server.url)
+        ids = [backend.node_id]
+
+        async def live() -> None:
+            site = KeptSite()
+            await backend.start(site)
+            ids.append(backend.node_id)
+            try:
+                member = Member("a", "r", None, None, backend.node_id)
+                await backend.join(member, 10)
+                assert site.applied == [Joined(member)]
+                assert backend.ready
+            finally:
+                await backend.close()
+
+        for _ in range(2):
+            await asyncio.to_thread(asyncio.run, live())
+    assert ids[0] == ""
+    assert len(set(ids)) == 3
 
 
 async def test_what_a_node_takes_with_it_when_it_closes_is_not_told_twice() -> None:

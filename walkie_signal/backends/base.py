@@ -50,7 +50,7 @@ class Backend(Protocol):
 
     @property
     def node_id(self) -> str:
-        """This node, in its present incarnation."""
+        """This node, in its present incarnation; drawn by `start`, in the process that serves."""
 
     @property
     def ready(self) -> bool:

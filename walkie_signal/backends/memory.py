@@ -18,7 +18,7 @@ class MemoryBackend:
     shared = False
 
     def __init__(self) -> None:
-        self.node_id = secrets.token_hex(8)
+        self.node_id = ""
         self._rooms: dict[str, Room] = {}
         self._site: Site | None = None
 
@@ -29,6 +29,7 @@ class MemoryBackend:
 
     async def start(self, site: Site) -> None:
         """Begin to order changes."""
+        self.node_id = secrets.token_hex(8)
         self._site = site
 
     async def close(self) -> None:

@@ -81,6 +81,7 @@ class RedisBackend:
 
     async def start(self, site: Site) -> None:
         """Connect; where Redis is away, go on trying in the background."""
+        self._uplink.node_id = secrets.token_hex(8)
         self._followed.site = self._mail.site = site
         self._heart = Heart(
             names=self._names,
@@ -111,7 +112,7 @@ class RedisBackend:
         if self._release is not None:
             self._release.cancel()
         self._heart, self._generation = None, ""
-        self._uplink.node_id = secrets.token_hex(8)
+        self._uplink.node_id = ""
 
     async def _restore(self) -> None:
         """Make everything right on new connections."""

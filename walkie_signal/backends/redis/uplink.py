@@ -63,7 +63,7 @@ class Uplink:
         down: Called when the uplink was up, or nearly, and is not any more.
 
     Attributes:
-        node_id: This node, in its present incarnation.
+        node_id: This node, in its present incarnation; empty until it starts, for the process may be forked before.
         up: Whether requests are taken.
         lifetime: How long this process may go on as that node.
     """
@@ -76,7 +76,7 @@ class Uplink:
         down: Callable[[], None],
     ) -> None:
         self.address = Address(url)
-        self.node_id = secrets.token_hex(8)
+        self.node_id = ""
         self.up = False
         self.lifetime = Lifetime()
         self._restore = restore
@@ -85,7 +85,7 @@ class Uplink:
         self._asking: Wire | None = None
         self.listening: Wire | None = None
         self._former: list[tuple[int, str]] = []
-        self._lost = asyncio.Event()
+        self._lost: asyncio.Event
         self._running: asyncio.Task[None] | None = None
         self._why = ""
         self._complaint = ""
@@ -94,6 +94,7 @@ class Uplink:
 
     async def start(self, within: float) -> None:
         """Connect; returns once it is up, or after so many seconds while it goes on trying."""
+        self._lost = asyncio.Event()  # of the loop that it is started on
         first = asyncio.get_running_loop().create_future()
         self._running = asyncio.create_task(self._run(first))
         await asyncio.wait([first], timeout=within)
