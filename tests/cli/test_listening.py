@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import re
 import socket
 import ssl
@@ -13,11 +11,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from hosts.peers import TRANSPORTS, meet, web
+from support.certificates import certificate
 from support.processes import SCRIPTS, running
 from support.servers import serve
 from walkie_signal import __version__
@@ -108,33 +104,8 @@ async def test_a_file_that_is_no_socket_is_not_replaced(tmp_path: Path) -> None:
     assert path.read_text() == "kept"
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Make a certificate for loopback that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.timezone.utc)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    certfile, keyfile = tmp_path / "cert.pem", tmp_path / "key.pem"
-    certfile.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    keyfile.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return certfile, keyfile
-
-
-async def test_tls(certificate: tuple[Path, Path]) -> None:
-    certfile, keyfile = map(str, certificate)
+async def test_tls(tmp_path: Path) -> None:
+    certfile, keyfile = map(str, certificate(tmp_path))
 
     def connector() -> aiohttp.BaseConnector:
         return aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=certfile))
@@ -145,8 +116,8 @@ async def test_tls(certificate: tuple[Path, Path]) -> None:
             await meet(server.url, transport=transport, connector=connector)
 
 
-async def test_a_certificate_that_is_not_the_keys_is_refused(certificate: tuple[Path, Path]) -> None:
-    certfile, keyfile = certificate
+async def test_a_certificate_that_is_not_the_keys_is_refused(tmp_path: Path) -> None:
+    certfile, keyfile = certificate(tmp_path)
     keyfile.write_text("no key")
     async with running([*COMMAND, "--ssl-certfile", certfile, "--ssl-keyfile", keyfile]) as program:
         assert await program.wait() == 2

@@ -14,10 +14,10 @@ import pytest
 from hosts.peers import peers
 from support.processes import SCRIPTS, running
 from support.servers import serve
-from walkie_signal.cli.serving import SHUTDOWN_TIMEOUT
+from walkie_signal.cli.serving import HASTE, POLL_TIMEOUT
 
-BOUND = 8.0
-"""Seconds: the graceful timeout, one more, and some for a busy machine."""
+BOUND = POLL_TIMEOUT + HASTE + 3.0
+"""Seconds: what the parts of an end may take, and some for a busy machine."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -60,10 +60,8 @@ async def test_50_peers_are_told_and_neither_a_stuck_request_nor_a_slow_reader_h
             transport = reads_nothing.sio.eio.ws._response.connection.transport
             transport.pause_reading()
             try:
-                start = time.monotonic()
                 server.program.send_signal(signal.SIGTERM)
                 assert await server.program.wait(BOUND) == 0
-                assert time.monotonic() - start < SHUTDOWN_TIMEOUT + 1
             finally:
                 transport.resume_reading()
         told = [await peer.hears("server_draining") for peer in (*on_websocket, *on_polling)]

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from backends.pairs import NODES, ROOM, Site, away, pair, ready
-from cli import test_listening
 from docs.pages import PAGES
+from support.certificates import certificate
 from support.cut import cut
 from support.redis import redis_server
 from support.servers import free_port
@@ -24,8 +24,6 @@ from walkie_signal.core.rooms import Joined, Left
 
 PAGE = PAGES["docs/redis.md"]
 BASE = "walkie-signal:/:"
-
-certificate = test_listening.certificate
 
 
 @asynccontextmanager
@@ -138,10 +136,8 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
         assert a in await two.backend.roster("r")
 
 
-async def test_tls_verifies_the_server(
-    certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture
-) -> None:
-    certfile, keyfile = map(str, certificate)
+async def test_tls_verifies_the_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    certfile, keyfile = map(str, certificate(tmp_path))
     port = free_port()
     files = ("--tls-cert-file", certfile, "--tls-key-file", keyfile, "--tls-ca-cert-file", certfile)
     async with redis_server(None, "--tls-port", str(port), "--tls-auth-clients", "no", *files):

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from walkie_signal.cli.probes import Probes
 from walkie_signal.settings import ServeOptions, Settings
 
+log = logging.getLogger("walkie_signal")
+
 POLL_TIMEOUT = 0.5
-"""Seconds in which the peers that poll may fetch that the server is about to close."""
+"""Seconds in which the peers that poll may fetch that the server is about to close, and poll again."""
+
+HASTE = 1.0
+"""Seconds that connections have to end once they were closed; then they are cut, whatever the other side does."""
 
 SHUTDOWN_TIMEOUT = 5
-"""Seconds that connections have to end once the server is told to."""
+"""Seconds after which uvicorn goes on all the same; with `HASTE` before it that is for a fault of ours alone."""
 
 
 BEAT = 1.0
@@ -30,7 +38,7 @@ def run(
     started: Callable[[str], None],
     beat: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until one of `ending_signals`.
 
     Args:
         options: The command's.
@@ -52,11 +60,20 @@ def run(
     )
     server = uvicorn.Server(_config(options, settings, app))
     # Also for a signal before uvicorn takes them, and when it raises the one that ended it once more.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         signal.signal(number, server.handle_exit)
     server.startup = _announced(server, app, started, beat)  # type: ignore[method-assign]
     server.shutdown = _drained(server, app)  # type: ignore[method-assign]
     server.run(sockets=[listener])
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that end a server: a terminal's that closes too, unless ``nohup`` has it ignored."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
+        numbers.append(hang_up)
+    return numbers
 
 
 def _config(options: ServeOptions, settings: Settings, app: Any) -> Any:
@@ -113,16 +130,34 @@ async def _beat_on(beat: Callable[[], None]) -> None:
 
 
 def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Tell the peers that the server ends, before uvicorn closes their connections."""
+    """Tell the peers that the server ends, and close their connections before uvicorn waits for them."""
     shutdown = server.shutdown
 
     async def stop(sockets: list[socket.socket] | None = None) -> None:
+        begun = time.monotonic()
+        open_ones = [each.transport.get_extra_info("socket") for each in server.server_state.connections]
         app.signaling.drain()
         if hasattr(app.sio, "link"):  # no stock server
             await app.sio.eio.polled(POLL_TIMEOUT)
+            app.sio.eio.hang_up()
+        asyncio.get_running_loop().call_later(HASTE, _cut, server, open_ones)
         await shutdown(sockets)
+        log.info("ended: %d connections closed, in %.1f s", len(open_ones), time.monotonic() - begun)
 
     return stop
+
+
+def _cut(server: Any, open_ones: list[Any]) -> None:
+    """Cut the connections that are left: of peers that read nothing, or say only half of what they announced.
+
+    Of asyncio's TLS, `abort` does nothing once `close` was called twice, as uvicorn does: it wants to wait for the
+    other side's goodbye for 30 s. The socket underneath is shut down for that.
+    """
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    for each in open_ones:
+        with suppress(OSError, TypeError):  # it is closed; uvloop's can't be shut down, and need not
+            each.shutdown(socket.SHUT_RDWR)
 
 
 def _spare_the_collector() -> None:

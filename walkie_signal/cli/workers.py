@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from walkie_signal.cli.logs import set_up_logs
-from walkie_signal.cli.serving import BEAT, POLL_TIMEOUT, SHUTDOWN_TIMEOUT, run
+from walkie_signal.cli.serving import BEAT, POLL_TIMEOUT, SHUTDOWN_TIMEOUT, ending_signals, run
 from walkie_signal.settings import ServeOptions, Settings
 
 log = logging.getLogger("walkie_signal")
@@ -32,8 +32,6 @@ END_TIMEOUT = POLL_TIMEOUT + SHUTDOWN_TIMEOUT + 5
 
 RESTART_DELAY = 1.0
 """Seconds between two starts in one worker's place: one that always fails costs no more than that."""
-
-ENDING = (signal.SIGINT, signal.SIGTERM)
 
 SILENCE = 20
 """Looks, one a second, at a silent worker before it is killed; to the other nodes it is long dead by then."""
@@ -56,9 +54,9 @@ class Worker:
         self.process: BaseProcess = spawn.Process(target=_work, args=(options, settings, listener, theirs))
         resource_tracker.ensure_running()  # whose start unblocks signals
         # Neither may end it with a traceback while it imports what it needs.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
         self.process.start()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())
         theirs.close()
         self.begun = time.monotonic()
         self.listens = False
@@ -110,8 +108,8 @@ class Workers:
         self._woken, self._wake = os.pipe()
 
     def run(self, url: str, version: str) -> bool:
-        """Run until SIGTERM or SIGINT; returns whether all is well: not where a first worker could not start."""
-        for number in ENDING:
+        """Run until one of `ending_signals`; returns whether all is well: not if a first worker could not start."""
+        for number in ending_signals():
             signal.signal(number, self._told_to_end)
         self._workers = [Worker(*self._given) for _ in range(self._number)]
         announced = False
@@ -166,9 +164,9 @@ class Workers:
 
 def _work(options: ServeOptions, settings: Settings, listener: socket.socket, pipe: Connection) -> None:
     """Be a worker."""
-    for number in ENDING:
+    for number in ending_signals():
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())
     set_up_logs(options.log_level, options.log_format, several=True)
     os.set_blocking(pipe.fileno(), False)
     threading.Thread(target=_end_with_the_parent, args=(pipe,), daemon=True).start()

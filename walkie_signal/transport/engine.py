@@ -112,14 +112,27 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             await self.hand_over.end()
 
     async def polled(self, within: float) -> None:
-        """Wait, so many seconds at the most, until those who poll have fetched what waits for them."""
+        """Wait, so many seconds at the most, until those who poll have fetched what waits, and poll again.
+
+        Only on a poll that is under way can `hang_up` tell them.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while loop.time() < deadline and any(  # noqa: ASYNC110 - once in a server's life, and not for long
-            isinstance(connection.carrier, Polling) and connection.carrier.waiting
+            isinstance(connection.carrier, Polling)
+            and not connection.closed
+            and not connection.carrier.polled
             for connection in self.sockets.values()
         ):
             await asyncio.sleep(0.02)
+
+    def hang_up(self) -> None:
+        """Close all connections, waiting for none, as a server does that ends: stock clients then come back."""
+        for connection in list(self.sockets.values()):
+            carrier = connection.carrier
+            stays_away = isinstance(carrier, Polling) and carrier.stays_away
+            farewell = packets.NOOP if stays_away else packets.CLOSE
+            connection.close(self.reason.TRANSPORT_CLOSE, code=1012, farewell=farewell)
 
     def _get_socket(self, sid: str) -> Connection:
         # A closed one is still there for its disconnect handler, which may ask for its session.

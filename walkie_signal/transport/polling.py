@@ -57,6 +57,19 @@ class Polling:
         return len(self._outbox) > 0
 
     @property
+    def polled(self) -> bool:
+        """Whether a poll is under way that can be answered."""
+        return self._poll is not None and not self._poll.done()
+
+    @property
+    def stays_away(self) -> bool:
+        """Whether the other side, told by a packet that the connection closes, would not come back.
+
+        python-engineio's client takes it for its own ``disconnect``; a connection that is refused brings it back.
+        """
+        return self._most is not None
+
+    @property
     def owed(self) -> bool:
         """Whether a closed connection has something left to tell, behind what the poll that waits will take."""
         if self._farewell != packets.CLOSE:

@@ -1,0 +1,231 @@
+"""How ``walkie-signal serve`` parts from those who are connected when it ends: each is closed, none holds it up."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+import socketio
+
+from hosts.peers import web
+from support.bare import bare_serve
+from support.certificates import certificate
+from support.node import victim
+from support.processes import SCRIPTS, running
+from support.raw import raw_peer
+from support.redis import RedisServer, redis_server
+from support.servers import Serving, free_port, serve
+from walkie_signal.cli.serving import HASTE, POLL_TIMEOUT
+
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+
+BOUND = POLL_TIMEOUT + HASTE + 2.0
+"""Seconds to end: what its parts may take, and some for a busy machine; uvicorn's own patience is 5 s."""
+
+Serve = Callable[..., AbstractAsyncContextManager[Serving]]
+BOTH = pytest.mark.parametrize("run", [serve, bare_serve], ids=["fast", "bare"])
+"""httptools, uvloop and our WebSocket class, and h11, asyncio and uvicorn's own."""
+
+
+async def ends(server: Serving, number: signal.Signals = signal.SIGTERM) -> None:
+    """End a server; it takes no longer than it may, and finds nothing wrong."""
+    start = time.monotonic()
+    server.program.send_signal(number)
+    assert await server.program.wait() == 0
+    taken = time.monotonic() - start
+    assert taken < BOUND, f"{taken:.1f} s; output:\n{server.program.output}"
+    for bad in ("ERROR", "WARNING", "Traceback", "never retrieved"):
+        assert bad not in server.program.output, server.program.output
+
+
+@BOTH
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda each: each.name)
+async def test_a_poll_under_way_is_answered_with_a_close(number: signal.Signals, run: Serve) -> None:
+    async with run() as server, raw_peer(server.url, "polling", headers=BROWSER) as peer:
+        await peer.join("gate")
+        await ends(server, number)
+        await peer.event("server_draining")
+        assert await peer.closed() == 200
+        assert peer.heard[-1] == "1"
+
+
+@BOTH
+async def test_a_websocket_is_closed_as_by_a_service_that_restarts(run: Serve) -> None:
+    async with run() as server, raw_peer(server.url) as peer:
+        await peer.join("gate")
+        await ends(server)
+        await peer.event("server_draining")
+        assert await peer.closed() == 1012
+
+
+@pytest.mark.node
+async def test_a_stock_peer_that_polls_is_told_of_a_close_and_of_no_error() -> None:
+    async with serve() as server, victim(server.url, "polling", "gate") as peer:
+        await peer.line('"joined"')
+        await ends(server)
+        await peer.line('"disconnect".*"transport close"')
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_python_client_comes_back_by_itself(transport: str) -> None:
+    """The close that others are told of on a poll, python-engineio takes for its own, and stays away."""
+    port = free_port()
+    connected: asyncio.Queue[str] = asyncio.Queue()
+    client = socketio.AsyncClient(handle_sigint=False, reconnection_delay=0.1, randomization_factor=0)
+    client.on("connect", lambda: connected.put_nowait(client.get_sid()))
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serve("--port", str(port)))
+        stack.push_async_callback(client.shutdown)
+        await client.connect(server.url, transports=[transport])
+        first = await asyncio.wait_for(connected.get(), 10)
+        await client.call("join_room", {"room": "gate"})
+        await ends(server)
+        await stack.enter_async_context(serve("--port", str(port)))
+        assert await asyncio.wait_for(connected.get(), 10) != first, "it did not come back"
+
+
+# Those who do not do their part
+
+Stuck = Callable[[Serving, AsyncExitStack], Awaitable[None]]
+
+
+async def half_a_post(server: Serving, stack: AsyncExitStack) -> None:
+    peer = await stack.enter_async_context(raw_peer(server.url, "polling"))
+    await peer.join("gate")
+    query = f"EIO=4&transport=polling&sid={peer.handshake['sid']}"
+    await half(
+        server, stack, f"POST /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nhalf"
+    )
+
+
+async def half_a_head(server: Serving, stack: AsyncExitStack) -> None:
+    await half(server, stack, "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost:")
+
+
+async def half_a_probe(server: Serving, stack: AsyncExitStack) -> None:
+    await half(server, stack, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nhalf")
+
+
+async def nothing_said(server: Serving, stack: AsyncExitStack) -> None:
+    await half(server, stack, "")
+
+
+async def half(server: Serving, stack: AsyncExitStack, said: str) -> None:
+    address = urlsplit(server.url)
+    connection = stack.enter_context(closing(socket.create_connection((address.hostname, address.port))))
+    connection.sendall(said.encode())
+    async with web(server.url) as http:  # so that it has come in
+        await http.get("/healthz")
+
+
+async def kept_alive(server: Serving, stack: AsyncExitStack) -> None:
+    http = await stack.enter_async_context(web(server.url))
+    for path in ("/healthz", "/readyz", "/nowhere", "/socket.io/?EIO=4&transport=polling"):
+        await http.get(path)
+
+
+async def reads_nothing(server: Serving, stack: AsyncExitStack) -> None:
+    deaf = await stack.enter_async_context(raw_peer(server.url))
+    await deaf.join("gate")
+    transport = deaf.socket.transport
+    transport.pause_reading()
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stack.callback(transport.abort)
+    sender = await stack.enter_async_context(raw_peer(server.url))
+    await sender.join("gate")
+    for _ in range(12):  # less than `outbox_bytes`, so that it is not closed for that
+        payload = {"targetId": deaf.peer_id, "signal": "x" * 60_000}
+        assert await sender.ask("signal", payload) == {"ok": True}
+
+
+async def polls_no_more(server: Serving, stack: AsyncExitStack) -> None:
+    peer = await stack.enter_async_context(raw_peer(server.url, "polling"))
+    await peer.join("gate")
+    await peer.abort()
+
+
+STUCK = [half_a_post, half_a_head, half_a_probe, nothing_said, kept_alive, reads_nothing, polls_no_more]
+
+
+@BOTH
+@pytest.mark.parametrize("stuck", STUCK, ids=lambda stuck: stuck.__name__)
+async def test_nobody_holds_it_up(stuck: Stuck, run: Serve) -> None:
+    async with run() as server, AsyncExitStack() as stack:
+        await stuck(server, stack)
+        await ends(server)
+
+
+@BOTH
+async def test_nobody_on_tls_holds_it_up(run: Serve, tmp_path: Path) -> None:
+    """Closing waits for the other side's goodbye there, for 30 s with asyncio."""
+    certfile, keyfile = map(str, certificate(tmp_path))
+    async with run("--ssl-certfile", certfile, "--ssl-keyfile", keyfile) as server, AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        address = urlsplit(server.url)
+        url = f"https://{address.netloc}/socket.io/?EIO=4&transport=websocket"
+        socket_ = await stack.enter_async_context(session.ws_connect(url, ssl=False))
+        await socket_.receive()
+        response: Any = socket_._response
+        transport = response.connection.transport
+        transport.pause_reading()
+        stack.callback(transport.abort)
+        await ends(server)
+
+
+# Signals
+
+
+async def test_under_nohup_the_terminal_that_closes_does_not_end_it() -> None:
+    command: list[str | Path] = ["nohup", SCRIPTS / "walkie-signal", "serve", "--port", "0"]
+    async with running(command) as program:
+        found = await program.line(r"listening on (https?://[^/\s]+)")
+        server = Serving(found[1], program)
+        program.send_signal(signal.SIGHUP)
+        async with raw_peer(server.url) as peer:
+            await peer.join("gate")
+            await ends(server)
+
+
+# Several workers
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[RedisServer]:
+    async with redis_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def polling_peers(url: str, count: int) -> AsyncIterator[list[Any]]:
+    async with AsyncExitStack() as stack:
+        joined = [
+            await stack.enter_async_context(raw_peer(url, "polling", headers=BROWSER)) for _ in range(count)
+        ]
+        for peer in joined:
+            await peer.join("gate")
+        yield joined
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda each: each.name)
+async def test_polls_that_were_handed_over_are_answered_with_a_close(
+    number: signal.Signals, redis: RedisServer
+) -> None:
+    """Of eight sessions, each with its poll at either worker, about half are handed over."""
+    async with (
+        serve("--workers", "2", "--redis-url", redis.url) as server,
+        polling_peers(server.url, 8) as joined,
+    ):
+        await ends(server, number)
+        for peer in joined:
+            await peer.event("server_draining")
+            assert await peer.closed() == 200
+            assert peer.heard[-1] == "1"
