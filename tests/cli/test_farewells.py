@@ -206,9 +206,10 @@ async def redis() -> AsyncIterator[RedisServer]:
 
 @asynccontextmanager
 async def polling_peers(url: str, count: int) -> AsyncIterator[list[Any]]:
+    headers = {**BROWSER, "Connection": "close"}
     async with AsyncExitStack() as stack:
         joined = [
-            await stack.enter_async_context(raw_peer(url, "polling", headers=BROWSER)) for _ in range(count)
+            await stack.enter_async_context(raw_peer(url, "polling", headers=headers)) for _ in range(count)
         ]
         for peer in joined:
             await peer.join("gate")
@@ -219,7 +220,7 @@ async def polling_peers(url: str, count: int) -> AsyncIterator[list[Any]]:
 async def test_polls_that_were_handed_over_are_answered_with_a_close(
     number: signal.Signals, redis: RedisServer
 ) -> None:
-    """Of eight sessions, each with its poll at either worker, about half are handed over."""
+    """Each request comes on a connection of its own, to either worker, so that about half are handed over."""
     async with (
         serve("--workers", "2", "--redis-url", redis.url) as server,
         polling_peers(server.url, 8) as joined,
