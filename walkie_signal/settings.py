@@ -76,10 +76,14 @@ def is_origin(value: str) -> bool:
     return value == "*" or re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", value) is not None
 
 
+UNIX_SOCKET = "unix:"
+"""Who comes by the Unix socket, in a list of addresses: nginx calls it so in ``set_real_ip_from``."""
+
+
 def is_network(value: str) -> bool:
-    """Tell whether a string is an IP address or network, or ``*``."""
+    """Tell whether a string is an IP address or network, ``unix:`` or ``*``."""
     try:
-        return value == "*" or bool(ipaddress.ip_network(value, strict=False))
+        return value in ("*", UNIX_SOCKET) or bool(ipaddress.ip_network(value, strict=False))
     except ValueError:
         return False
 
@@ -190,7 +194,7 @@ class ServeOptions(Group):
     trusted_proxy: tuple[str, ...] = setting(
         (),
         "Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed; "
-        "* for whoever connects.",
+        "unix: for who connects by the --uds socket, * for whoever connects.",
         form=is_network,
     )
     ssl_certfile: str = setting("", "File with the TLS certificate, PEM.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import ssl
+import stat
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 from hosts.peers import TRANSPORTS, meet, web
 from support.certificates import certificate
 from support.processes import SCRIPTS, running
+from support.redis import redis_server
 from support.servers import serve
 from walkie_signal import __version__
 
@@ -78,22 +82,77 @@ async def test_an_address_that_can_not_be_bound_is_named(options: list[str], whe
         assert len(program.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "localhost"])
+async def test_it_does_not_warn_on_a_loopback_address_however_it_is_written(host: str) -> None:
+    async with running([*COMMAND, "--host", host, "--port", "0"]) as program:
+        await program.line(LISTENING)
+        assert "WARNING" not in program.output
+
+
+def through(path: Path) -> Callable[[], aiohttp.BaseConnector]:
+    return lambda: aiohttp.UnixConnector(path=str(path))
+
+
 async def test_a_unix_socket(tmp_path: Path) -> None:
     """Also in the place of one that a killed server has left, but of no other."""
     path = tmp_path / "signal.sock"
-
-    def connector() -> aiohttp.BaseConnector:
-        return aiohttp.UnixConnector(path=str(path))
-
     for transport in TRANSPORTS:
         async with running([*COMMAND, "--uds", path]) as program:
             found = await program.line(r"listening on unix:(\S+) ")
             assert found[1] == str(path)
-            await meet("http://signal", transport=transport, connector=connector)
+            await meet("http://signal", transport=transport, connector=through(path))
             async with running([*COMMAND, "--uds", path]) as second:
                 assert await second.wait() == 1
                 assert f"can't listen on {path}: " in second.output
         assert path.exists()
+
+
+@pytest.mark.parametrize("mask", ["022", "077"])
+async def test_a_proxy_that_is_another_user_may_connect_to_a_unix_socket(mask: str, tmp_path: Path) -> None:
+    path = tmp_path / "signal.sock"
+    started = ["sh", "-c", f'umask {mask}; exec "$@"', "sh", *COMMAND, "--uds", path]
+    async with running(started) as program:
+        await program.line(LISTENING)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_file_of_a_unix_socket_goes_with_its_server(
+    workers: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    path = tmp_path / "signal.sock"
+    async with redis_server() as redis:
+        options: list[str | Path] = ["--workers", workers, "--redis-url", redis.url, "--uds", path]
+        async with running([*COMMAND, *options]) as program:
+            await program.line(LISTENING)
+            await meet("http://signal", connector=through(path))
+            program.send_signal(number)
+            assert await program.wait() == 0
+            assert not path.exists()
+
+
+async def test_the_file_of_another_server_that_has_taken_its_place_stays(tmp_path: Path) -> None:
+    """As when the next release is started before the last has ended: file systems use a file's number again."""
+    path = tmp_path / "signal.sock"
+    async with running([*COMMAND, "--uds", path]) as first:
+        await first.line(LISTENING)
+        path.unlink()
+        async with running([*COMMAND, "--uds", path]) as second:
+            await second.line(LISTENING)
+            first.send_signal(signal.SIGTERM)
+            assert await first.wait() == 0
+            await meet("http://signal", connector=through(path))
+
+
+async def test_a_file_that_is_gone_already_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "signal.sock"
+    async with running([*COMMAND, "--uds", path]) as program:
+        await program.line(LISTENING)
+        path.unlink()
+        program.send_signal(signal.SIGTERM)
+        assert await program.wait() == 0
+        assert "Traceback" not in program.output
 
 
 async def test_a_file_that_is_no_socket_is_not_replaced(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import aiohttp
@@ -32,6 +33,18 @@ async def test_the_real_address_in_each_way(way: Way) -> None:
 
     async with hosted(app, proxy_headers=False) as url, peers(url, None, connector=from_another):
         assert seen == ["127.0.0.2"]
+
+
+async def test_an_address_of_ipv4_is_itself_in_an_app() -> None:
+    """uvicorn's workers listen on `::` for both, and name the other side as the socket does."""
+    seen = Addresses()
+    app = WAYS["attach"](FastAPI(), "/socket.io", authenticate=seen.authenticate)
+    environs: list[str] = []
+    app.sio.on("connect", lambda sid, environ, auth: environs.append(environ["REMOTE_ADDR"]))
+    async with hosted(app, family=socket.AF_INET6) as url:
+        for transport in TRANSPORTS:
+            async with peers(url, None, transport=transport):
+                assert (seen.pop(), environs.pop()) == ("127.0.0.1", "127.0.0.1")
 
 
 @pytest.mark.parametrize(

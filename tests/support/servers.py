@@ -47,10 +47,13 @@ WEBSOCKET_CLASS: Any = "auto"
 async def hosted(app: Any, **config: Any) -> AsyncIterator[str]:
     """Run an ASGI app on uvicorn in this event loop, on a pre-bound socket; gives its URL without a path.
 
-    `config` goes to `uvicorn.Config`. The lifespan has started when this yields and has ended when it is left.
+    `config` goes to `uvicorn.Config`, but for ``family``: with ``AF_INET6`` it is on every address, and its URL has
+    the IPv4 one. The lifespan has started when this yields and has ended when it is left.
     """
-    with closing(socket.socket(proto=socket.IPPROTO_TCP)) as listener:  # asyncio sets TCP_NODELAY on no other
-        listener.bind(("127.0.0.1", 0))
+    family = config.pop("family", socket.AF_INET)
+    # asyncio sets TCP_NODELAY on no other protocol
+    with closing(socket.socket(family, proto=socket.IPPROTO_TCP)) as listener:
+        listener.bind(("127.0.0.1" if family == socket.AF_INET else "::", 0))
         options: dict[str, Any] = {
             "ws": WEBSOCKET_CLASS,
             "log_config": None,
@@ -65,7 +68,7 @@ async def hosted(app: Any, **config: Any) -> AsyncIterator[str]:
                     await running_server
                     raise AssertionError("the server ended before it had started")
                 await asyncio.sleep(0.005)  # uvicorn offers no event to await
-            yield "http://{}:{}".format(*listener.getsockname())
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await running_server

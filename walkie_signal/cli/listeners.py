@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+from walkie_signal.core.addresses import plain_address
 from walkie_signal.settings import ServeOptions
+
+UNIX_MODE = 0o666
+"""The rights of a Unix socket, those of uvicorn's: a proxy is another user. Its folder says who may reach it."""
 
 
 def bind(options: ServeOptions) -> socket.socket:
@@ -44,10 +49,40 @@ def bind_unix(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(path)
+        place.chmod(UNIX_MODE)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+class SocketFile:
+    """The file of a bound Unix socket: it goes when this is left, unless another server has taken its place.
+
+    Args:
+        path: Where it is; empty where there is none.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path) if path else None
+        self._bound = _identity(self._path)
+
+    def __enter__(self) -> None:
+        """Do nothing: it is bound."""
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None and self._bound is not None and _identity(self._path) == self._bound:
+            with suppress(OSError):  # its folder is not ours to write in any more, or it has just gone
+                self._path.unlink()
+
+
+def _identity(path: Path | None) -> tuple[int, ...] | None:
+    """Tell a file from another of the same name; its number may be used again at once, its time is not."""
+    try:
+        found = path and path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns) if found else None
 
 
 def _is_alive(path: str) -> bool:
@@ -59,8 +94,7 @@ def is_open(listener: socket.socket) -> bool:
     """Tell whether other machines can reach a listener."""
     if listener.family not in (socket.AF_INET, socket.AF_INET6):
         return False
-    host: str = listener.getsockname()[0]
-    return not (host.startswith("127.") or host == "::1")
+    return not ipaddress.ip_address(plain_address(listener.getsockname()[0]).partition("%")[0]).is_loopback
 
 
 def address_of(host: str, port: int) -> str:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from walkie_signal.cli.probes import Probes
+from walkie_signal.cli.proxies import believing
 from walkie_signal.settings import ServeOptions, Settings
 
 log = logging.getLogger("walkie_signal")
@@ -80,11 +81,10 @@ def _config(options: ServeOptions, settings: Settings, app: Any) -> Any:
     import uvicorn  # noqa: PLC0415
 
     return uvicorn.Config(
-        app,
+        believing(app, options.trusted_proxy),
         access_log=False,  # it would hold tokens that came in a query
         log_config=None,
-        proxy_headers=bool(options.trusted_proxy),
-        forwarded_allow_ips=list(options.trusted_proxy),
+        proxy_headers=False,  # `believing` does it
         server_header=False,
         ssl_certfile=options.ssl_certfile or None,
         ssl_keyfile=options.ssl_keyfile or None,

@@ -77,7 +77,7 @@ class Adapter:
         self._node.admit(peer, identity)
 
     async def _verified(self, sid: str, environ: Mapping[str, Any], auth: object) -> Identity | None:
-        log.debug("peer %s connects, from %s", sid, address_of(environ))
+        log.debug("peer %s connects, from %s", sid, address_of(environ) or "a Unix socket")
         try:
             await self._node.ensure_started()
             return await self._host.authenticate(partial(read_credentials, environ, auth))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from walkie_signal.core.addresses import plain_address
 from walkie_signal.core.identity import Credentials
 
 
@@ -27,7 +28,7 @@ def read_credentials(environ: Mapping[str, Any], auth: object) -> Credentials:
 def address_of(environ: Mapping[str, Any]) -> str | None:
     """Return the address of the other side; python-engineio's own ``REMOTE_ADDR`` is a constant under ASGI."""
     client = environ["asgi.scope"].get("client")
-    return client[0] if client else None
+    return plain_address(client[0]) if client else None
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

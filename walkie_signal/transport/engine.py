@@ -12,6 +12,7 @@ from typing import Any
 
 import engineio
 
+from walkie_signal.core.addresses import plain_address
 from walkie_signal.core.codec import dumps, loads
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
@@ -255,7 +256,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if self.hand_over is not None:
             sid = self.hand_over.start() + sid
         client = request.scope.get("client")
-        connection = Connection(self, sid, client[0] if client else "a Unix socket")
+        connection = Connection(self, sid, plain_address(client[0]) if client else "a Unix socket")
         self.sockets[sid] = connection
         self.alive(connection)
         self._sweep.add(sid, connection.ping_at)

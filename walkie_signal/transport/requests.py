@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
+from walkie_signal.core.addresses import plain_address
 from walkie_signal.core.codec import dumps
 
 Scope = MutableMapping[str, Any]
@@ -151,7 +152,7 @@ class Environ(UserDict):  # type: ignore[type-arg]  # strings to anything
             "RAW_URI": f"{scope['path']}?{query}" if query else scope["path"],
             "SCRIPT_NAME": "",
             "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
-            "REMOTE_ADDR": client[0],
+            "REMOTE_ADDR": plain_address(client[0]),
             "REMOTE_PORT": str(client[1]),
             "SERVER_NAME": server[0],
             "SERVER_PORT": str(server[1] or 0),
