@@ -30,8 +30,9 @@ class SignalingMiddleware:
         path: Where Socket.IO is served, with or without the last slash, below whatever root path the app has.
         signaling: The namespace; ``None`` makes one of `options`.
         sio: Your own server; ``None`` makes one by `create_server`.
-        cors_origins: Origins whose pages may connect; ``"*"`` for any, without credentials. It is for the
-            server that is made here: with `sio`, say it to yours.
+        cors_origins: Origins whose pages may connect, beside those of the own host: as browsers send them, such
+            as ``https://example.com``, or with ``*.`` for each host below; ``"*"`` for any, without credentials.
+            It is for the server that is made here: with `sio`, say it to yours.
         options: Those of `SignalingNamespace`.
 
     Attributes:
@@ -40,7 +41,7 @@ class SignalingMiddleware:
 
     Raises:
         ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
-            `sio` would hide one of ours; or `path` is no path.
+            `sio` would hide one of ours; or `path` is no path; or an origin is one that no browser sends.
     """
 
     def __init__(
@@ -55,10 +56,6 @@ class SignalingMiddleware:
     ) -> None:
         if signaling is not None and options:
             raise ValueError(f"give signaling, or its options ({', '.join(options)}), not both")
-        if sio is not None and cors_origins != "*":
-            raise ValueError(
-                "cors_origins is for a server that is made here: give cors_allowed_origins to yours"
-            )
         if not is_path(path):
             raise ValueError(f"path: {path!r} is no path of an endpoint, such as /socket.io")
         self.app = app
@@ -74,6 +71,12 @@ class SignalingMiddleware:
         if registered is not None:
             if sio not in (None, registered):
                 raise ValueError("signaling is registered on another server than sio")
+            sio = registered
+        if sio is not None and cors_origins != "*":
+            raise ValueError(
+                "cors_origins is for a server that is made here: give cors_allowed_origins to yours"
+            )
+        if registered is not None:
             return registered
         sio = sio or make_server(self.signaling.settings, cors_origins)
         sio.register_namespace(self.signaling)
@@ -114,7 +117,9 @@ def attach(
         path: Where Socket.IO is served, with or without the last slash, below whatever root path the app has.
         signaling: The namespace; ``None`` makes one of `options`.
         sio: Your own server, with whatever else it serves; ``None`` makes one.
-        cors_origins: Origins whose pages may connect; ``"*"`` for any, without credentials. Not with `sio`.
+        cors_origins: Origins whose pages may connect, beside those of the own host: as browsers send them, such
+            as ``https://example.com``, or with ``*.`` for each host below; ``"*"`` for any, without credentials.
+            Not with `sio`.
         options: Those of `SignalingNamespace`.
 
     Returns:
@@ -122,7 +127,7 @@ def attach(
 
     Raises:
         ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
-            `sio` would hide one of ours; or `path` is no path.
+            `sio` would hide one of ours; or `path` is no path; or an origin is one that no browser sends.
     """
     return SignalingMiddleware(
         app, path=path, signaling=signaling, sio=sio, cors_origins=cors_origins, **options
@@ -131,11 +136,9 @@ def attach(
 
 def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socketio.AsyncServer:
     """Make a server as the settings say."""
-    origins = cors_origins if isinstance(cors_origins, str) else list(cors_origins)
-    anywhere = "*" in origins
+    named = [cors_origins] if isinstance(cors_origins, str) else list(cors_origins)
     return create_server(
-        cors_allowed_origins="*" if anywhere else origins,
-        cors_credentials=not anywhere,
+        cors_allowed_origins=named or None,  # an empty list would check nothing
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
         connect_timeout=settings.connect_timeout,

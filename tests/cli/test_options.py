@@ -112,6 +112,8 @@ WRONG = [
     ["--event-bytes", "1e3"],
     ["--cors-origin", "*", "--cors-origin", "https://page.example"],
     ["--cors-origin", "page.example"],
+    ["--cors-origin", "https://page.example/app"],
+    ["--cors-origin", "https://page.*"],
     ["--cors-origin", ""],
     ["--trusted-proxy", "10.0.0.0/99"],
     ["--trusted-proxy", "proxy host"],

@@ -16,6 +16,7 @@ from walkie_signal.cli.logs import set_up_logs
 from walkie_signal.cli.options import group_of, options_of
 from walkie_signal.cli.serving import run
 from walkie_signal.cli.workers import Workers
+from walkie_signal.core.origins import Origins
 from walkie_signal.settings import ServeOptions, Settings
 
 log = logging.getLogger("walkie_signal")
@@ -43,8 +44,11 @@ def serve(**values: Any) -> None:
 
 def _check(options: ServeOptions) -> None:
     """Refuse what fits no other option, before anything starts."""
-    if "*" in options.cors_origin and len(options.cors_origin) > 1:
-        raise click.UsageError("--cors-origin: * stands alone")
+    if options.cors_origin != ("*",):
+        try:
+            Origins(options.cors_origin)
+        except ValueError as error:
+            raise click.UsageError(f"--cors-origin: {error}") from None
     if bool(options.ssl_certfile) != bool(options.ssl_keyfile):
         raise click.UsageError("--ssl-certfile and --ssl-keyfile go together")
     if options.workers > 1 and not options.redis_url:

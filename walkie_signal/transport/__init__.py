@@ -5,6 +5,7 @@ breaks the protocol is closed at once with one line in the log; nothing is sent 
 nothing of rooms and signals: a namespace reaches it through `walkie_signal.core.ports`.
 
     engine       sessions, their life        service      the requests that open and carry them
+    cors         which pages may send them
     connection   one session, whatever carries it: polling, websocket; outbox: what waits, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
     hand_over    requests of other workers' sessions; pipes: their events between two processes
@@ -19,6 +20,7 @@ from typing import Any
 import socketio
 
 from walkie_signal.settings import Settings
+from walkie_signal.transport.cors import for_stock, names_everybody
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -45,15 +47,16 @@ def create_server(
             one warning in the log, and no hand-over.
         options: Those of `socketio.AsyncServer`. The defaults differ in ``ping_interval`` (10 s) and
             ``ping_timeout`` (8 s), in ``cors_credentials``, which are not allowed where every origin is, and in
-            ``json`` and ``logger``, which hold for this server alone.
+            ``json`` and ``logger``, which hold for this server alone. ``cors_allowed_origins`` takes what
+            ``cors_origins`` of `attach` does, a function, or ``[]``, which checks nothing.
 
     Returns:
         The server. Where python-socketio or python-engineio are not as the transport knows them, a stock
         server, with one warning in the log.
 
     Raises:
-        ValueError: An option has no meaning here: another ``async_mode`` than ``asgi``, or credentials from
-            every origin.
+        ValueError: An option has no meaning here: another ``async_mode`` than ``asgi``, credentials from
+            every origin, or an origin that no browser sends.
     """
     checked = _checked(options)
     try:
@@ -77,8 +80,7 @@ def create_server(
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("async_mode", "asgi") != "asgi":
         raise ValueError("create_server makes servers for ASGI: leave async_mode out")
-    origins = options.get("cors_allowed_origins")
-    everybody = origins == "*" or (isinstance(origins, (list, tuple, set)) and "*" in origins)
+    everybody = names_everybody(options.get("cors_allowed_origins"))
     if everybody and options.get("cors_credentials"):
         raise ValueError(
             "cors_credentials with any origin would hand them to every web page: name the origins"
@@ -106,4 +108,5 @@ def _stock(options: dict[str, Any], problems: list[str]) -> Any:
         "without bounded outboxes, strict parsing and prompt kicks. Install a version that it names.",
         ", ".join(problems),
     )
+    options["cors_allowed_origins"] = for_stock(options.get("cors_allowed_origins"))
     return socketio.AsyncServer(**options)

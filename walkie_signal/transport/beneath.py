@@ -30,8 +30,6 @@ METHODS: dict[Any, dict[str, tuple[str, ...]]] = {
     engineio.AsyncServer: {
         "_trigger_event": ("self", "event", "args", "kwargs"),  # connect, message and disconnect handlers
         "_get_socket": ("self", "sid"),  # sessions, `transport`
-        "_cors_headers": ("self", "environ"),
-        "_cors_allowed_origins": ("self", "environ"),
         "_generate_sid_cookie": ("self", "sid", "attributes"),
         "disconnect": ("self", "sid"),
         "send": ("self", "sid", "data"),

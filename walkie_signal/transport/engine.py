@@ -16,6 +16,7 @@ from walkie_signal.core.addresses import plain_address
 from walkie_signal.core.codec import dumps, loads
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
+from walkie_signal.transport.cors import Cors
 from walkie_signal.transport.hand_over import HandOver
 from walkie_signal.transport.liveness import Sweep
 from walkie_signal.transport.outbox import Bounds
@@ -63,6 +64,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._sweep = Sweep(shortest, self._ping, self._look)
 
     # What python-engineio offers
+
+    @property
+    def cors_allowed_origins(self) -> Any:
+        """The origins whose pages may connect, as they were given; whatever is set is checked."""
+        return self._named
+
+    @cors_allowed_origins.setter
+    def cors_allowed_origins(self, named: Any) -> None:
+        self.cors = Cors(named)
+        self._named = named
 
     def generate_id(self) -> str:
         """Return an id of 144 random bits: whoever knows a session's can speak in it."""

@@ -45,26 +45,13 @@ class Service:
             response = requests.refused(refusal)
         except requests.Gone:
             return
-        response.headers += self._cors(request)
+        response.headers += self._engine.cors.headers(request, credentials=self._engine.cors_credentials)
         if self._engine.http_compression and len(response.body) >= self._engine.compression_threshold:
             response = requests.compressed(response, request.header(b"accept-encoding"))
         await requests.answer(send, response)
 
-    def _cors(self, request: Request) -> requests.Headers:
-        if self._engine.cors_allowed_origins == [] or request.header(b"origin") is None:
-            return []
-        environ = requests.Environ(request.scope)
-        headers = requests.lower(self._engine._cors_headers(environ))  # noqa: SLF001 - see `beneath`
-        if self._engine.cors_allowed_origins == "*" and not self._engine.cors_credentials:
-            # Not the origin itself: a middleware that adds credentials would grant them to every page.
-            return [
-                (name, b"*" if name == b"access-control-allow-origin" else value) for name, value in headers
-            ]
-        allowed = any(name == b"access-control-allow-origin" for name, _ in headers)
-        return [*headers, (b"vary", b"Origin")] if allowed else []
-
     async def _answer(self, request: Request) -> Response:
-        self._check_origin(request)
+        self._engine.cors.check(request)
         method = request.scope["method"]
         if method == "OPTIONS":
             return Response(b"")
@@ -82,14 +69,6 @@ class Service:
             raise Refused(requests.BAD_REQUEST)
         serve = connection.carrier.get if method == "GET" else connection.carrier.post
         return await serve(request)
-
-    def _check_origin(self, request: Request) -> None:
-        if self._engine.cors_allowed_origins == [] or (origin := request.header(b"origin")) is None:
-            return
-        environ = requests.Environ(request.scope)
-        allowed = self._engine._cors_allowed_origins(environ)  # noqa: SLF001 - see `beneath`
-        if allowed is not None and origin.decode("latin-1") not in allowed:
-            raise Refused(requests.FORBIDDEN)
 
     def _check_handshake(self, request: Request, method: str) -> None:
         if method != "GET":
@@ -138,7 +117,7 @@ class Service:
         if (await request.receive())["type"] != "websocket.connect":
             return None
         try:
-            self._check_origin(request)
+            self._engine.cors.check(request)
             if request.query.get("transport") != "websocket" or "websocket" not in self._engine.transports:
                 raise Refused(requests.UNKNOWN_TRANSPORT)
             sid = request.query.get("sid")

@@ -1,0 +1,116 @@
+"""Which pages may connect, of polling and WebSocket alike, and what the answers say of it to their browsers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.origins import Origins
+from walkie_signal.transport import requests
+from walkie_signal.transport.requests import Headers, Refused, Request
+
+log = logging.getLogger("walkie_signal.transport")
+
+LOGGED = 100
+"""Characters of an origin in the log: who asks writes there what it likes."""
+
+
+def names_everybody(named: Any) -> bool:
+    """Tell whether python-engineio's ``cors_allowed_origins`` lets every page in."""
+    return named == "*" or (isinstance(named, (list, tuple, set, frozenset)) and [*named] == ["*"])
+
+
+class Cors:
+    """The check of the origins that a server names.
+
+    Args:
+        named: python-engineio's ``cors_allowed_origins``: origins, one or several; ``"*"`` for any; a function
+            that tells; ``None`` for pages of the own host only; ``[]`` for no check and no headers.
+
+    Raises:
+        ValueError: One can never match.
+    """
+
+    def __init__(self, named: Any) -> None:
+        self._log = BoundedLog(log)
+        self._off = named == []
+        self._anybody = self._off or names_everybody(named)
+        self._told: Callable[..., bool] | None = named if callable(named) else None
+        if not self._anybody and self._told is None:
+            self._origins = Origins([named] if isinstance(named, str) else named or ())
+
+    def check(self, request: Request) -> None:
+        """Refuse a page that may not connect, with a line in the log. Who names no origin is no page.
+
+        Raises:
+            Refused: It may not.
+        """
+        if self._anybody or (origin := request.header(b"origin")) is None or self._allows(origin, request):
+            return
+        self._log.write(
+            logging.WARNING,
+            "origin refused",
+            "origin refused: %s is neither allowed nor that of the host asked for, %s",
+            _quoted(origin),
+            _quoted(request.header(b"host") or b""),
+        )
+        raise Refused(requests.FORBIDDEN)
+
+    def headers(self, request: Request, *, credentials: bool) -> Headers:
+        """Return what an answer says to the browser of a page that asks from elsewhere.
+
+        A host's CORSMiddleware replaces a header that it finds, and it looks for lower case: otherwise browsers
+        get two of it.
+        """
+        origin = request.header(b"origin")
+        if self._off or origin is None:
+            return []
+        # Not the origin itself: a middleware that adds credentials would grant them to every page.
+        plain = self._anybody and not credentials
+        headers: Headers = [] if plain else [(b"vary", b"Origin")]
+        if self._anybody or self._allows(origin, request):
+            headers.append((b"access-control-allow-origin", b"*" if plain else origin))
+            if request.scope.get("method") == "OPTIONS":
+                headers.append((b"access-control-allow-methods", b"OPTIONS, GET, POST"))
+            if (asked := request.header(b"access-control-request-headers")) is not None:
+                headers.append((b"access-control-allow-headers", asked))
+            if credentials:
+                headers.append((b"access-control-allow-credentials", b"true"))
+        return headers
+
+    def _allows(self, origin: bytes, request: Request) -> bool:
+        text = origin.decode("latin-1")
+        if self._told is not None:
+            return ask(self._told, text, requests.Environ(request.scope))
+        host = (request.header(b"host") or b"").decode("latin-1")
+        return self._origins.allow(text, host, secure=request.scope.get("scheme") in ("https", "wss"))
+
+
+def ask(function: Callable[..., bool], origin: str, environ: Mapping[str, Any]) -> bool:
+    """Ask a function of the host's as python-engineio does: with the environ, or without where it takes none."""
+    try:
+        return function(origin, environ)
+    except TypeError:
+        return function(origin)
+
+
+def for_stock(named: Any) -> Any:
+    """Return what lets a stock server check origins as ours does: it knows no patterns, and folds nothing."""
+    if names_everybody(named):
+        return "*"
+    if named == [] or callable(named):
+        return named
+    origins = Origins([named] if isinstance(named, str) else named or ())
+
+    def allow(origin: str | None, environ: Mapping[str, Any]) -> bool:
+        secure = environ.get("wsgi.url_scheme") == "https"
+        return origins.allow(origin or "", environ.get("HTTP_HOST", ""), secure=secure)
+
+    return allow
+
+
+def _quoted(value: bytes) -> str:
+    text = value.decode("latin-1")
+    return ascii(text[:LOGGED] + ("…" if len(text) > LOGGED else ""))
