@@ -59,6 +59,21 @@ def test_files_that_are_named_exist(page: Page) -> None:
     assert missing == []
 
 
+def test_a_proxy_s_lines_are_those_of_a_file_that_the_tests_run() -> None:
+    shown = [
+        each for page in PAGES.values() for each in re.findall(r'^--8<-- "(.+)"$', page.text, re.MULTILINE)
+    ]
+    assert shown
+    assert [each for each in shown if not (DOCS / "examples" / each).exists()] == []
+    typed = [
+        str(block)
+        for page in PAGES.values()
+        for block in page.blocks()
+        if re.search(r"^\s*(proxy_pass|reverse_proxy) ", block.code, re.MULTILINE)
+    ]
+    assert typed == []
+
+
 # Tests
 
 

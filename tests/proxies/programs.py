@@ -48,28 +48,48 @@ import {folder}/site
 """
 
 
-def _site(name: str, listening: tuple[str, str], endpoints: tuple[str, ...]) -> str:
-    """Return an example with the ports of a test."""
-    text = (EXAMPLES / name).read_text()
-    assert len(re.findall(*_outside_comments(listening[0]), text)) == 1, f"where does {name} listen?"
-    text = text.replace(*listening)
+BESIDE = {"nginx-old-port.conf": "nginx.conf"}
+"""An example that is used beside another one, which listens elsewhere."""
+
+SOCKET = "/run/walkie-signal/signal.sock"
+"""The Unix socket of ``--uds``, as the comments of the examples have it."""
+
+
+def _site(name: str, listening: str, port: int, endpoints: tuple[str, ...]) -> str:
+    """Return an example with the ports of a test; `listening` says where it listens, with a group for the port."""
+    text, found = re.subn(
+        rf"(?m)^(\s*{listening})", lambda at: _with_port(at, port), (EXAMPLES / name).read_text()
+    )
+    assert found == 1, f"where does {name} listen?"
+    if name in BESIDE:
+        text += _site(BESIDE[name], listening, free_port(), endpoints)
+    if endpoints[0].startswith("/"):
+        return _by_socket(text, endpoints[0])
     documented = DOCUMENTED[:1] if len(endpoints) == 1 else DOCUMENTED[1:]
     for address, endpoint in zip(documented, endpoints, strict=True):
-        assert address in text, f"{name} has no {address}"
         text = text.replace(address, urlsplit(endpoint).netloc)
+    assert urlsplit(endpoints[-1]).netloc in text, f"{name} names no {documented}"
     assert "192.0.2." not in text
     return text
 
 
-def _outside_comments(words: str) -> tuple[str]:
-    return (rf"(?m)^\s*{re.escape(words)}",)
+def _with_port(found: re.Match[str], port: int) -> str:
+    return found[1].replace(found[2], str(port))
+
+
+def _by_socket(text: str, path: str) -> str:
+    """Do what the comments say for ``--uds``."""
+    text = text.replace("    server 127.0.0.1:8000;\n", "").replace("# server unix:", "server unix:")
+    text = text.replace("reverse_proxy 127.0.0.1:8000", f"reverse_proxy unix/{SOCKET}")
+    assert re.search(rf"(?m)^\s*(server unix:|reverse_proxy unix/){SOCKET}", text)
+    return text.replace(SOCKET, path)
 
 
 @asynccontextmanager
 async def nginx(folder: Path, name: str, *endpoints: str) -> AsyncIterator[str]:
     """Run nginx; gives its URL without a path. Fails if it logs an error."""
     port = free_port()
-    (folder / "site.conf").write_text(_site(name, ("listen 80;", f"listen 127.0.0.1:{port};"), endpoints))
+    (folder / "site.conf").write_text(_site(name, r"listen (80|3005);", port, endpoints))
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
     log = folder / "error.log"
     command: list[str | Path] = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", log]
@@ -84,7 +104,7 @@ async def nginx(folder: Path, name: str, *endpoints: str) -> AsyncIterator[str]:
 async def caddy(folder: Path, name: str, *endpoints: str) -> AsyncIterator[str]:
     """Run Caddy; gives its URL without a path. Fails if it logs an error."""
     port = free_port()
-    (folder / "site").write_text(_site(name, (":80 {", f":{port} {{"), endpoints))
+    (folder / "site").write_text(_site(name, r":(80) \{", port, endpoints))
     (folder / "Caddyfile").write_text(CADDY.format(folder=folder))
     command: list[str | Path] = ["caddy", "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"]
     async with running(command, env={"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}) as program:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+import websockets
 
 from clients.transcripts import differences, undocumented
 from clients.workers import command, host, nodes_seen
 from hosts.peers import TRANSPORTS, web
 from proxies.conversation import guests, hold_a_conversation
-from proxies.programs import PROXIES, Proxy, nginx
+from proxies.programs import EXAMPLES, PROXIES, Proxy, caddy, nginx
 from support.node import MayUpgrade, Transports, legacy_transcript, script
+from support.processes import SCRIPTS, running
 from support.redis import RedisServer, redis_server
 from support.servers import serve
 
@@ -62,6 +65,82 @@ async def check_parity(
         assert ours["transports"] == [on or ("websocket" if each == "upgrade" else each)]
 
 
+EVERY_EXAMPLE = sorted(
+    path.name for path in EXAMPLES.iterdir() if path.name.startswith(("nginx", "Caddyfile"))
+)
+
+each_example = pytest.mark.parametrize("name", EVERY_EXAMPLE)
+
+
+def behind(name: str, url: str) -> tuple[str, ...]:
+    """Return a server as often as the example names one."""
+    return (url, url) if "machines" in name else (url,)
+
+
+@each_example
+async def test_the_path_is_served_with_and_without_its_last_slash(name: str, tmp_path: Path) -> None:
+    """A redirect is none to a WebSocket, nor to a POST of a client that does not follow it."""
+    outside, inside = ("/api-py/socket.io", "/api/socket.io") if "polling" in name else ("/socket.io",) * 2
+    proxy = nginx if name.startswith("nginx") else caddy
+    async with (
+        serve("--path", inside, *BELIEVED) as served,
+        proxy(tmp_path, name, *behind(name, served.url)) as url,
+    ):
+        for path in (outside, f"{outside}/"):
+            polled = await get(url, f"{path}?EIO=4&transport=polling")
+            if "websocket" in name:
+                assert polled.status_code == 400, (path, polled)
+            else:
+                assert (polled.status_code, polled.text[:2]) == (200, "0{"), (path, polled)
+            if "polling" not in name:
+                endpoint = f"{url.replace('http', 'ws')}{path}?EIO=4&transport=websocket"
+                async with websockets.connect(endpoint) as socket:
+                    assert str(await asyncio.wait_for(socket.recv(), 10))[:2] == "0{"
+
+
+@each_proxy
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_by_a_unix_socket_the_server_learns_the_address_of_a_peer(
+    transport: str, proxy: Proxy, redis: RedisServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "signal.sock"
+    options: list[str | Path] = ["--uds", path, "--trusted-proxy", "unix:", "--log-level", "debug"]
+    async with running([SCRIPTS / "walkie-signal", "serve", *options]) as program:
+        await program.line("listening on")
+        async with proxy(tmp_path, example(proxy), str(path)) as url, guests(redis, url) as coming:
+            await coming.come(transport, headers={"X-Forwarded-For": "203.0.113.9"})
+            assert (await program.line(r"connects, from (\S+)"))[1] == "127.0.1.1"
+
+
+@each_proxy
+async def test_a_page_of_the_own_host_passes_and_one_from_elsewhere_does_not(
+    proxy: Proxy, tmp_path: Path
+) -> None:
+    """The proxy passes on the host that was asked for."""
+    async with (
+        serve("--cors-origin", "https://app.example", *BELIEVED) as served,
+        proxy(tmp_path, example(proxy), served.url) as url,
+    ):
+        for origin, status in ((url, 200), ("https://app.example", 200), ("https://evil.example", 403)):
+            asked = await get(url, "/socket.io/?EIO=4&transport=polling", origin=origin)
+            assert asked.status_code == status, origin
+
+
+@each_proxy
+async def test_a_server_on_every_address_believes_a_proxy_on_one_of_ipv4(
+    proxy: Proxy, redis: RedisServer, tmp_path: Path
+) -> None:
+    everywhere = ["--host", "::", "--port", "0", "--log-level", "debug"]
+    async with running([SCRIPTS / "walkie-signal", "serve", *everywhere, *BELIEVED]) as program:
+        port = (await program.line(r"listening on http://\[::\]:(\d+)"))[1]
+        async with (
+            proxy(tmp_path, example(proxy), f"http://127.0.0.1:{port}") as url,
+            guests(redis, url) as coming,
+        ):
+            await coming.come("websocket")
+            assert (await program.line(r"connects, from (\S+)"))[1] == "127.0.1.1"
+
+
 @each_proxy
 async def test_8_of_8_peers_on_polling_and_websocket_meet_on_two_workers(
     proxy: Proxy, redis: RedisServer, tmp_path: Path
@@ -98,9 +177,9 @@ async def test_behind_an_nginx_that_was_not_told_of_websocket_peers_poll_on(
         await check_parity(redis, f"{url}{path}/", "either", on="polling")
 
 
-async def get(url: str, path: str) -> httpx.Response:
+async def get(url: str, path: str, **headers: str) -> httpx.Response:
     async with web(url) as http:
-        return await http.get(path)
+        return await http.get(path, headers=headers)
 
 
 @each_proxy
