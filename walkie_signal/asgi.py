@@ -202,6 +202,7 @@ class Lifespan:
         await self._signaling.close()
         server = self._signaling.server
         if hasattr(server, "link"):  # no stock server
+            await server.eio.ends.done()
             await server.eio.end_hand_over()
 
     async def _ask(self) -> Message:

@@ -9,7 +9,8 @@ nothing of rooms and signals: a namespace reaches it through `walkie_signal.core
     connection   one session, whatever carries it: polling, websocket; outbox: what waits, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
     hand_over    requests of other workers' sessions; pipes: their events between two processes
-    liveness     one sweep                    beneath      what it leans on in the libraries beneath
+    liveness     one sweep                    turns        what is due at once, a few at a time
+    fanout       python-socketio's rooms      beneath      what it leans on in the libraries beneath
 """
 
 from __future__ import annotations

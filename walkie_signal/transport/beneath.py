@@ -46,6 +46,10 @@ METHODS: dict[Any, dict[str, tuple[str, ...]]] = {
         "eio_sid_from_sid": ("self", "sid", "namespace"),
         "get_participants": ("self", "namespace", "room"),
         "trigger_callback": ("self", "sid", "id", "data"),
+        "basic_enter_room": ("self", "sid", "namespace", "room", "eio_sid"),  # every way into a room
+        "basic_leave_room": ("self", "sid", "namespace", "room"),  # every way out of one
+        "basic_disconnect": ("self", "sid", "namespace", "kwargs"),
+        "get_rooms": ("self", "sid", "namespace"),
     },
     socketio.AsyncNamespace: {"trigger_event": ("self", "event", "args")},
     socketio.packet.Packet: {"encode": ("self",)},
@@ -63,7 +67,7 @@ ENGINEIO_ATTRIBUTES = (
     "ping_timeout", "reason", "sockets", "start_service_task", "transports",
 )  # fmt: skip
 
-MANAGER_ATTRIBUTES = ("callbacks", "rooms", "server")
+MANAGER_ATTRIBUTES = ("callbacks", "pending_connect", "pending_disconnect", "rooms", "server")
 
 
 def missing() -> list[str]:

@@ -110,7 +110,7 @@ class Connection:
         self.ping_at = self.expires = 0.0
         self.pinged = False
         self.probe: asyncio.Task[bool] | None = None
-        self.ending: asyncio.Task[None] | None = None
+        self.ending: asyncio.Future[None] | None = None
         self.reason: str | None = None
         self.carry(Connecting(self))
 

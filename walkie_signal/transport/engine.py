@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import engineio
 
 from walkie_signal.core.addresses import plain_address
-from walkie_signal.core.codec import dumps, loads
+from walkie_signal.core.codec import dumps
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
 from walkie_signal.transport.cors import Cors
@@ -24,9 +25,14 @@ from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.polling import Polling
 from walkie_signal.transport.requests import Receive, Refused, Request, Scope, Send
 from walkie_signal.transport.service import Service
+from walkie_signal.transport.turns import Turns
 
 LINGER = 5.0
 """Seconds for which a closed connection's next poll still gets what it is owed, a kick's DISCONNECT say."""
+
+ENDS = 16
+"""Connections whose end begins in one turn of the loop, at some 0.1 ms each until it is over: behind all of 8,000
+that are cut off at once others would wait for a third of a second."""
 
 EVERYBODY: Any = object()
 """What `Engine.disconnect` without an argument means; python-engineio takes ``None`` for it too."""
@@ -55,6 +61,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._monitor: bool = self.start_service_task
         self._lingering: dict[str, tuple[Connection, float]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.ends = Turns(ENDS)
         self._service = Service(self)
         self.hand_over: HandOver | None = None
         if hand_over:
@@ -83,7 +90,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """Send a message."""
         connection = self.sockets.get(sid)
         if connection is not None:
-            connection.send(_encode(data))
+            connection.send(packets.write_message(data))
 
     async def send_packet(self, sid: str, pkt: Any) -> None:
         """Send an `engineio.packet.Packet`."""
@@ -162,20 +169,29 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         connection.expires = connection.ping_at + self.ping_timeout
 
     def ended(self, connection: Connection) -> None:
-        """Tell the disconnect handler, in a task of its own, and forget the connection after that."""
+        """Tell the disconnect handler, in a task of its own, and forget the connection after that.
+
+        Where many end at once, a few of them in each turn.
+        """
         kicked = connection.reason == self.reason.SERVER_DISCONNECT
         if kicked and isinstance(connection.carrier, Polling) and connection.carrier.owed:
             deadline = asyncio.get_running_loop().time() + LINGER
             self._lingering[connection.sid] = (connection, deadline)
             self.watch(connection)
-        connection.ending = self.spawn(self._end(connection))
+        connection.ending = asyncio.get_running_loop().create_future()
+        self.ends.take(partial(self._begin_end, connection, connection.ending))
 
-    async def _end(self, connection: Connection) -> None:
+    def _begin_end(self, connection: Connection, ending: asyncio.Future[None]) -> None:
+        self.spawn(self._end(connection, ending))
+
+    async def _end(self, connection: Connection, ending: asyncio.Future[None]) -> None:
         try:
             await self._trigger_event("disconnect", connection.sid, connection.reason, run_async=False)
         finally:
             self.sockets.pop(connection.sid, None)
             self._sweep.forget(connection.sid)
+            if not ending.done():
+                ending.set_result(None)
 
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         """Start a task, and keep it from being collected."""
@@ -186,7 +202,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     def _take_message(self, connection: Connection, message: Frame) -> None:
         if "message" in self.handlers:
-            data = message if isinstance(message, bytes) else _decode(message)
+            data = message if isinstance(message, bytes) else packets.read_message(message)
             self.spawn(self._trigger_event("message", connection.sid, data, run_async=False))
 
     def watch(self, connection: Connection) -> None:
@@ -291,24 +307,3 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             "maxPayload": self.max_http_buffer_size,
         }
         return connection, packets.OPEN + dumps(opening)
-
-
-def _encode(data: Any) -> Frame:
-    """Encode a message as python-engineio does."""
-    if isinstance(data, (bytes, bytearray)):
-        return bytes(data)
-    if isinstance(data, str):
-        return packets.MESSAGE + data
-    if isinstance(data, (dict, list)):
-        return packets.MESSAGE + dumps(data)
-    return packets.MESSAGE + ("" if data is None else str(data))
-
-
-def _decode(text: str) -> Any:
-    """Decode a message as python-engineio does: JSON but for what begins with a digit, else text."""
-    if text[:1].isnumeric():
-        return text
-    try:
-        return loads(text)
-    except ValueError:
-        return text

@@ -1,8 +1,9 @@
-"""python-socketio's rooms, with a fan-out that encodes once and awaits nobody."""
+"""python-socketio's rooms: a fan-out encodes once and awaits nobody, a disconnect looks at nobody else."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import socketio
@@ -10,8 +11,70 @@ import socketio
 from walkie_signal.transport.packets import EVENT
 
 
+class _Sids(set[str]):
+    """A set, with the methods of the lists that stand in its place in python-socketio, which searches them."""
+
+    append = set.add
+
+
+class _Pending(dict[str, _Sids]):
+    """The sids that come or go, by namespace."""
+
+    def __setitem__(self, namespace: str, sids: Iterable[str]) -> None:
+        super().__setitem__(namespace, _Sids(sids))
+
+
 class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
-    """The client manager of a server in one process; python-socketio's makes a task for each recipient."""
+    """The client manager of a server in one process.
+
+    python-socketio's makes a task for each recipient. Each sid is a room to it, and at each disconnect it searches
+    every room, and a list of all who come or go: 8,000 peers that are cut off at once kept a server busy for 41 s.
+    So this one knows which rooms a sid has entered beside its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending_connect = _Pending()
+        self.pending_disconnect = _Pending()
+        self._entered: dict[tuple[str, str], dict[Any, None]] = {}
+
+    def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
+        """Add a client to a room.
+
+        Raises:
+            ValueError: The room is another client's own, or nobody is on that namespace.
+        """
+        super().basic_enter_room(sid, namespace, room, eio_sid)
+        if room is not None and room != sid:
+            self._entered.setdefault((namespace, sid), {})[room] = None
+
+    def basic_leave_room(self, sid: str, namespace: str, room: Any) -> None:
+        """Take a client out of a room, where it is in it."""
+        super().basic_leave_room(sid, namespace, room)
+        entered = self._entered.get((namespace, sid))
+        if entered is not None:
+            entered.pop(room, None)
+            if not entered:
+                del self._entered[namespace, sid]
+
+    def basic_disconnect(self, sid: str, namespace: str, **_: Any) -> None:
+        """Take a client out of all its rooms, and forget it."""
+        for room in (None, sid, *self._entered.get((namespace, sid), ())):
+            self.basic_leave_room(sid, namespace, room)
+        self.callbacks.pop(sid, None)
+        for pending in (self.pending_connect, self.pending_disconnect):
+            sids = pending.get(namespace)
+            if sids is not None:
+                sids.discard(sid)
+                if not sids:
+                    del pending[namespace]
+
+    def get_rooms(self, sid: str, namespace: str) -> list[Any]:
+        """Return the rooms that a client is in: its own, and those that it has entered."""
+        rooms = self.rooms.get(namespace, {})
+        return [
+            room for room in (sid, *self._entered.get((namespace, sid), ())) if sid in rooms.get(room, ())
+        ]
 
     async def emit(  # noqa: PLR0917 - python-socketio's
         self,

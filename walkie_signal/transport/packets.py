@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from walkie_signal.core.codec import loads
+from walkie_signal.core.codec import dumps, loads
 from walkie_signal.core.packets import checked_name
 from walkie_signal.core.values import is_deeper
 from walkie_signal.errors import ProtocolViolation
@@ -83,6 +83,27 @@ def _from_base64(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ProtocolViolation("a binary packet that is not base64") from None
+
+
+def write_message(data: Any) -> Frame:
+    """Encode a message as python-engineio does."""
+    if isinstance(data, (bytes, bytearray)):
+        return bytes(data)
+    if isinstance(data, str):
+        return MESSAGE + data
+    if isinstance(data, (dict, list)):
+        return MESSAGE + dumps(data)
+    return MESSAGE + ("" if data is None else str(data))
+
+
+def read_message(text: str) -> Any:
+    """Decode a message as python-engineio does: JSON but for what begins with a digit, else text."""
+    if text[:1].isnumeric():
+        return text
+    try:
+        return loads(text)
+    except ValueError:
+        return text
 
 
 def read_packet(text: str) -> Packet:

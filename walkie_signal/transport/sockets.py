@@ -92,7 +92,7 @@ class Socket:
 
     def leave(self) -> None:
         """Hear of no more events."""
-        if self.state is State.JOINED:
+        if self.state is State.JOINED and not self.sockets.connection.closed:
             self.sockets.idle_since = asyncio.get_running_loop().time()
             self.sockets.connection.owner.watch(self.sockets.connection)
         self.state = State.LEAVING
