@@ -32,6 +32,34 @@ async def test_who_is_where(app: Any) -> None:
         assert await app.signaling.peers("nowhere") == []
 
 
+@pytest.mark.parametrize("order", ["rooms", "peers", "send", "kick"])
+async def test_a_signaling_that_nothing_has_started_says_so_once(
+    order: str, app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its answers are those of an empty service, which is how a host learns that its server runs another app."""
+
+    async def ask() -> Any:
+        given: dict[str, tuple[str, ...]] = {
+            "peers": ("gate",),
+            "send": ("u-7", "hello"),
+            "kick": ("nobody",),
+        }
+        return await getattr(app.signaling, order)(*given.get(order, ()))
+
+    def warnings() -> list[str]:
+        return [each.getMessage() for each in caplog.records if "nothing has started it" in each.getMessage()]
+
+    assert [await ask(), await ask()] in ([[], []], [0, 0], [False, False])
+    assert len(warnings()) == 1
+    assert "SignalingMiddleware" in warnings()[0]
+    caplog.clear()
+    for signaling_app in (app, attach(FastAPI())):
+        async with hosted(signaling_app):
+            await signaling_app.signaling.rooms()
+        await signaling_app.signaling.rooms()  # its end is no accident
+    assert warnings() == []
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_an_event_reaches_each_connection_of_a_user(transport: str) -> None:
     """By its verified id, in a room or not; nobody else hears it."""

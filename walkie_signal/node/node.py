@@ -10,6 +10,7 @@ A connection that is refused, or gone before it was admitted, takes the lower wa
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.identity import Identity
@@ -31,6 +32,8 @@ from walkie_signal.node.siblings import warn_of_siblings
 from walkie_signal.node.site import NodeSite
 from walkie_signal.settings import Settings
 
+log = logging.getLogger("walkie_signal")
+
 
 class Node:
     """One process's part of the signaling service of one namespace."""
@@ -47,7 +50,7 @@ class Node:
         self._fanout = Fanout(self._prefix, self._registry, self._peers, settings)
         self._hooks = Hooks(host)
         self.answers = Answers(self._prefix)
-        self.orders = Orders(self._prefix, settings, backend, self._peers, self._end)
+        self._orders = Orders(self._prefix, settings, backend, self._peers, self._end)
         self._site = NodeSite(
             backend=backend,
             registry=self._registry,
@@ -69,6 +72,22 @@ class Node:
         )
         self._starting: asyncio.Task[None] | None = None
         self._closed = False
+        self._ran = self._warned = False
+
+    @property
+    def orders(self) -> Orders:
+        """What carries out the host's questions and orders; with a warning, once, if nothing has started this node.
+
+        Its answer is then that nobody is there, which is all that a host sees whose server runs another app than
+        the one with signaling.
+        """
+        if not (self._ran or self._warned):
+            self._warned = True
+            log.warning(
+                "signaling is asked, but nothing has started it: nobody can be there. Let the server run what "
+                "attach() has returned, or the app with SignalingMiddleware; `fastapi run` finds only the latter"
+            )
+        return self._orders
 
     # The life of the node
 
@@ -94,6 +113,7 @@ class Node:
             raise
 
     async def _start(self) -> None:
+        self._ran = True
         if not self.backend.shared:
             warn_of_siblings()
         await self.backend.start(self._site)

@@ -1,0 +1,102 @@
+"""The commands that a host's app is run by, with the README's own lines: what serves `main.py` serves signaling."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from docs.pages import PAGES
+from hosts.peers import TRANSPORTS, meet, peers, web
+from hosts.test_cors import POLL
+from hosts.test_servers import WARNING, accepts
+from support.processes import SCRIPTS, Program, running
+from support.servers import free_port
+
+UNSTARTED = "nothing has started it"
+
+Command = Callable[[str], list[str]]
+
+GUNICORN = ["gunicorn", "main:app", "-k", "uvicorn_worker.UvicornWorker"]
+
+COMMANDS: dict[str, Command] = {
+    "fastapi-run": lambda port: ["fastapi", "run", "main.py", "--port", port],
+    "fastapi-dev": lambda port: ["fastapi", "dev", "main.py", "--port", port],
+    "uvicorn": lambda port: ["uvicorn", "main:app", "--port", port],
+    "uvicorn-reload": lambda port: ["uvicorn", "main:app", "--reload", "--port", port],
+    "gunicorn": lambda port: [*GUNICORN, "--bind", f"127.0.0.1:{port}"],
+    "gunicorn-preload": lambda port: [*GUNICORN, "--preload", "--bind", f"127.0.0.1:{port}"],
+}
+
+
+def snippet(page: str, words: str) -> str:
+    """Return the block of a page that has these words."""
+    return next(block.code for block in PAGES[page].blocks("python") if words in block.code)
+
+
+@asynccontextmanager
+async def launched(command: Command, folder: Path, code: str) -> AsyncIterator[tuple[str, Program]]:
+    """Run a command on a `main.py` with that code; gives its URL and the program."""
+    (folder / "main.py").write_text(code)
+    port = str(free_port())
+    program, *arguments = command(port)
+    home = {"HOME": str(folder)}  # where gunicorn puts a socket
+    async with running([SCRIPTS / program, *arguments], cwd=folder, env=home) as server:
+        await accepts(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}", server
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+async def test_the_readme_s_app_serves_signaling_by_whatever_command_runs_it(
+    command: Command, tmp_path: Path
+) -> None:
+    code = snippet("README.md", "FastAPI()")
+    async with launched(command, tmp_path, code) as (url, program), web(url) as http:
+        answer = await http.get(POLL)
+        assert (answer.status_code, answer.text[:2]) == (200, "0{"), program.output
+        for transport in TRANSPORTS:
+            await meet(url, transport=transport)
+        async with peers(url, "gate"):
+            assert [each["room"] for each in (await http.get("/rooms/gate")).json()] == ["gate"]
+        program.send_signal(signal.SIGTERM)
+        await program.wait(15)
+        for wrong in ("Traceback", WARNING, UNSTARTED, "ERROR"):
+            assert wrong not in program.output, program.output
+
+
+@pytest.mark.parametrize("page", ["docs/fastapi.md", "docs/scaling.md"])
+async def test_the_first_app_of_a_page_serves_signaling_under_fastapi_run(page: str, tmp_path: Path) -> None:
+    code = snippet(page, "FastAPI()")
+    path = (re.findall(r'path="([^"]+)"', code) or ["/socket.io"])[0]
+    async with launched(COMMANDS["fastapi-run"], tmp_path, code) as (url, program), web(url) as http:
+        answer = await http.get(POLL.replace("/socket.io/", f"{path}/"))
+        assert (answer.status_code, answer.text[:2]) == (200, "0{"), program.output
+
+
+async def test_an_app_beside_the_one_that_attach_returned_says_so_once_when_it_is_asked(
+    tmp_path: Path,
+) -> None:
+    """`fastapi run` takes the FastAPI object, which is without signaling."""
+    code = snippet("docs/fastapi.md", "app = attach(api")
+    async with launched(COMMANDS["fastapi-run"], tmp_path, code) as (url, program), web(url) as http:
+        for _ in range(3):
+            assert (await http.get("/rooms/gate")).json() == []
+        await program.line(UNSTARTED, within=5)
+        assert program.output.count(UNSTARTED) == 1
+
+
+async def test_a_reload_lets_peers_come_back(tmp_path: Path) -> None:
+    code = snippet("README.md", "FastAPI()")
+    async with launched(COMMANDS["uvicorn-reload"], tmp_path, code) as (url, program):
+        async with peers(url, "gate") as (peer,):
+            (tmp_path / "main.py").write_text(f"{code}\n\nprint('the second edition', flush=True)\n")
+            await peer.hears("disconnect")
+        await program.line("the second edition")
+        await accepts(url)
+        for transport in TRANSPORTS:
+            await meet(url, transport=transport)
+        assert WARNING not in program.output, program.output
