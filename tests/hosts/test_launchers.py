@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from docs.pages import PAGES
@@ -18,6 +19,19 @@ from support.processes import SCRIPTS, Program, running
 from support.servers import free_port
 
 UNSTARTED = "nothing has started it"
+
+TELLING = """
+from fastapi import FastAPI
+from walkie_signal import attach
+
+
+def authenticate(credentials):
+    print("comes from", credentials.client, flush=True)
+    return {}
+
+
+app = attach(FastAPI(), authenticate=authenticate)
+"""
 
 Command = Callable[[str], list[str]]
 
@@ -66,6 +80,29 @@ async def test_the_readme_s_app_serves_signaling_by_whatever_command_runs_it(
         await program.wait(15)
         for wrong in ("Traceback", WARNING, UNSTARTED, "ERROR"):
             assert wrong not in program.output, program.output
+
+
+@pytest.mark.parametrize(
+    ("options", "address"), [(["--forwarded-allow-ips", "*"], "203.0.113.9"), ([], "None")]
+)
+async def test_an_app_by_a_unix_socket_learns_the_address_from_a_proxy_that_is_believed(
+    options: list[str], address: str, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(TELLING)
+    path = tmp_path / "app.sock"
+
+    def through() -> aiohttp.BaseConnector:
+        return aiohttp.UnixConnector(path=str(path))
+
+    command = [SCRIPTS / "uvicorn", "main:app", "--uds", path, *options]
+    async with running(command, cwd=tmp_path) as program:
+        await program.line("Uvicorn running on unix socket")
+        for transport in TRANSPORTS:
+            forwarded = {"X-Forwarded-For": "203.0.113.9"}
+            async with peers("http://app", None, transport=transport, headers=forwarded, connector=through):
+                pass
+        await program.line("comes from")
+        assert re.findall("comes from (.+)", program.output) == [address] * 2
 
 
 @pytest.mark.parametrize("page", ["docs/fastapi.md", "docs/scaling.md"])
