@@ -94,7 +94,7 @@ async def test_an_app_by_a_unix_socket_learns_the_address_from_a_proxy_that_is_b
     def through() -> aiohttp.BaseConnector:
         return aiohttp.UnixConnector(path=str(path))
 
-    command = [SCRIPTS / "uvicorn", "main:app", "--uds", path, *options]
+    command: list[str | Path] = [SCRIPTS / "uvicorn", "main:app", "--uds", path, *options]
     async with running(command, cwd=tmp_path) as program:
         await program.line("Uvicorn running on unix socket")
         for transport in TRANSPORTS:
