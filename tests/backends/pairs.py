@@ -16,6 +16,11 @@ ROOM = "walkie-signal:/:room:{r}"
 NODES = "walkie-signal:/:{nodes}"
 
 
+def frame(word: str) -> str:
+    """Return the text of an event, which nodes hand over."""
+    return f'42["signal",{{"fromId":"x","signal":"{word}"}}]'
+
+
 class Site:
     """A backend and its node."""
 

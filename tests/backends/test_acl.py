@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from backends.pairs import Site, away, ready
+from backends.pairs import Site, away, frame, ready
 from support.redis import RedisServer, redis_server
 from walkie_signal.backends.redis.directory import AT_ONCE
 from walkie_signal.backends.redis.followed import LINGER
@@ -84,15 +84,15 @@ async def _meet_and_part(one: Site, two: Site) -> None:
     await one.join("a")
     b = await two.join("b")
     await one.until(lambda: Joined(b) in one.kept.applied)
-    one.backend.relay(b, "a", "text", lambda _: None)
-    await two.until(lambda: two.kept.handed_over == [("b", "text")])
+    one.backend.relay(b, "a", frame("text"), lambda _: None)
+    await two.until(lambda: two.kept.handed_over == [("b", frame("text"))])
     for site, peer_id in ((one, "a"), (two, "b")):
         site.backend.present(peer_id, "7")
     assert await one.backend.rooms() == ["r"]
     assert [member.peer_id for member in await one.backend.roster("r")] == ["a", "b"]
-    while await one.backend.tell("7", "text") == 0:
+    while await one.backend.tell("7", frame("text")) == 0:
         pass  # the other's entry is on its way
-    await two.until(lambda: two.kept.told == [("7", "text")])
+    await two.until(lambda: two.kept.told == [("7", frame("text"))])
     assert await one.backend.kick("b")
     await two.until(lambda: two.kept.kicked == ["b"])
     one.backend.absent("a", "7")

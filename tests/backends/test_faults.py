@@ -10,7 +10,7 @@ from typing import TypeVar
 import hiredis
 import pytest
 
-from backends.pairs import ROOM, Site, away, pair, ready
+from backends.pairs import ROOM, Site, away, frame, pair, ready
 from support.redis import RedisServer, redis_server
 from support.sites import KeptSite
 from walkie_signal.backends.base import Backend
@@ -237,12 +237,12 @@ async def test_signals_that_wait_for_a_second_joining_do_not_wait_for_ever() -> 
         node = two.backend.node_id
         mail = one.backend._mail
         for number, since in ((1, 77), (2, 99)):
-            mail._take(Signal(node, number, "a", "b", since, "r", f"signal {number}"))
+            mail._take(Signal(node, number, "a", "b", since, "r", frame(f"signal {number}")))
         epoch, number = (await server.command("HGET", ROOM, "")).split(" ")
         value = f"77 {node} {{}}"
         await server.command("HSET", ROOM, "", f"{epoch} {int(number) + 1}", "b", value)
         await server.command("PUBLISH", ROOM, f"1 {epoch} {int(number) + 1} j b {value}")
-        await one.until(lambda: one.kept.handed_over == [("a", "signal 1")])
+        await one.until(lambda: one.kept.handed_over == [("a", frame("signal 1"))])
 
         async def waiting() -> int:
             return len(mail._early)

@@ -34,6 +34,10 @@ class KeptSite:
             kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}
             raise AssertionError(f"not so within {within} s: {kept}") from None
 
+    async def pause(self) -> None:
+        """Wait a moment, where nothing tells of what is waited for."""
+        await asyncio.sleep(0.01)
+
     def apply(self, change: Change) -> None:
         self.applied.append(change)
         self._grew.set()

@@ -103,6 +103,11 @@ def prefix_of(namespace: str) -> str:
     return "" if namespace == "/" else f"{namespace},"
 
 
+def head_of(namespace: str) -> str:
+    """Return what each EVENT of a namespace that asks for no ack begins with."""
+    return f"42{prefix_of(namespace)}["
+
+
 def event_text(prefix: str, name: str, *arguments: Any) -> str:
     """Write an EVENT; `prefix` is `prefix_of` its namespace.
 

@@ -26,7 +26,7 @@ class Version(NamedTuple):
 
     Attributes:
         epoch: When the room came to be, by the store's clock in microseconds: a later room of the same name has
-            a greater one.
+            a greater one, unless that clock was set back meanwhile.
         number: How many changes the room has had.
     """
 
@@ -100,7 +100,7 @@ class Replica:
         self.entry = self._entries.get
         """Returns what is known of a member by its peer id, or ``None``."""
         self._held: set[str] = set()
-        self._early: list[tuple[Version, RoomEvent]] = []
+        self._early: list[tuple[Version, RoomEvent | None]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -109,14 +109,14 @@ class Replica:
         """Return a node's members."""
         return [entry for entry in self._entries.values() if entry.member.node == node]
 
-    def take(self, version: Version, event: RoomEvent) -> list[Change]:
+    def take(self, version: Version, event: RoomEvent | None) -> list[Change]:
         """Take an event that the store has published; returns what changes here.
 
-        One that was seen already changes nothing. Where an earlier one is missing, or while the copy is unknown,
-        it is kept until a roster is adopted.
+        One that was seen already changes nothing. If an earlier one is missing, or while the copy is unknown, it is
+        kept until a roster is adopted. ``None`` stands for an event of a kind that is unknown here: it counts.
         """
         known = self.version
-        if known is not None and version <= known:
+        if known is not None and version.epoch == known.epoch and version.number <= known.number:
             return []
         if known is not None and self._follows(version, known):
             self.version = version
@@ -147,8 +147,9 @@ class Replica:
         changes = self._differ(sorted(missing - self._held), entries, "disconnected")
         self.version = roster.version
         early, self._early = self._early, []
-        for each in early:
-            changes += self.take(*each)
+        for version, event in early:
+            if version > roster.version:
+                changes += self.take(version, event)
         return changes
 
     def doubt(self) -> None:
@@ -166,7 +167,9 @@ class Replica:
         """Take a member of this node out on the node's own word, when the store can't order it."""
         return self._differ([peer_id] if peer_id in self._entries else [], {}, reason)
 
-    def _carry_out(self, event: RoomEvent) -> list[Change]:
+    def _carry_out(self, event: RoomEvent | None) -> list[Change]:
+        if event is None:
+            return []
         if isinstance(event, Entered):
             return self._differ([], {event.entry.member.peer_id: event.entry}, "left", again=True)
         if isinstance(event, Left):

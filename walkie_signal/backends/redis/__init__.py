@@ -5,7 +5,7 @@
     followed   the rooms that are followed       rooms   joining and leaving       healing   agreeing with Redis
     mail       what nodes send one another             directory   where peers and users are
     heart      leases, and the removal of the dead
-    scripts, messages, names   what stands in Redis
+    scripts, messages, names   what stands in Redis        strange   what others have written there
 
 What holds in this folder: a request waits for Redis no longer than `uplink.REPLY_TIMEOUT`; each key has an owner
 that removes it, and expires when the owner is gone; nobody is declared dead by an expiry.

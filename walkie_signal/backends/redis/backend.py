@@ -7,18 +7,23 @@ import logging
 import secrets
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
+
+import hiredis
 
 from walkie_signal.backends.base import Site
 from walkie_signal.backends.redis.directory import Directory
-from walkie_signal.backends.redis.followed import FollowedRooms, roster_of
+from walkie_signal.backends.redis.followed import FollowedRooms
 from walkie_signal.backends.redis.healing import Healing
 from walkie_signal.backends.redis.heart import LEASE, Heart
 from walkie_signal.backends.redis.mail import Mail
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.rooms import Rooms
+from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
 from walkie_signal.backends.redis.wire import Lost, ignore
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.packets import head_of
 from walkie_signal.core.rooms import Member, Reason
 
 log = logging.getLogger("walkie_signal.redis")
@@ -48,11 +53,12 @@ class RedisBackend:
     def __init__(self, url: str, *, namespace: str = "/", prefix: str = "walkie-signal") -> None:
         self._uplink = Uplink(url, self._restore, self._hear, self._down)
         self._names = Names(prefix, namespace, self._uplink.address.database)
-        self._followed = FollowedRooms(self._names, self._uplink)
-        self._healing = Healing(self._names, self._uplink, self._followed)
-        self._rooms = Rooms(self._names, self._uplink, self._followed, self._healing)
-        self._mail = Mail(self._names, self._uplink, self._followed, self._healing)
-        self._directory = Directory(self._names, self._uplink)
+        self._strange = StrangeKeys()
+        self._followed = FollowedRooms(self._names, self._uplink, self._strange)
+        self._healing = Healing(self._names, self._uplink, self._followed, self._strange)
+        self._rooms = Rooms(self._uplink, self._followed, self._healing)
+        self._mail = Mail(self._names, self._uplink, self._followed, self._healing, head_of(namespace))
+        self._directory = Directory(self._names, self._uplink, self._strange)
         self._heart: Heart | None = None
         self._followed.on_change = self._mail.changed
         self._followed.on_owed = self._healing.pay_soon
@@ -90,6 +96,7 @@ class RedisBackend:
             healing=self._healing,
             mail=self._mail,
             directory=self._directory,
+            strange=self._strange,
             fence=self._fence,
         )
         await self._uplink.start(START_TIMEOUT)
@@ -163,7 +170,7 @@ class RedisBackend:
             self._mail.hear(data)
             return
         followed = self._followed.hear(channel, data)
-        if followed is not None and followed.lacks_changes:
+        if followed is not None:
             self._healing.heal(followed.replica.room)
 
     # Rooms
@@ -184,23 +191,44 @@ class RedisBackend:
         self._uplink.check()
         try:
             nodes = await self._uplink.ask("ZRANGE", self._names.nodes, 0, -1)
-            asked = [self._uplink.ask("SMEMBERS", self._names.rooms_of(node.decode())) for node in nodes]
-            names = sorted({room.decode() for rooms in await asyncio.gather(*asked) for room in rooms})
-            lengths = await asyncio.gather(
-                *(self._uplink.ask("HLEN", self._names.room(room)) for room in names)
-            )
+            keys = [self._names.rooms_of(node.decode("utf-8", "replace")) for node in nodes]
+            listed = await asyncio.gather(*(self._read("SMEMBERS", key) for key in keys))
+            names = sorted({room.decode("utf-8", "replace") for rooms in listed for room in rooms})
+            lengths = await asyncio.gather(*map(self._length_of, names))
         except Failed:
             raise unavailable() from None
         return [room for room, length in zip(names, lengths, strict=True) if length > 1]
 
+    async def _length_of(self, room: str) -> int:
+        """Return how many fields a room's hash has: none if its key is strange, for then nobody can be in it."""
+        try:
+            length: int = await self._read("HLEN", self._names.room(room))
+        except hiredis.ReplyError as error:
+            if not is_strange(error):
+                raise
+            length = 0
+        return length
+
+    async def _read(self, command: str, key: str) -> Any:
+        """Read a key; tell of it if it is strange."""
+        try:
+            return await self._uplink.ask(command, key)
+        except hiredis.ReplyError as error:
+            self._strange.look(key, error)
+            raise
+
     async def roster(self, room: str) -> Sequence[Member]:
         """Return the members of a room, on any node."""
         self._uplink.check()
+        key = self._names.room(room)
         try:
-            fields = await self._uplink.ask("HGETALL", self._names.room(room))
+            roster = self._followed.roster_of(room, await self._read("HGETALL", key))
+        except ValueError:
+            self._strange.tell(key)
+            raise unavailable() from None
         except Failed:
             raise unavailable() from None
-        return [entry.member for entry in roster_of(room, fields).entries]
+        return [entry.member for entry in roster.entries]
 
     # Other nodes
 

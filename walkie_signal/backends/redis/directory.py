@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import hiredis
+
 from walkie_signal.backends.redis.followed import EXPIRY
 from walkie_signal.backends.redis.healing import TOUCHED_IN
 from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.redis.wire import ignore, packed
 from walkie_signal.core.identity import UserId
@@ -24,9 +27,10 @@ AT_ONCE = 500
 class Directory:
     """The entries of one node."""
 
-    def __init__(self, names: Names, uplink: Uplink) -> None:
+    def __init__(self, names: Names, uplink: Uplink, strange: StrangeKeys) -> None:
         self._names = names
         self._uplink = uplink
+        self._strange = strange
         self._here: dict[tuple[str, str], None] = {}
         self._owed: dict[tuple[str, str], None] = {}
         self._to_touch: Iterator[tuple[str, str]] = iter(())
@@ -58,11 +62,13 @@ class Directory:
 
     def _write(self, entry: tuple[str, str]) -> None:
         key, peer_id = entry
-        self._uplink.post(packed("HSET", key, peer_id, self._uplink.node_id), ignore)
+        answer = partial(self._strange.look, key)
+        self._uplink.post(packed("HSET", key, peer_id, self._uplink.node_id), answer)
         self._uplink.post(packed("PEXPIRE", key, EXPIRY), ignore)
 
     def _removed(self, entry: tuple[str, str], answer: Any) -> None:
-        if isinstance(answer, int):
+        self._strange.look(entry[0], answer)
+        if isinstance(answer, int) or is_strange(answer):
             self._owed.pop(entry, None)
 
     async def nodes_of_peer(self, peer_id: str) -> dict[str, str]:
@@ -74,7 +80,12 @@ class Directory:
         return await self._read(self._names.user(user_id))
 
     async def _read(self, key: str) -> dict[str, str]:
-        fields = [field.decode() for field in await self._uplink.ask("HGETALL", key)]
+        try:
+            found = await self._uplink.ask("HGETALL", key)
+        except hiredis.ReplyError as error:
+            self._strange.look(key, error)
+            raise
+        fields = [field.decode("utf-8", "replace") for field in found]
         return dict(zip(fields[::2], fields[1::2], strict=True))
 
     async def restore(self) -> None:

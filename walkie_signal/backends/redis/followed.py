@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from walkie_signal.backends.base import Site
 from walkie_signal.backends.redis.messages import read_room_message, read_roster
 from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Uplink, unavailable
 from walkie_signal.backends.redis.wire import Lost, ignore, packed
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.replicas import Entry, Replica, Roster
 from walkie_signal.core.rooms import Change, Left, Member, Reason
 
@@ -36,17 +40,31 @@ class Followed:
         wanted: This node's members.
         changing: The joins and leaves that Redis has been asked for, by peer; done when applied.
         healing: Whether it is being healed.
+        doubted: Whether it has to be read once more.
+        read_at: When it was last read to be healed, on the loop's clock.
+        aside: Whether its key is strange (see `strange`); it is tried again with each touch.
         idle_since: Since when it has no members here; ``None`` while it has.
     """
 
-    __slots__ = ("changing", "healing", "idle_since", "replica", "subscribed", "wanted")
+    __slots__ = (
+        "aside",
+        "changing",
+        "doubted",
+        "healing",
+        "idle_since",
+        "read_at",
+        "replica",
+        "subscribed",
+        "wanted",
+    )
 
     def __init__(self, room: str, subscribed: asyncio.Future[None]) -> None:
         self.replica = Replica(room)
         self.subscribed = subscribed
         self.wanted: dict[str, Member] = {}
         self.changing: dict[str, asyncio.Future[None]] = {}
-        self.healing = False
+        self.healing = self.doubted = self.aside = False
+        self.read_at = -math.inf
         self.idle_since: float | None = None
 
     @property
@@ -66,7 +84,7 @@ class FollowedRooms:
         holding: Whether members who are missing in Redis may only not have been written back yet.
     """
 
-    def __init__(self, names: Names, uplink: Uplink) -> None:
+    def __init__(self, names: Names, uplink: Uplink, strange: StrangeKeys) -> None:
         self.site: Site
         self.on_change: Callable[[Change], None]
         self.on_owed: Callable[[], None]
@@ -74,6 +92,8 @@ class FollowedRooms:
         self.holding = False
         self._names = names
         self._uplink = uplink
+        self._strange = strange
+        self._lines = BoundedLog(log)
         self._by_room: dict[str, Followed] = {}
         self.get = self._by_room.get
         """Returns a room by its name, or ``None`` where it is not followed."""
@@ -111,9 +131,23 @@ class FollowedRooms:
             channel = self._names.room(room)
             followed = self._by_room[room] = Followed(room, listening.subscribe(channel))
             self._by_channel[channel.encode()] = followed
-            self._uplink.post(packed("SADD", self._names.rooms_of(self._uplink.node_id), room), ignore)
+            self._uplink.post(packed("SADD", self._names.rooms_of(self._uplink.node_id), room), self._listed)
         followed.idle_since = None
         return followed
+
+    def list_all(self) -> None:
+        """Write each room into this node's set of them."""
+        if self._by_room:
+            key = self._names.rooms_of(self._uplink.node_id)
+            self._uplink.post(packed("SADD", key, *self._by_room), self._listed)
+
+    def _listed(self, answer: Any) -> None:
+        """Replace a set of rooms that is strange: it is this node's own, and by it its members are found."""
+        key = self._names.rooms_of(self._uplink.node_id)
+        self._strange.look(key, answer)
+        if is_strange(answer) and self._by_room:
+            self._uplink.post(packed("DEL", key), ignore)
+            self._uplink.post(packed("SADD", key, *self._by_room), ignore)
 
     def rest(self, followed: Followed) -> None:
         """Take note that a room may have no members here any more."""
@@ -138,25 +172,41 @@ class FollowedRooms:
     # Changes
 
     def hear(self, channel: bytes, data: bytes) -> Followed | None:
-        """Take what was published on a room's channel; returns the room, or ``None`` for any other channel."""
+        """Take what was published on a room's channel; returns the room if it has to be read anew."""
         followed = self._by_channel.get(channel)
         if followed is None:
             return None
         replica = followed.replica
+        known = replica.version is not None
         try:
             version, event = read_room_message(replica.room, data)
         except ValueError as error:
-            log.warning("a change of a room can't be read: %s", error)
+            message = "room %r: a change can't be read: %s"
+            self._lines.write(logging.WARNING, "changes that can't be read", message, replica.room, error)
             return followed
-        if event is None:
-            replica.doubt()
-        else:
-            self.make(followed, replica.take(version, event))
-        return followed
+        self.make(followed, replica.take(version, event))
+        return followed if replica.version is None and (known or not followed.changing) else None
 
     def adopt(self, followed: Followed, roster: Roster) -> None:
         """Take a roster as Redis has it."""
+        followed.aside = False
+        self._strange.mended(self._names.room(followed.replica.room))
         self.make(followed, followed.replica.adopt(roster, hold=self.holding))
+
+    def roster_of(self, room: str, flat: list[bytes]) -> Roster:
+        """Read a room's hash as Redis returns it.
+
+        Raises:
+            ValueError: It is none.
+        """
+        texts = [text.decode("utf-8", "replace") for text in flat]
+        fields = dict(zip(texts[::2], texts[1::2], strict=True))
+        roster = read_roster(room, fields)
+        unread = len(fields) - len(roster.entries) - 1
+        if unread > 0:
+            message = "room %r: %d members can't be read"
+            self._lines.write(logging.WARNING, "members that can't be read", message, room, unread)
+        return roster
 
     def make(self, followed: Followed, changes: list[Change]) -> None:
         """Make changes here."""
@@ -206,18 +256,3 @@ def _done(followed: Followed, peer_id: str) -> None:
     applied = followed.changing.get(peer_id)
     if applied is not None and not applied.done():
         applied.set_result(None)
-
-
-def roster_of(room: str, flat: list[bytes]) -> Roster:
-    """Read a room's hash as Redis returns it.
-
-    Raises:
-        ValueError: It is none.
-    """
-    texts = [text.decode("utf-8", "replace") for text in flat]
-    fields = dict(zip(texts[::2], texts[1::2], strict=True))
-    roster = read_roster(room, fields)
-    unread = len(fields) - len(roster.entries) - 1
-    if unread > 0:
-        log.warning("room %r: %d members can't be read", room, unread)
-    return roster

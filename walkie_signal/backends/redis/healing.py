@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
-from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms, roster_of
+import hiredis
+
+from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms
 from walkie_signal.backends.redis.messages import read_entries, read_roster, write_entry
 from walkie_signal.backends.redis.names import Names
-from walkie_signal.backends.redis.scripts import LEAVE, SETTLE, TOUCH
+from walkie_signal.backends.redis.scripts import LEAVE, SETTLE, TOUCH, Script
+from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink
 from walkie_signal.backends.redis.wire import Lost, ignore, packed
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.replicas import NOWHERE
 from walkie_signal.core.rooms import Member
 from walkie_signal.errors import SignalingError
@@ -28,41 +33,82 @@ ON_ITS_WAY = 1.0
 AT_ONCE = 100
 """Rooms that are settled at a time."""
 
+PAUSE = 0.1
+"""Seconds between two readings of a room to heal it: what others publish may ask for any number of them."""
+
 MEMORY_LOST = "it has lost its memory"
 
 
 class Healing:
     """Heals the rooms of one node."""
 
-    def __init__(self, names: Names, uplink: Uplink, rooms: FollowedRooms) -> None:
+    def __init__(self, names: Names, uplink: Uplink, rooms: FollowedRooms, strange: StrangeKeys) -> None:
         self._names = names
         self._uplink = uplink
         self._rooms = rooms
+        self._strange = strange
+        self._lines = BoundedLog(log)
         self.generation = ""
         """That of what Redis holds, by the last restore."""
         self._to_touch: Iterator[str] = iter(())
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unpaid = False
+        self._paying: asyncio.Task[None] | None = None
+        self._to_heal: dict[str, None] = {}
+        self._healing_all: asyncio.Task[None] | None = None
 
     # One room
+
+    def run(self, script: Script, room: str, *arguments: str | int) -> asyncio.Future[Any]:
+        """Run a script on a room's key; the room is set aside if that is strange."""
+        answer = self._uplink.run(script, [self._names.room(room)], *arguments)
+        answer.add_done_callback(partial(self._look, room))
+        return answer
+
+    def _look(self, room: str, answer: asyncio.Future[Any]) -> None:
+        if not answer.cancelled() and is_strange(answer.exception()):
+            self._set_aside(room)
+
+    def _set_aside(self, room: str) -> None:
+        """Take note that a room can't be changed or read for now; its copy stays as it is."""
+        self._strange.tell(self._names.room(room))
+        followed = self._rooms.get(room)
+        if followed is not None:
+            followed.aside = True
+            followed.replica.doubt()
 
     def heal(self, room: str) -> None:
         """Make Redis and the copy of a room agree, in the background."""
         followed = self._rooms.get(room)
-        if followed is not None and not followed.healing and self._uplink.up:
+        if followed is None or not self._uplink.up:
+            return  # the next restore settles every room
+        followed.doubted = True
+        if not followed.healing:
             followed.healing = True
             self._spawn(self._heal(followed))
 
     async def _heal(self, followed: Followed) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            followed.replica.doubt()
-            while followed.replica.version is None:
+            while followed.doubted or followed.replica.version is None:
+                await asyncio.sleep(followed.read_at + PAUSE - loop.time())
+                followed.doubted, followed.read_at = False, loop.time()
+                followed.replica.doubt()
                 await self._settle(followed, writes_back=False)
+                if followed.aside:
+                    return
         except (*Failed, SignalingError):
-            pass  # the next restore settles every room
+            pass  # as above
         finally:
             followed.healing = False
 
     async def _settle(self, followed: Followed, *, writes_back: bool) -> None:
+        """Make a room right, or set it aside.
+
+        Raises:
+            One of `Failed`: Redis is away, or was.
+        """
+        followed.aside = False
         room, node = followed.replica.room, self._uplink.node_id
         listed: list[str] = []
         for peer_id in followed.wanted:
@@ -72,9 +118,13 @@ class Healing:
             elif entry is not None and entry.member.node == node:
                 listed += (peer_id, write_entry(entry))
         arguments = (EXPIRY, node, "disconnected", int(writes_back))
-        answer = self._uplink.run(SETTLE, [self._names.room(room)], *arguments, *listed)
-        stored, _ = await self.remembered(answer)
-        self._rooms.adopt(followed, roster_of(room, stored))
+        answer = self.run(SETTLE, room, *arguments, *listed)
+        try:
+            stored, _ = await self.remembered(answer)
+            self._rooms.adopt(followed, self._rooms.roster_of(room, stored))
+        except hiredis.ReplyError:
+            if not followed.aside:
+                raise
 
     async def remembered(self, answer: Awaitable[Any]) -> Any:
         """Return the answer to the script that was run last, where Redis had not lost its memory before.
@@ -93,14 +143,11 @@ class Healing:
         """Take all members of a dead node out of a room; returns those that were still there.
 
         Raises:
-            One of `Failed`: Redis is away.
+            One of `Failed`: Redis is away, or the room's key is strange.
         """
-        arguments = (EXPIRY, node, "node_lost", 0)
-        _, removed = await self._uplink.run(SETTLE, [self._names.room(room)], *arguments)
+        _, removed = await self.run(SETTLE, room, EXPIRY, node, "node_lost", 0)
         texts = [text.decode("utf-8", "replace") for text in removed]
         return [entry.member for entry in read_entries(room, zip(texts[::2], texts[1::2], strict=True))]
-
-    # All of them
 
     def touch(self) -> None:
         """Renew some of the rooms, and look whether their changes are known here; each has its turn."""
@@ -110,6 +157,7 @@ class Healing:
             room = next(self._to_touch, None)
             if room is None:
                 self._to_touch = iter(self._rooms)
+                self.pay_soon()
                 return
             if self._rooms.get(room) is not None:
                 self._spawn(self.check(room))
@@ -117,20 +165,46 @@ class Healing:
     async def check(self, room: str) -> None:
         """Heal a room if Redis knows of changes that have not come here."""
         try:
-            stored = await self._uplink.run(TOUCH, [self._names.room(room)], EXPIRY)
+            stored = await self.run(TOUCH, room, EXPIRY)
+            fields = {} if stored is None else {"": stored.decode("utf-8", "replace")}
+            version = read_roster(room, fields).version
         except Failed:
             return
-        version = read_roster(room, {} if stored is None else {"": stored.decode()}).version
+        except ValueError:
+            self._set_aside(room)
+            return
         followed = self._rooms.get(room)
         if followed is None or version == followed.replica.version:
+            return
+        if followed.aside:
+            self.heal(room)
             return
         before = followed.replica.version
         await asyncio.sleep(ON_ITS_WAY)
         known = followed.replica.version
-        gone = version == NOWHERE and known == before and followed.wanted
-        if known is not None and (known < version or gone):
-            log.warning("room %r: a change has not come here; it is read anew", room)
+        if known is None:
+            return
+        # Redis' clock may have been set back, so that a later room has an earlier epoch
+        another = known.epoch != version.epoch and known == before and (version != NOWHERE or followed.wanted)
+        if known < version or another:
+            message = "room %r: a change has not come here; it is read anew"
+            self._lines.write(logging.WARNING, "changes that have not come", message, room)
             self.heal(room)
+
+    # All of them
+
+    def heal_all(self) -> None:
+        """Heal every room, some at a time, in the background."""
+        self._to_heal = dict.fromkeys(self._rooms)
+        if self._healing_all is None or self._healing_all.done():
+            self._healing_all = self._spawn(self._heal_each())
+
+    async def _heal_each(self) -> None:
+        while self._to_heal:
+            for room in list(self._to_heal)[:AT_ONCE]:
+                del self._to_heal[room]
+                self.heal(room)
+            await asyncio.sleep(PAUSE)
 
     async def restore(self, *, writes_back: bool) -> None:
         """Make every room right on new connections; `writes_back` where Redis has lost its memory.
@@ -148,9 +222,7 @@ class Healing:
         subscribed = asyncio.gather(*(each.subscribed for each in followed))
         await asyncio.wait_for(subscribed, REPLY_TIMEOUT)
         await self.pay()
-        if followed:
-            rooms = [each.replica.room for each in followed]
-            await self._uplink.ask("SADD", self._names.rooms_of(self._uplink.node_id), *rooms)
+        self._rooms.list_all()
         for start in range(0, len(followed), AT_ONCE):
             some = followed[start : start + AT_ONCE]
             await asyncio.gather(*(self._settle(each, writes_back=writes_back) for each in some))
@@ -168,11 +240,15 @@ class Healing:
     def pay_soon(self) -> None:
         """Pay in the background, where Redis can be asked; else the next restore does."""
         if self._rooms.owed and self._uplink.up:
-            self._spawn(self._try_to_pay())
+            self._unpaid = True
+            if self._paying is None or self._paying.done():
+                self._paying = self._spawn(self._try_to_pay())
 
     async def _try_to_pay(self) -> None:
         try:
-            await self.pay()
+            while self._unpaid:
+                self._unpaid = False
+                await self.pay()
         except Failed:
             log.debug("Redis is away; the next restore pays")
 
@@ -183,16 +259,21 @@ class Healing:
             One of `Failed`: Redis is away.
         """
         owed = self._rooms.owed
+        aside: set[str] = set()
         for room, peer_id in list(owed):
             followed = self._rooms.get(room)
             if (room, peer_id) not in owed or (followed is not None and peer_id in followed.wanted):
                 continue  # paid, or coming back
+            if room in aside:
+                continue
             node, reason = owed.pop((room, peer_id))
             try:
-                await self._uplink.run(LEAVE, [self._names.room(room)], EXPIRY, peer_id, node, reason)
-            except BaseException:
+                await self.run(LEAVE, room, EXPIRY, peer_id, node, reason)
+            except BaseException as error:
                 owed.setdefault((room, peer_id), (node, reason))
-                raise
+                if not is_strange(error):
+                    raise
+                aside.add(room)
 
     # The end
 
@@ -201,7 +282,8 @@ class Healing:
         for task in self._tasks:
             task.cancel()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

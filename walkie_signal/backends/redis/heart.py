@@ -21,7 +21,8 @@ from walkie_signal.backends.redis.healing import MEMORY_LOST, Healing
 from walkie_signal.backends.redis.mail import Mail
 from walkie_signal.backends.redis.messages import READS, WRITES, Beat, write_beat
 from walkie_signal.backends.redis.names import Names
-from walkie_signal.backends.redis.scripts import BEAT, CLAIM, FORGET
+from walkie_signal.backends.redis.scripts import BEAT, CLAIM, FORGET, STRANGE_CLAIM
+from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Failed, Uplink
 from walkie_signal.core.leases import Watch
 from walkie_signal.core.rooms import Member
@@ -44,6 +45,12 @@ CLAIM_TIME = 5000
 REMOVAL_TIMEOUT = 1.0
 """Seconds that a node which closes takes to finish the removal of a dead one."""
 
+AT_ONCE = 20
+"""Dead nodes that are removed at a time."""
+
+LATER = 60.0
+"""Seconds until a removal that a strange key has kept from its end is tried again."""
+
 DEAF_AFTER = 1.0
 """Seconds in which a node has to hear its own beat."""
 
@@ -60,6 +67,7 @@ class Heart:
         healing: Healing,
         mail: Mail,
         directory: Directory,
+        strange: StrangeKeys,
         fence: Callable[[], None],
     ) -> None:
         self._registered = ("", "")
@@ -69,6 +77,7 @@ class Heart:
         self._healing = healing
         self._mail = mail
         self._directory = directory
+        self._strange = strange
         self._fence = fence
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(LEASE)
@@ -78,6 +87,7 @@ class Heart:
         uplink.lifetime.over = self.tick
         self._beating = asyncio.create_task(self._run())
         self._removing: dict[str, asyncio.Task[None]] = {}
+        self._later: dict[str, float] = {}
 
     async def close(self) -> None:
         """Beat no more, and finish with the dead."""
@@ -115,7 +125,7 @@ class Heart:
             self._uplink.lose(MEMORY_LOST)
             return
         self._number += 1
-        number = self._number
+        number = self._mail.sent_beat = self._number
         channel = self._names.node(self._uplink.node_id)
         due = self._loop.time() + DEAF_AFTER
         self._listening = self._loop.call_later(DEAF_AFTER, self._listen_for, number, due)
@@ -150,7 +160,7 @@ class Heart:
         known = self._registered[1] if self._registered[0] == node else ""
         answer = await self._uplink.run(BEAT, keys, EXPIRY, node, known, fresh, SILENT_AFTER)
         stored, now, alive, silent = answer
-        generation: str = stored.decode()
+        generation: str = stored.decode("utf-8", "replace")
         self._registered = (node, generation)
         if generation.partition(":")[0] not in READS:
             raise SignalingError(
@@ -158,14 +168,22 @@ class Heart:
             )
         if not alive:
             self._fence()
-        others = {name.decode(): renewed for name, renewed in zip(silent[::2], silent[1::2], strict=True)}
-        others.pop(node, None)
-        times = {name: float(renewed) / 1e6 for name, renewed in others.items()}
-        for name in self._watch.beat(sent, self._loop.time(), int(now) / 1e6, times):
-            if name not in self._removing:
-                task = self._removing[name] = asyncio.create_task(self._remove_dead(name, others[name]))
-                task.add_done_callback(partial(self._removed, name))
+        others = {
+            name.decode(): renewed
+            for name, renewed in zip(silent[::2], silent[1::2], strict=True)
+            if name.isascii() and name != node.encode()  # else it is no node's
+        }
+        self._remove_the_dead(sent, int(now) / 1e6, others)
         return generation
+
+    def _remove_the_dead(self, sent: float, store_time: float, silent: dict[str, bytes]) -> None:
+        now = self._loop.time()
+        times = {name: float(renewed) / 1e6 for name, renewed in silent.items()}
+        self._later = {name: due for name, due in self._later.items() if name in silent and due > now}
+        for name in self._watch.beat(sent, now, store_time, times):
+            if name not in self._removing and name not in self._later and len(self._removing) < AT_ONCE:
+                task = self._removing[name] = asyncio.create_task(self._remove_dead(name, silent[name]))
+                task.add_done_callback(partial(self._removed, name))
 
     def begin(self) -> None:
         """Begin to listen for beats on a new connection."""
@@ -177,9 +195,15 @@ class Heart:
         claim = self._names.claim(node)
         try:
             keys = [self._names.nodes, claim]
-            if await self._uplink.run(CLAIM, keys, node, renewed.decode(), self._uplink.node_id, CLAIM_TIME):
+            arguments = (node, renewed.decode(), self._uplink.node_id, CLAIM_TIME)
+            claimed = await self._uplink.run(CLAIM, keys, *arguments)
+            if claimed == STRANGE_CLAIM:
+                self._strange.tell(claim)
+            if claimed:
                 log.warning("node %s is dead: its peers are removed", node)
-                await self.remove(node, (), self._lost)
+                known = {room for room, _ in self._rooms.members_of(node)}
+                if not await self.remove(node, known, self._lost):
+                    self._later[node] = self._loop.time() + LATER
         except (*Failed, SignalingError):
             log.info("node %s could not be removed yet", node)
 
@@ -190,18 +214,44 @@ class Heart:
     def _removed(self, node: str, _task: asyncio.Task[None]) -> None:
         del self._removing[node]
 
-    async def remove(self, node: str, rooms: Iterable[str], lost: Callable[[Member], None]) -> None:
+    async def remove(self, node: str, rooms: Iterable[str], lost: Callable[[Member], None]) -> bool:
         """Take a node's members out of their rooms, of `rooms` too, and then the node itself.
 
-        `lost` is told of each of them.
+        `lost` is told of each of them. Returns false if it has to be done again, for a key is strange: the node is
+        still there then.
 
         Raises:
             One of `Failed`: Redis is away; it can be done again.
         """
-        listed = await self._uplink.ask("SMEMBERS", self._names.rooms_of(node))
-        for room in {*(each.decode() for each in listed), *rooms}:
-            for member in await self._healing.remove(room, node):
-                lost(member)
+        listed = await self._rooms_of(node)
+        strange = listed is None
+        for room in {*(listed or ()), *rooms}:
+            strange = not await self._take_out(node, room, lost) or strange
+        if strange:
+            return False
         await self._uplink.ask("DEL", self._names.rooms_of(node))
         keys = [self._names.nodes, self._names.generation, self._names.claim(node)]
         await self._uplink.run(FORGET, keys, node)
+        return True
+
+    async def _rooms_of(self, node: str) -> list[str] | None:
+        """Return the rooms that a node has listed, or ``None`` if the key of that list is strange."""
+        key = self._names.rooms_of(node)
+        try:
+            return [room.decode("utf-8", "replace") for room in await self._uplink.ask("SMEMBERS", key)]
+        except hiredis.ReplyError as error:
+            if not is_strange(error):
+                raise
+            self._strange.tell(key)
+            return None
+
+    async def _take_out(self, node: str, room: str, lost: Callable[[Member], None]) -> bool:
+        """Take a node's members out of a room; returns false if the room's key is strange."""
+        try:
+            for member in await self._healing.remove(room, node):
+                lost(member)
+        except hiredis.ReplyError as error:
+            if not is_strange(error):
+                raise
+            return False
+        return True

@@ -26,6 +26,7 @@ from walkie_signal.backends.redis.messages import (
 )
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.uplink import Uplink
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.replicas import Entry
 from walkie_signal.core.rooms import Change, Left, Member
 
@@ -51,10 +52,16 @@ class Route:
 class Mail:
     """Sends to other nodes, and takes what they send."""
 
-    def __init__(self, names: Names, uplink: Uplink, rooms: FollowedRooms, healing: Healing) -> None:
+    def __init__(
+        self, names: Names, uplink: Uplink, rooms: FollowedRooms, healing: Healing, head: str
+    ) -> None:
         self.site: Site
+        self.sent_beat = 0
+        """The number of the last beat that was sent."""
         self.heard_beat = 0
         """The number of the last beat that came back."""
+        self._head = head
+        self._lines = BoundedLog(log)
         self._names = names
         self._uplink = uplink
         self._rooms = rooms
@@ -62,7 +69,6 @@ class Mail:
         self._routes: dict[str, Route] = {}
         self._received: dict[str, int] = {}
         self._early: dict[tuple[str, str], list[Signal]] = {}
-        self._strange: set[str] = set()
 
     # Out
 
@@ -106,16 +112,17 @@ class Mail:
         try:
             message = read_node_message(data)
         except ValueError as error:
-            if str(error) not in self._strange:
-                self._strange = {str(error)}
-                log.warning("a message of another node can't be read: %s", error)
+            line = "a message of another node can't be read: %s"
+            self._lines.write(logging.WARNING, "messages that can't be read", line, error)
             return
         if isinstance(message, Signal):
             self._take(message)
         elif isinstance(message, Beat):
-            self.heard_beat = message.number
+            if message.number <= self.sent_beat:
+                self.heard_beat = max(self.heard_beat, message.number)
         elif isinstance(message, Told):
-            self.site.tell(message.user_id, message.text)
+            if self._is_event(message.text):
+                self.site.tell(message.user_id, message.text)
         elif isinstance(message, Kicked):
             self.site.kick(message.peer_id)
 
@@ -124,9 +131,9 @@ class Mail:
         expected = self._received.get(node, number - 1) + 1
         self._received[node] = number
         if number > expected:
-            log.warning("%d signals of a node have not come here", number - expected)
-            for each in self._rooms:
-                self._healing.heal(each)
+            message = "%d signals of a node have not come here"
+            self._lines.write(logging.WARNING, "signals that have not come", message, number - expected)
+            self._healing.heal_all()
         followed = self._rooms.get(room)
         sender = None if followed is None else followed.replica.entry(from_id)
         if sender is None or sender.since < since or (self._early and (from_id, target_id) in self._early):
@@ -141,12 +148,25 @@ class Mail:
             and sender.since == signal.since
             and sender.member.node == signal.node
             and self._rooms.entry(signal.room, signal.target_id) is not None
+            and self._is_event(signal.text)
         ):
             self.site.hand_over(signal.target_id, signal.text)
 
+    def _is_event(self, text: str) -> bool:
+        """Tell whether a frame is an event: any other one could close the connection of the peer that gets it.
+
+        A polling peer would take what stands behind a record separator for a further packet; JSON has none.
+        """
+        if text.startswith(self._head) and text.endswith("]") and "\x1e" not in text:
+            return True
+        message = "a frame of another node is no event, and is not passed on"
+        self._lines.write(logging.WARNING, "frames that are no event", message)
+        return False
+
     def _keep(self, key: tuple[str, str], signal: Signal) -> None:
         if sum(map(len, self._early.values())) >= MOST_WAITING:
-            log.warning("a signal is dropped: too many wait for the joining of their senders")
+            message = "a signal is dropped: too many wait for the joining of their senders"
+            self._lines.write(logging.WARNING, "signals that are dropped", message)
             return
         if key not in self._early:
             self._expire_later(key, signal)
@@ -177,7 +197,8 @@ class Mail:
         waiting = self._early.get(key)
         if waiting and waiting[0] is first:
             del self._early[key]
-            log.info("signals of nobody known are dropped")
+            message = "signals of nobody known are dropped"
+            self._lines.write(logging.INFO, "signals of nobody known", message)
             self._healing.heal(first.room)
             for signal in waiting[1:]:
                 self._deliver(signal, self._rooms.entry(signal.room, signal.from_id))

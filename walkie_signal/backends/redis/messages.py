@@ -2,7 +2,10 @@
 
 Everything published begins with its format. A release reads the formats in `READS` and writes `WRITES`, which the
 release before it reads too; so nodes of two releases work together while one replaces the other. Within a format
-only a key of an object, or a kind of message, may be added: what a node doesn't know it passes over.
+only a key of an object, or a kind of message that changes no membership, may be added: what a node doesn't know it
+passes over.
+
+Whatever else stands there, to read it gives a value of the right types or raises a `ValueError` with words of ours.
 """
 
 from __future__ import annotations
@@ -14,11 +17,19 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from walkie_signal.core.codec import dumps, loads
+from walkie_signal.core.identity import is_user_id
 from walkie_signal.core.replicas import NOWHERE, Entered, Entry, RoomEvent, Roster, Settled, Version
-from walkie_signal.core.rooms import Left, Member
+from walkie_signal.core.rooms import Left, Member, Reason
+from walkie_signal.core.values import is_text
 
 WRITES = "1"
 READS = ("1",)
+
+LONGEST_NUMBER = 18
+"""Digits; microseconds of the clock have 16, and 64 bits hold 18."""
+
+LONGEST_REASON = 32
+"""Letters of a reason that only a later release knows; ours have up to 12."""
 
 
 class Signal(NamedTuple):
@@ -108,18 +119,33 @@ def read_node_message(data: bytes) -> NodeMessage | None:
     words = text.split(" ", 8)
     if len(words) == 9 and words[1] == "s" and words[0] in READS:  # noqa: PLR2004 - a signal's, the most by far
         _, _, node, number, target_id, from_id, since, room, frame = words
-        return _signal((node, int(number), target_id, from_id, int(since), _unquoted(room), frame))
-    written, kind, rest = text.split(" ", 2)
-    if written not in READS:
-        raise _unknown(written)
+        return _signal((node, _number(number), target_id, from_id, _number(since), _unquoted(room), frame))
+    kind, rest = _of_our_format(text)
     if kind == "s":
         raise ValueError("a signal that lacks something")
     if kind == "t":
-        user_id, _, text = rest.partition(" ")
-        return Told(_unquoted(user_id), text)
+        user_id, space, frame = rest.partition(" ")
+        if not space:
+            raise ValueError("a frame for a user that lacks something")
+        return Told(_unquoted(user_id), frame)
     if kind == "k":
         return Kicked(rest.partition(" ")[0])
-    return Beat(int(rest.partition(" ")[0])) if kind == "b" else None
+    return Beat(_number(rest.partition(" ")[0])) if kind == "b" else None
+
+
+def _of_our_format(text: str) -> tuple[str, str]:
+    """Return what stands behind the format: the first word, and the rest."""
+    written, _, rest = text.partition(" ")
+    if written not in READS:
+        raise ValueError(f"format {written[:20]!r} is none of {', '.join(READS)}")
+    first, _, rest = rest.partition(" ")
+    return first, rest
+
+
+def _number(text: str) -> int:
+    if len(text) > LONGEST_NUMBER or not (text.isascii() and text.isdigit()):
+        raise ValueError("a number that is none")
+    return int(text)
 
 
 def write_member(member: Member) -> str:
@@ -132,17 +158,31 @@ def write_member(member: Member) -> str:
     return f"{member.node} {dumps(facts)}"
 
 
-def read_entry(room: str, peer_id: str, value: str) -> Entry:
+def read_entry(room: str, peer_id: str, value: object) -> Entry:
     """Read a member as Redis keeps it.
 
     Raises:
         ValueError: It is none.
     """
-    since, node, text = value.split(" ", 2)
-    facts = loads(text)
-    if not isinstance(facts, dict):
-        raise ValueError("the facts of a member are no object")  # noqa: TRY004 - it was read, not given
-    return Entry(Member(peer_id, room, facts.get("role"), facts.get("userId"), node), int(since))
+    words = value.split(" ", 2) if isinstance(value, str) and peer_id else ()
+    if len(words) != 3 or not words[1]:  # noqa: PLR2004 - since, node, facts
+        raise ValueError("a member that lacks something")
+    since, node, text = words
+    facts = _object(text)
+    role, user_id = facts.get("role"), facts.get("userId")
+    if not (role is None or isinstance(role, str)) or not (user_id is None or is_user_id(user_id)):
+        raise ValueError("a member with a fact of a wrong type")
+    if not all(is_text(fact) for fact in (role, user_id) if isinstance(fact, str)):
+        raise ValueError("a member with a lone surrogate")
+    return Entry(Member(peer_id, room, role, user_id, node), _number(since))
+
+
+def _object(text: str) -> dict[str, Any]:
+    with suppress(ValueError):
+        value = loads(text)
+        if isinstance(value, dict):
+            return value
+    raise ValueError("what is to be an object is none")
 
 
 def write_entry(entry: Entry) -> str:
@@ -158,10 +198,12 @@ def read_room_message(room: str, data: bytes) -> tuple[Version, RoomEvent | None
     Raises:
         ValueError: It is of another format, or none of ours.
     """
-    written, epoch, number, kind, rest = data.decode().split(" ", 4)
-    if written not in READS:
-        raise _unknown(written)
-    return Version(int(epoch), int(number)), _read_event(room, kind, rest)
+    epoch, rest = _of_our_format(data.decode())
+    number, _, rest = rest.partition(" ")
+    kind, _, rest = rest.partition(" ")
+    if not kind:
+        raise ValueError("a change that lacks something")
+    return Version(_number(epoch), _number(number)), _read_event(room, kind, rest)
 
 
 def _read_event(room: str, kind: str, rest: str) -> RoomEvent | None:
@@ -169,13 +211,24 @@ def _read_event(room: str, kind: str, rest: str) -> RoomEvent | None:
         peer_id, _, value = rest.partition(" ")
         return Entered(read_entry(room, peer_id, value))
     if kind == "l":
-        peer_id, reason = rest.split(" ")[:2]
-        return Left(room, peer_id, reason)  # type: ignore[arg-type]  # a later release may know more
+        peer_id, _, rest = rest.partition(" ")
+        if not peer_id:
+            raise ValueError("a departure of nobody")
+        return Left(room, peer_id, _reason(rest.partition(" ")[0]))
     if kind == "s":
-        node, reason, text = rest.split(" ", 2)
-        entries = tuple(read_entry(room, *each) for each in loads(text).items())
-        return Settled(node, reason, entries)  # type: ignore[arg-type]  # likewise
+        node, _, rest = rest.partition(" ")
+        reason, _, text = rest.partition(" ")
+        if not node:
+            raise ValueError("the members of no node")
+        entries = tuple(read_entry(room, *each) for each in _object(text).items())
+        return Settled(node, _reason(reason), entries)
     return None
+
+
+def _reason(word: str) -> Reason:
+    if len(word) > LONGEST_REASON or not (word.isascii() and word.isidentifier()):
+        raise ValueError("a reason that is none")
+    return word  # type: ignore[return-value]  # a later release may know more
 
 
 def read_entries(room: str, values: Iterable[tuple[str, str]]) -> Iterator[Entry]:
@@ -193,14 +246,11 @@ def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
     """
     if "" not in fields:
         return Roster(NOWHERE)
-    epoch, number, *settled = fields[""].split(" ")
+    epoch, _, rest = fields[""].partition(" ")
+    number, *settled = rest.split(" ")
     entries = read_entries(room, (field for field in fields.items() if field[0]))
     return Roster(
-        Version(int(epoch), int(number)),
+        Version(_number(epoch), _number(number)),
         tuple(sorted(entries, key=lambda entry: entry.since)),
         frozenset(settled),
     )
-
-
-def _unknown(written: str) -> ValueError:
-    return ValueError(f"format {written[:20]!r} is none of {', '.join(READS)}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms, roster_of
+from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms
 from walkie_signal.backends.redis.healing import Healing
 from walkie_signal.backends.redis.messages import write_member
-from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.scripts import JOIN, LEAVE
 from walkie_signal.backends.redis.uplink import Failed, Uplink, unavailable
 from walkie_signal.core.rooms import Member, Reason
@@ -20,8 +19,7 @@ CHANGE_TIMEOUT = 1.8
 class Rooms:
     """Orders the changes of one node's members."""
 
-    def __init__(self, names: Names, uplink: Uplink, followed: FollowedRooms, healing: Healing) -> None:
-        self._names = names
+    def __init__(self, uplink: Uplink, followed: FollowedRooms, healing: Healing) -> None:
         self._uplink = uplink
         self._followed = followed
         self._healing = healing
@@ -62,12 +60,12 @@ class Rooms:
         await asyncio.shield(followed.subscribed)
         room, unknown = member.room, followed.replica.version is None
         arguments = (EXPIRY, member.peer_id, write_member(member), capacity, int(unknown))
-        asked = self._uplink.run(JOIN, [self._names.room(room)], *arguments)
+        asked = self._healing.run(JOIN, room, *arguments)
         answer = await (self._healing.remembered(asked) if unknown else asked)
         if answer is None:
             raise SignalingError("room_full", f"the room has {capacity} members already")
         if unknown:
-            self._followed.adopt(followed, roster_of(room, answer))
+            self._followed.adopt(followed, self._followed.roster_of(room, answer))
         elif followed.replica.version is None:
             self._healing.heal(room)
         await followed.changing[member.peer_id]
@@ -93,6 +91,5 @@ class Rooms:
             self._healing.heal(room)
 
     async def _order_leave(self, followed: Followed, peer_id: str, node: str, reason: Reason) -> None:
-        keys = [self._names.room(followed.replica.room)]
-        if await self._uplink.run(LEAVE, keys, EXPIRY, peer_id, node, reason):
+        if await self._healing.run(LEAVE, followed.replica.room, EXPIRY, peer_id, node, reason):
             await followed.changing[peer_id]

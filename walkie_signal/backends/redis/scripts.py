@@ -4,7 +4,7 @@ A room is a hash. Under each peer id: the time of joining in microseconds, the n
 space between them. Under the empty name its version: the epoch, the number, and behind these the nodes that
 settled since Redis lost its memory. A room without members has no key, but for a while after that. What is
 published begins with the format and the version; its kinds are `j` (joined), `l` (left) and `s` (settled), which
-`messages` reads.
+`messages` reads. A script that finds a key with anything else in it writes nothing and answers STRANGE (`strange`).
 
 They need Redis 7.0 or Valkey.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from walkie_signal.backends.redis.messages import WRITES
+from walkie_signal.backends.redis.messages import LONGEST_NUMBER, WRITES
 
 
 class Script(NamedTuple):
@@ -28,15 +28,28 @@ def _script(source: str) -> Script:
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-_ROOM = f"""
+_STRANGE = """
+local function strange(answer, key)
+  if answer and not string.find(answer.err, 'WRONGTYPE', 1, true) then return answer end
+  return redis.error_reply('STRANGE ' .. key .. ' holds what no node writes there')
+end
+"""
+"""Makes the answer of a script that has found a strange key; any other error stays what it is."""
+
+_ROOM = f"""{_STRANGE}
 local room, channel = KEYS[1], KEYS[1]
 local function now()
   local time = redis.call('TIME')
   return time[1] .. string.format('%06d', time[2])
 end
-local stored = redis.call('HGET', room, '')
+local stored = redis.pcall('HGET', room, '')
+if type(stored) == 'table' then return strange(stored, room) end
 local epoch, number, settled = now(), 0, ''
-if stored then epoch, number, settled = string.match(stored, '^(%d+) (%d+)(.*)$') end
+if stored then
+  epoch, number, settled = string.match(stored, '^(%d+) (%d+)(.*)$')
+  -- A number of Lua is exact up to 2^53
+  if not epoch or #epoch > {LONGEST_NUMBER} or #number > 15 then return strange(nil, room) end
+end
 local function save(kept)
   number = number + 1
   local empty = redis.call('HLEN', room) <= (stored and 1 or 0)
@@ -124,28 +137,36 @@ return {redis.call('HGETALL', room), removed}
 """Makes a node's members in a room those that are listed, and no other."""
 
 TOUCH = _script(
-    """
+    _STRANGE
+    + """
 -- ARGV: expiry. Returns the version.
+local stored = redis.pcall('HGET', KEYS[1], '')
+if type(stored) == 'table' then return strange(stored, KEYS[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return redis.call('HGET', KEYS[1], '')
+return stored
 """
 )
 """Keeps a room from expiring."""
 
 BEAT = _script(
-    """
+    _STRANGE
+    + """
 -- KEYS: the nodes, the generation.
 -- ARGV: expiry, node, the generation that it knows or '', a new one, the microseconds after which a node is silent.
 -- Returns the generation, the time, whether this node is still one, and the silent nodes with their last renewal.
 local time = redis.call('TIME')
 local now = time[1] .. string.format('%06d', time[2])
-local generation = redis.call('GET', KEYS[2])
-if not generation then
-  generation = ARGV[4]
+local generation = redis.pcall('GET', KEYS[2])
+if type(generation) == 'table' then return strange(generation, KEYS[2]) end
+local renewed = generation and redis.pcall('ZSCORE', KEYS[1], ARGV[2])
+if type(renewed) == 'table' then return strange(renewed, KEYS[1]) end
+local ours = generation and string.match(generation, '^[^:]*') == string.match(ARGV[4], '^[^:]*')
+if not generation or (ours and redis.call('ZCARD', KEYS[1]) == 0) then
+  -- The last node takes its generation along: where there is one and no node, somebody has removed them
+  generation, renewed = ARGV[4], false
   redis.call('SET', KEYS[2], generation)
   redis.call('DEL', KEYS[1])
 end
-local renewed = redis.call('ZSCORE', KEYS[1], ARGV[2])
 local known = ARGV[3] == generation
 local alive = not known or (renewed and tonumber(renewed) > 0)
 if alive then redis.call('ZADD', KEYS[1], now, ARGV[2]) end
@@ -160,15 +181,24 @@ return {generation, now, alive and 1 or 0, silent}
 CLAIM = _script(
     """
 -- KEYS: the nodes, the claim. ARGV: the dead node, when it last renewed, who claims, the claim's milliseconds.
--- Returns whether the dead node is the caller's to remove. One with the score 0 comes back to nobody.
+-- Returns whether the dead node is the caller's to remove; 2 where the claim's key was strange: a claim lasts for
+-- seconds, so that nobody misses what it held. A dead node with the score 0 comes back to nobody.
 local renewed = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not renewed or tonumber(renewed) ~= tonumber(ARGV[2]) then return 0 end
-if not redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4]) then return 0 end
+local odd = type(redis.pcall('GET', KEYS[2])) == 'table'
+if odd then
+  redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+elseif not redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4]) then
+  return 0
+end
 redis.call('ZADD', KEYS[1], 0, ARGV[1])
-return 1
+return odd and 2 or 1
 """
 )
 """Makes one node the one that removes a dead one."""
+
+STRANGE_CLAIM = 2
+"""What it answers if the claim was strange, and is the caller's now."""
 
 FORGET = _script(
     """
