@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from fastapi import FastAPI
 
 from support.node import Transports, script
-from support.servers import serve
+from support.servers import hosted, serve
+from walkie_signal import attach
+from walkie_signal.transport import create_server
 
 pytestmark = pytest.mark.node
 
@@ -51,3 +54,22 @@ async def test_a_burst_of_candidates_arrives_whole_and_in_order(transports: Tran
         told = await script("burst.js", serving.url, transports, "20", library)
     assert told["arrived"] == list(range(20))
     assert told["states"] == [["connect"], ["connect"]]
+
+
+@pytest.mark.usefixtures("_each_websocket_class")
+@pytest.mark.parametrize("library", [CURRENT, OLDER])
+@pytest.mark.parametrize("transports", TRANSPORTS)
+async def test_a_page_that_mounts_twice_in_one_tick_is_let_in(transports: Transports, library: str) -> None:
+    """It sends two CONNECTs; with Node's server both are answered, and a close would hit its other namespaces."""
+    sio = create_server()
+    sio.on("connect", lambda *_: None, namespace="/page")
+    sio.on("echo", _echo, namespace="/page")
+    async with hosted(attach(FastAPI(), sio=sio)) as url:
+        told = await script("remount.js", url, transports, library)
+    assert told["answered"] == 7
+    assert {*told["states"]} == {"connect"}  # or twice, where the second came when the first was answered
+    assert told["other"] == [["connect"]]
+
+
+async def _echo(sid: str, value: Any) -> Any:
+    return value

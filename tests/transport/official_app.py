@@ -20,18 +20,19 @@ from walkie_signal.transport import create_server
 INTERVAL, TIMEOUT, CONNECT_TIMEOUT = 0.3, 0.2, 1.0
 
 
-def make_server() -> Any:
+def make_server(*, hand_over: bool = False) -> Any:
     return create_server(
         ping_interval=INTERVAL,
         ping_timeout=TIMEOUT,
         connect_timeout=CONNECT_TIMEOUT,
         cors_allowed_origins="*",
+        hand_over=hand_over,
     )
 
 
-def make_engine() -> Any:
+def make_engine(*, hand_over: bool = False) -> Any:
     """Make the server of the Engine.IO cases."""
-    eio = make_server().eio
+    eio = make_server(hand_over=hand_over).eio
     for event in ("connect", "disconnect"):  # python-socketio's, beneath which it stands
         eio.on(event, lambda *_: None)
 
@@ -61,4 +62,14 @@ def answer_on(sio: Any) -> Any:
     return sio
 
 
-app = engineio.ASGIApp(make_engine(), socketio.ASGIApp(answer_on(make_server())))
+def make_app(*, hand_over: bool = False) -> Any:
+    sio = answer_on(make_server(hand_over=hand_over))
+    return engineio.ASGIApp(make_engine(hand_over=hand_over), socketio.ASGIApp(sio))
+
+
+def one_of_several() -> Any:
+    """Make the app of one of several workers."""
+    return make_app(hand_over=True)
+
+
+app = make_app()

@@ -41,9 +41,14 @@ UVICORN: list[str | Path] = [
 SERVE: list[str | Path] = [sys.executable, "-m", "transport.official_serve", "serve"]
 SERVE += ["--ping-interval", "0.3", "--ping-timeout", "0.2", "--connect-timeout", "1", "--port"]
 
+SEVERAL: list[str | Path] = ["transport.official_app:one_of_several", "--factory", "--workers", "2"]
+"""Two workers that hand requests over, in the place of `APP`."""
+
 COMMANDS: dict[str, list[str | Path]] = {
     "uvicorn": [*UVICORN, "{port}", "--loop", "asyncio", "--http", "h11"],
     "uvicorn-direct": [*UVICORN, "{port}", "--loop", "asyncio", "--ws", DIRECT],
+    "uvicorn-workers": [UVICORN[0], *SEVERAL, *UVICORN[2:], "{port}", "--http", "h11"],
+    "uvicorn-workers-direct": [UVICORN[0], *SEVERAL, *UVICORN[2:], "{port}", "--ws", DIRECT],
     "serve": [*SERVE, "{port}"],
     "hypercorn": [SCRIPTS / "hypercorn", "--graceful-timeout", "1", "--bind", "127.0.0.1:{port}", APP],
     "granian": [SCRIPTS / "granian", "--interface", "asgi", "--port", "{port}", APP],

@@ -71,6 +71,11 @@ class RawSocket(Session):
         except ConnectionClosed as closed:
             return closed.rcvd.code if closed.rcvd is not None else 1006
 
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server has confirmed."""
+        return self._connection.subprotocol
+
     async def close(self) -> None:
         await self._connection.close()
 

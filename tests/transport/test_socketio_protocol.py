@@ -112,10 +112,11 @@ class TestHeartbeat:
 class TestClose:
     async def test_closes_a_polling_session(self, client: Raw) -> None:
         sid = (await client.open())["sid"]
-        poll = asyncio.create_task(client.get(sid))
-        await asyncio.sleep(0.05)  # nothing tells that a poll has arrived and waits
-        assert (await client.post(sid, "1")).status_code == 200
-        assert ((await poll).status_code, (await poll).text) == (200, "6")
+        polled, posted = await asyncio.gather(
+            client.get(sid), client.post(sid, "1")
+        )  # whichever arrives first
+        assert posted.status_code == 200
+        assert (polled.status_code, polled.text) == (200, "6")
         assert (await client.get(sid)).status_code == 400
 
     async def test_closes_a_websocket_session(self, client: Raw) -> None:
@@ -133,14 +134,18 @@ class TestUpgrade:
     async def test_ignores_requests_after_the_upgrade(self, client: Raw) -> None:
         sid = (await client.open())["sid"]
         async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
-            await upgraded(client, sid, socket)
+            await socket.send("2probe")
+            assert await socket.receive() == "3probe"
+            await socket.send("5")  # and the poll at once: nothing tells when it has taken over
             assert (await client.get(sid)).status_code == 400
 
     async def test_ignores_a_second_websocket_after_the_upgrade(self, client: Raw) -> None:
         sid = (await client.open())["sid"]
         async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
             await upgraded(client, sid, socket)
-            assert await refused_websocket(client, f"EIO=4&transport=websocket&sid={sid}") == 403
+            async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as second:
+                assert await second.closed(1) == 1000
+                assert second.seen == []
 
 
 @pytest.fixture(params=["websocket", "polling"])

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
 
 from transport.raw import Raw
 from transport.serving import poll_waits, serving
@@ -98,7 +98,7 @@ async def test_after_an_upgrade_that_failed_polls_are_few(*, dropped: bool) -> N
 
 
 @pytest.mark.parametrize("probed", [False, True], ids=["no probe yet", "probed"])
-async def test_beside_a_first_upgrade_a_second_is_refused_and_polls_are_few(*, probed: bool) -> None:
+async def test_beside_a_first_upgrade_a_second_is_closed_and_polls_are_few(*, probed: bool) -> None:
     """However often it is tried; the first one then takes over, and the polls before it were few, too."""
     sio = echoing()
     async with serving(sio) as client:
@@ -109,10 +109,9 @@ async def test_beside_a_first_upgrade_a_second_is_refused_and_polls_are_few(*, p
                 await first.send("2probe")
                 assert await first.receive() == "3probe"
             for _ in range(5):
-                with pytest.raises(InvalidStatus) as refusal:
-                    async with client.websocket(query):
-                        pass
-                assert refusal.value.response.status_code == 403
+                async with client.websocket(query) as second:
+                    assert await second.closed(1) == 1000
+                    assert second.seen == []
             loop = asyncio.get_running_loop()
             end, polls = loop.time() + 1, 0
             while loop.time() < end:
@@ -124,9 +123,52 @@ async def test_beside_a_first_upgrade_a_second_is_refused_and_polls_are_few(*, p
                 assert await first.receive() == "3probe"
             await first.send("5", '421["echo",7]')
             assert await first.message() == "431[7]"
-            with pytest.raises(InvalidStatus):
-                async with client.websocket(query):
-                    pass
+            async with client.websocket(query) as second:
+                assert await second.closed(1) == 1000
+            await first.send('422["echo",8]')
+            assert await first.message() == "432[8]"
+
+
+async def test_a_session_that_began_on_a_websocket_keeps_it() -> None:
+    """A second one is opened and closed, as beside an upgrade; with python-engineio it takes the session over."""
+    async with serving(echoing()) as client, client.websocket() as first:
+        sid = json.loads(str(await first.receive())[1:])["sid"]
+        await first.send("40")
+        assert str(await first.message()).startswith("40")
+        async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as second:
+            assert await second.closed(1) == 1000
+            assert second.seen == []
+        await first.send('421["echo",7]')
+        assert await first.message() == "431[7]"
+
+
+async def test_a_poll_that_comes_with_the_upgrade_is_refused() -> None:
+    """Sent on another connection it may arrive first: then it waits for what the WebSocket says."""
+    sio = echoing()
+    async with serving(sio) as client:
+        sid = await client.joined_polling()
+        async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
+            await socket.send("2probe")
+            assert await socket.receive() == "3probe"
+            poll = asyncio.create_task(client.get(sid))
+            await poll_waits(sio, sid)
+            await socket.send("5", '421["echo",7]')
+            assert await socket.message() == "431[7]"
+            assert (await poll).status_code == 400
+
+
+@pytest.mark.parametrize("frame", ["6", "6\x1e4" + '21["echo",7]'], ids=["alone", "with an event"])
+async def test_a_noop_that_is_posted_before_the_upgrade_is_ignored(frame: str) -> None:
+    """The Swift client posts one so that its poll is answered, and it may send the upgrade."""
+    async with serving(echoing()) as client:
+        sid = await client.joined_polling()
+        async with client.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket:
+            await socket.send("2probe")
+            assert await socket.receive() == "3probe"
+            assert (await client.post(sid, frame)).text == "ok"
+            await socket.send("5", '422["echo",8]')
+            answers = [await socket.message() for _ in range(1 + frame.count("echo"))]
+            assert answers[-1] == "432[8]"
 
 
 async def test_after_a_duplicate_poll_all_others_are_refused() -> None:

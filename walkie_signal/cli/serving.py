@@ -139,6 +139,7 @@ def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
         app.signaling.drain()
         if hasattr(app.sio, "link"):  # no stock server
             await app.sio.eio.polled(POLL_TIMEOUT)
+            await app.sio.eio.handed_back()
             app.sio.eio.hang_up()
         asyncio.get_running_loop().call_later(HASTE, _cut, server, open_ones)
         await shutdown(sockets)

@@ -57,6 +57,18 @@ class Adapter:
             raise ValueError("this SignalingNamespace has a server already: make one for each")
         Binding(server, self)
         self._server = server
+        if hasattr(server, "farewells"):  # no stock server
+            server.farewells[self.namespace] = self._farewell
+
+    def hand_back(self) -> None:
+        """Let other workers end what the server carries for them."""
+        if hasattr(self._server, "farewells"):
+            self._server.eio.hand_back()
+
+    def _farewell(self, sid: str) -> None:
+        peer = self._node.peer(sid)
+        if peer is not None:
+            self._node.farewell(peer)
 
     async def admit(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         """Let a connection in.

@@ -167,9 +167,11 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         """Tell every peer ``server_draining``; until the next `start`, who connects is refused as `unavailable`.
 
         `close` does so itself. Call it before that where the web server closes connections before it ends the app's
-        lifespan, as uvicorn does.
+        lifespan, as uvicorn does. With several workers the connections that this process carries for sessions of
+        another one are closed, their peers told.
         """
         self._node.drain()
+        self._adapter.hand_back()
 
     async def close(self) -> None:
         """Close every connection of this namespace, its peers told, and end what runs in the background.

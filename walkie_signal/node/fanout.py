@@ -11,7 +11,7 @@ from walkie_signal.core.pacing import Pace
 from walkie_signal.core.packets import event_text
 from walkie_signal.core.payloads import room_status
 from walkie_signal.core.registry import Registry
-from walkie_signal.node.peers import Peers
+from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings
 
 
@@ -50,11 +50,10 @@ class Fanout:
         elif wait:
             self._timers[room] = loop.call_later(wait, self._due, room)
 
-    def farewell(self) -> None:
-        """Tell each peer that its connection is about to close, and when to come back: not all at once."""
-        for peer in self._peers:
-            later = {"retryAfterMs": round(random.uniform(0, self._drain_spread) * 1000)}  # noqa: S311 - no secret
-            peer.link.send(event_text(self._prefix, "server_draining", later))
+    def farewell(self, peer: Peer) -> None:
+        """Tell a peer that its connection is about to close, and when to come back: not all at once."""
+        later = {"retryAfterMs": round(random.uniform(0, self._drain_spread) * 1000)}  # noqa: S311 - no secret
+        peer.link.send(event_text(self._prefix, "server_draining", later))
 
     def close(self) -> None:
         """Tell nothing any more."""

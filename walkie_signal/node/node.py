@@ -127,7 +127,13 @@ class Node:
         """Tell each peer that this node is about to close, and let nobody in from now on."""
         if not self._closed:
             self._closed = True
-            self._fanout.farewell()
+            for peer in self._peers:
+                self._fanout.farewell(peer)
+
+    def farewell(self, peer: Peer) -> None:
+        """Tell a peer that its connection is about to close, unless all have been told already."""
+        if not self._closed:
+            self._fanout.farewell(peer)
 
     async def close(self) -> None:
         """Tell each peer, take it out of its rooms, close its connection, and end what `start` began."""

@@ -103,6 +103,6 @@ class NodeSite:
 
     def fenced(self) -> None:
         """Send every peer away, to come back as new ones."""
-        self._fanout.farewell()
         for peer in self._peers:
+            self._fanout.farewell(peer)
             self._end(peer, "node_lost")

@@ -60,6 +60,9 @@ class Owner(Protocol):
     def watch(self, connection: Connection) -> None:
         """Look after a connection on which something begins to wait."""
 
+    def part(self, connection: Connection) -> None:
+        """Close a connection whose carrier is about to end, the other side told."""
+
     def ended(self, connection: Connection) -> None:
         """Take note that a connection has closed."""
 
@@ -187,7 +190,7 @@ class Connection:
                 self.owner.alive(self)
         elif kind == packets.CLOSE:
             self.close(self.owner.reason.CLIENT_DISCONNECT, farewell=packets.NOOP)
-        else:
+        elif frame != packets.NOOP:  # which the Swift client posts before its upgrade; Node ignores it
             raise ProtocolViolation("a frame that no client sends here")
 
     def violate(self, violation: ProtocolViolation, code: int = 1002) -> None:

@@ -19,6 +19,7 @@ from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
 from walkie_signal.transport.cors import Cors
 from walkie_signal.transport.hand_over import HandOver
+from walkie_signal.transport.lingering import Lingering
 from walkie_signal.transport.liveness import Sweep
 from walkie_signal.transport.outbox import Bounds
 from walkie_signal.transport.packets import Frame
@@ -26,9 +27,6 @@ from walkie_signal.transport.polling import Polling
 from walkie_signal.transport.requests import Receive, Refused, Request, Scope, Send
 from walkie_signal.transport.service import Service
 from walkie_signal.transport.turns import Turns
-
-LINGER = 5.0
-"""Seconds for which a closed connection's next poll still gets what it is owed, a kick's DISCONNECT say."""
 
 ENDS = 16
 """Connections whose end begins in one turn of the loop, at some 0.1 ms each until it is over: behind all of 8,000
@@ -57,9 +55,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self.connect_timeout = connect_timeout
         self.sockets: dict[str, Connection] = {}
         self.take: Callable[[Connection, Frame], None] = self._take_message
+        self.farewell: Callable[[Connection], None] = lambda _connection: None
         self.idle_since: Callable[[Connection], float | None] = lambda _connection: None
         self._monitor: bool = self.start_service_task
-        self._lingering: dict[str, tuple[Connection, float]] = {}
+        self.lingering = Lingering()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ends = Turns(ENDS)
         self._service = Service(self)
@@ -116,7 +115,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """Close all connections, waiting for none, and end what runs in the background."""
         for connection in list(self.sockets.values()):
             connection.close(self.reason.SERVER_DISCONNECT, code=1012)
-        self._lingering.clear()
+        self.lingering.clear()
         self._sweep.stop()
         await self.end_hand_over()
 
@@ -145,6 +144,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         ):
             await asyncio.sleep(0.02)
 
+    def hand_back(self) -> None:
+        """Let other workers end what is carried here for their sessions, their peers told: this one is to end."""
+        if self.hand_over is not None:
+            self.hand_over.hand_back()
+
+    async def handed_back(self) -> None:
+        """Wait until they have."""
+        if self.hand_over is not None:
+            await self.hand_over.handed_back()
+
     def hang_up(self) -> None:
         """Close all connections, waiting for none, as a server does that ends: stock clients then come back."""
         for connection in list(self.sockets.values()):
@@ -162,6 +171,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     # What connections ask
 
+    def part(self, connection: Connection) -> None:
+        """Close a connection whose WebSocket is carried by a worker that is about to end, its peer told."""
+        self.farewell(connection)
+        connection.close(self.reason.TRANSPORT_CLOSE, code=1012)
+
     def alive(self, connection: Connection) -> None:
         """Set when the next ping is due."""
         connection.pinged = False
@@ -173,10 +187,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
         Where many end at once, a few of them in each turn.
         """
-        kicked = connection.reason == self.reason.SERVER_DISCONNECT
-        if kicked and isinstance(connection.carrier, Polling) and connection.carrier.owed:
-            deadline = asyncio.get_running_loop().time() + LINGER
-            self._lingering[connection.sid] = (connection, deadline)
+        in_order = connection.reason in (self.reason.SERVER_DISCONNECT, self.reason.CLIENT_DISCONNECT)
+        if in_order and isinstance(connection.carrier, Polling) and connection.carrier.owed:
+            self.lingering.keep(connection.sid, connection.carrier, asyncio.get_running_loop().time())
             self.watch(connection)
         connection.ending = asyncio.get_running_loop().create_future()
         self.ends.take(partial(self._begin_end, connection, connection.ending))
@@ -225,7 +238,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """Close a connection that is stalled, or has joined nothing; returns whether to go on looking."""
         connection = self.sockets.get(sid)
         if connection is None or connection.closed:
-            return self._lingers(sid, now)
+            return self.lingering.look(sid, now)
         waiting = connection.carrier.waiting
         idle = self.idle_since(connection)
         if waiting and connection.outbox.stalled(now):
@@ -233,12 +246,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         elif idle is not None and now >= idle + self.connect_timeout:
             connection.close(self.reason.SERVER_DISCONNECT)
         return waiting or idle is not None
-
-    def _lingers(self, sid: str, now: float) -> bool:
-        _, deadline = self._lingering.get(sid, (None, now))
-        if now >= deadline:
-            self.settle(sid)
-        return now < deadline
 
     def _check_pong(self, connection: Connection, now: float) -> None:
         if connection.pinged and now >= connection.expires and self._monitor:
@@ -261,17 +268,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if not connection.closed:
             self._check_pong(connection, asyncio.get_running_loop().time())
         return None if connection.closed else connection
-
-    def lingering(self, sid: str) -> Polling | None:
-        """Return the carrier of a closed connection that is still owed something."""
-        connection, _ = self._lingering.get(sid, (None, 0.0))
-        return (
-            connection.carrier if connection is not None and isinstance(connection.carrier, Polling) else None
-        )
-
-    def settle(self, sid: str) -> None:
-        """Forget a closed connection that has got what it was owed."""
-        self._lingering.pop(sid, None)
 
     async def open(self, request: Request, upgrades: list[str]) -> tuple[Connection, str]:
         """Make a connection that the host's connect handler lets in; returns it with its OPEN packet.

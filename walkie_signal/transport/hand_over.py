@@ -17,11 +17,11 @@ import secrets
 import socket
 import weakref
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from walkie_signal.transport import hand_over_folder, requests
+from walkie_signal.transport.carriage import Carriage
 from walkie_signal.transport.hand_over_folder import Unusable
 from walkie_signal.transport.pipes import HEAD, Event, Pipe
 from walkie_signal.transport.requests import Gone, Receive, Refusal, Request, Scope, Send
@@ -37,9 +37,6 @@ PATIENCE = 2.0
 
 READY = "ready/1"
 """The type of the first frame, with the format's version: the worker runs. To connect takes the kernel alone."""
-
-CARRIED = ("type", "path", "root_path", "scheme", "method", "http_version", "headers")
-"""Keys of a scope that are carried as they are."""
 
 HANDED_OVER = "walkie_signal.handed_over"
 """The key of a scope that says it was handed over, and is not to be once more."""
@@ -70,6 +67,7 @@ class HandOver:
         self._listening: asyncio.Task[asyncio.AbstractServer] | None = None
         self._remove: Callable[[], Any] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._carriages: set[Carriage] = set()
 
     def start(self) -> str:
         """Take requests from now on; returns the tag that the ids of sessions have to begin with, if any."""
@@ -170,30 +168,37 @@ class HandOver:
         path = hand_over_folder.socket_path(where, parsed[1])
         try:
             refusal = await asyncio.wait_for(_reach(pipe, path), PATIENCE)
-            return refusal or await self._carry(pipe, request, send)
         except asyncio.TimeoutError:
-            return UNAVAILABLE
+            refusal = UNAVAILABLE
+        except BaseException:
+            pipe.close()
+            raise
+        try:
+            return refusal or await self._carry(Carriage(pipe, request, send, self._limit))
         finally:
             pipe.close()
 
-    async def _carry(self, pipe: Pipe, request: Request, send: Send) -> Refusal | None:
-        with suppress(Gone):
-            await pipe.send(_departing(request.scope))
-        answer = asyncio.Event()
-        down = asyncio.create_task(_down(pipe, send, answer))
-        up = asyncio.create_task(_up(pipe, request.receive, self._limit))
+    async def _carry(self, carriage: Carriage) -> Refusal | None:
+        self._carriages.add(carriage)
         try:
-            ends: set[asyncio.Future[Any]] = {down, up, pipe.gone}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if not _left(up):
-                # A WebSocket that takes no more is closed; an answer that nobody takes is the web server's to end.
-                patience = FAREWELL if request.scope["type"] == "websocket" else None
-                await asyncio.wait({down}, timeout=patience)
-            return None if answer.is_set() or _left(up) else requests.UNKNOWN_SID
+            return None if await carriage.run() else requests.UNKNOWN_SID
         finally:
-            down.cancel()
-            up.cancel()
-            await asyncio.wait({down, up})
+            self._carriages.discard(carriage)
+
+    def hand_back(self) -> None:
+        """Tell the workers of the sessions that this one is about to end: they end what it carries."""
+        for carriage in self._carriages:
+            carriage.hand_back()
+
+    async def handed_back(self) -> None:
+        """Wait until no WebSocket is carried any more, for `PATIENCE` at the most."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
+        while left := {carriage.over for carriage in self._carriages if carriage.is_websocket}:
+            if loop.time() >= deadline:
+                break
+            await asyncio.wait(left, timeout=deadline - loop.time())
+        self.hand_back()  # of polls new ones come until the end: each is answered, so that none is cut
 
 
 async def _reach(pipe: Pipe, path: Path) -> Refusal | None:
@@ -210,52 +215,6 @@ async def _reach(pipe: Pipe, path: Path) -> Refusal | None:
         return UNAVAILABLE
     first = await pipe.receive()
     return None if first is not None and first["type"] == READY else UNAVAILABLE
-
-
-async def _up(pipe: Pipe, receive: Receive, limit: int) -> bool:
-    """Carry what comes from the other side; returns whether it has left, or else the session's worker has."""
-    event: Event = {"type": ""}
-    try:
-        while not event["type"].endswith(".disconnect"):
-            event = await receive()
-            await pipe.send(_cut(event, limit))
-    except Gone:
-        return False
-    except Exception as error:  # noqa: BLE001 - each server has its own way to say that the other side is gone
-        log.debug("nothing more is to be received: %r", error)
-    return True
-
-
-def _left(up: asyncio.Task[bool]) -> bool:
-    return up.done() and up.result()
-
-
-async def _down(pipe: Pipe, send: Send, answer: asyncio.Event) -> None:
-    """Carry what the session's worker sends."""
-    try:
-        while (event := await pipe.receive()) is not None:
-            answer.set()
-            await send(event)
-    except Exception as error:  # noqa: BLE001 - as above
-        log.debug("what another worker sent was not taken: %r", error)
-
-
-def _cut(event: Event, limit: int) -> Event:
-    """Cut what is over the limit to a little over it: it is refused all the same, with no need to carry it."""
-    for key in ("body", "bytes"):
-        if len(event.get(key) or b"") > limit:
-            return {**event, key: event[key][: limit + 1]}
-    text = event.get("text") or ""
-    if len(text) > limit // 4 and len(encoded := text.encode("utf-8", "surrogatepass")) > limit:
-        return {**event, "text": encoded[: limit + 4].decode("utf-8", "ignore")}
-    return event
-
-
-def _departing(scope: Scope) -> Event:
-    """Return what is carried of a scope."""
-    carried = {key: scope[key] for key in CARRIED if key in scope}
-    carried["query_string"] = scope.get("query_string", b"").decode("latin-1")
-    return {**carried, "client": scope.get("client"), "server": scope.get("server")}
 
 
 class _Arrived:

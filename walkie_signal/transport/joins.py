@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import socketio
 
-from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.packets import CONNECT, CONNECT_ERROR, DISCONNECT, MESSAGE
 from walkie_signal.transport.sockets import Socket, Sockets, State
 
@@ -34,21 +33,20 @@ class Joins:
         self._server = server
 
     def connect(self, sockets: Sockets, namespace: str, auth: Any) -> None:
-        """Begin to join a namespace.
+        """Begin to join a namespace; whoever has joined it already leaves it first.
 
-        Raises:
-            ProtocolViolation: It is joined already.
+        Such a client has not seen the answer, or dropped it as that to a CONNECT which it has taken back since.
         """
         server = self._server
         before = sockets.get(namespace)
-        if before is not None and before.state in (State.JOINING, State.JOINED):
-            raise ProtocolViolation("a CONNECT for a namespace that is joined")
+        if before is not None:
+            self.leave(before, server.reason.CLIENT_DISCONNECT)
         if namespace in sockets.barred:
             self._send(sockets, CONNECT_ERROR, namespace, BARRED)
         elif not server.accepts(namespace):
             self._send(sockets, CONNECT_ERROR, namespace, INVALID_NAMESPACE)
         else:
-            socket = sockets.add(namespace)
+            socket = sockets.add(namespace, auth)
             server.eio.spawn(self._join(socket, auth, before.left if before is not None else None))
 
     async def _join(self, socket: Socket, auth: Any, before: asyncio.Future[None] | None) -> None:
@@ -96,6 +94,7 @@ class Joins:
             kind = DISCONNECT if self._server.always_connect else CONNECT_ERROR
             self._send(sockets, kind, socket.namespace, refusal)
             await self._forget(socket)
+            self._server.resume(socket)
             return
         if not sockets.connection.closed and not self._server.always_connect:
             await self._admit(socket)

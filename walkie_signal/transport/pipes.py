@@ -112,6 +112,10 @@ class Pipe(asyncio.Protocol):
             await self._wait_for_room()
         if self.gone.done():
             raise Gone
+        self.send_now(event)
+
+    def send_now(self, event: Event) -> None:
+        """Write a short event at once, however much is unread; nothing where the other end has gone."""
         frame = encode(event)
         self._unread += len(frame)
         self._write(frame)

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
 
 NOOP_INTERVAL = 0.25
-"""Seconds that a poll waits beside a WebSocket that probes; the first one does not."""
+"""Seconds that a poll waits beside a WebSocket that probes.
+
+A client sends its upgrade when no poll of its own is under way. One that comes with it has been sent after it, on
+another connection, and is given the time to be refused.
+"""
 
 YIELD_EVERY = 256
 """Packets of one POST after which others get their turn."""
@@ -43,13 +47,13 @@ class Polling:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._outbox = connection.outbox
-        self._poll: asyncio.Future[None] | None = None
+        self._poll: asyncio.Future[bool] | None = None  # true where a WebSocket has taken over meanwhile
         self._most: int | None = None
         self._posting = False
         self._reading: asyncio.Task[bytes] | None = None
-        self._released = False
         self._farewell: str | None = None
         self._cut = False
+        self._told = False  # the farewell
 
     @property
     def waiting(self) -> bool:
@@ -71,9 +75,12 @@ class Polling:
 
     @property
     def owed(self) -> bool:
-        """Whether a closed connection has something left to tell, behind what the poll that waits will take."""
-        if self._farewell != packets.CLOSE:
-            return False
+        """Whether a closed connection has something left to tell, behind what the poll that waits will take.
+
+        The client's own close may overtake a poll of its own, which is to be answered all the same.
+        """
+        if self._farewell == packets.NOOP:
+            return self._poll is None and not self._told
         if self._poll is None:
             return self.waiting or self._cut
         return self._most is not None and len(self._outbox) >= self._most
@@ -91,13 +98,16 @@ class Polling:
             self._reading.cancel()
 
     def release(self) -> None:
-        """Answer the poll that waits with nothing, and the next: a WebSocket is taking over."""
-        self._released = True
+        """Answer the poll that waits, with nothing where there is nothing."""
         self._wake()
 
-    def _wake(self) -> None:
+    def taken_over(self) -> None:
+        """Refuse the poll that waits, as all others from now on: a WebSocket has taken over."""
+        self._wake(taken_over=True)
+
+    def _wake(self, *, taken_over: bool = False) -> None:
         if self._poll is not None and not self._poll.done():
-            self._poll.set_result(None)
+            self._poll.set_result(taken_over)
 
     # GET
 
@@ -105,25 +115,22 @@ class Polling:
         """Answer a poll once there is something to answer with.
 
         Raises:
-            Refused: It can't be answered.
+            Refused: It can't be answered, or a WebSocket has taken over.
             Gone: The other side left meanwhile; that ends the connection.
         """
         if self._poll is not None:
             self._connection.violate(ProtocolViolation("two polls at once"))
             raise Refused(BAD_REQUEST)
         self._most = most = _most(request)
-        if not self.waiting and self._farewell is None and not self._take_release():
+        if not self.waiting and self._farewell is None:
             await self._something(request)
         # After an upgrade what waits is the WebSocket's to send.
         frames = self._outbox.take_some(most) if self._connection.carrier is self else []
         self._cut = self._farewell is not None and (self.waiting or len(frames) == most)
         if self._farewell is not None and not self._cut:
             frames.append(self._farewell)
+            self._told = True
         return Response(packets.write_payload(frames or [packets.NOOP]))
-
-    def _take_release(self) -> bool:
-        released, self._released = self._released, False
-        return released
 
     async def _something(self, request: Request) -> None:
         loop = asyncio.get_running_loop()
@@ -132,7 +139,7 @@ class Polling:
         departure = loop.create_task(request.departure())
         departure.add_done_callback(self._departed)
         try:
-            await self._poll
+            taken_over = await self._poll
         except asyncio.CancelledError:
             self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
             raise
@@ -141,14 +148,15 @@ class Polling:
             departure.cancel()
             if timer is not None:
                 timer.cancel()
-        self._released = False
-        if departure.done():
+        if _has_left(departure):
             raise Gone
+        if taken_over:
+            raise Refused(BAD_REQUEST)
 
-    def _departed(self, departure: asyncio.Task[None]) -> None:
+    def _departed(self, departure: asyncio.Task[bool]) -> None:
         if not departure.cancelled() and self._poll is not None and not self._poll.done():
-            departure.exception()
-            self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
+            if _has_left(departure):
+                self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
             self._wake()
 
     # POST
@@ -199,6 +207,13 @@ class Polling:
         except TooLarge:
             self._connection.violate(ProtocolViolation("a body over the size limit"), 1009)
             raise Refused(BODY_TOO_LARGE) from None
+
+
+def _has_left(departure: asyncio.Task[bool]) -> bool:
+    """Tell whether the other side has left; so it has where the web server fails to say."""
+    if not departure.done() or departure.cancelled():
+        return False
+    return departure.exception() is not None or departure.result()
 
 
 def _most(request: Request) -> int | None:

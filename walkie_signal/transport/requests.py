@@ -18,6 +18,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+PARTING = "walkie_signal.parting"
+"""The type of an event beside those of ASGI: the worker that carries a request to this one is about to end."""
+
 GZIP = 16 + zlib.MAX_WBITS
 """The window size that makes zlib write a gzip stream."""
 
@@ -107,6 +110,8 @@ class Request:
         more = True
         while more:
             event = await self.receive()
+            if event["type"] == PARTING:  # the rest may come in time
+                continue
             if event["type"] != "http.request":
                 raise Gone
             body += event.get("body", b"")
@@ -115,10 +120,12 @@ class Request:
                 raise TooLarge
         return body
 
-    async def departure(self) -> None:
-        """Return when the other side has left."""
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
+    async def departure(self) -> bool:
+        """Wait until the other side has left; returns false where it is to ask again, by another worker."""
+        while (kind := (await self.receive())["type"]) != "http.disconnect":
+            if kind == PARTING:
+                return False
+        return True
 
 
 class Environ(UserDict):  # type: ignore[type-arg]  # strings to anything
@@ -200,6 +207,15 @@ async def answer(send: Send, response: Response) -> None:
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
+
+
+async def accept_websocket(request: Request, send: Send) -> None:
+    """Accept a WebSocket, with the first of the subprotocols that are asked for, as the JavaScript server does.
+
+    Where none of them is confirmed a client has to fail the connection (RFC 6455, 4.1), as browsers do.
+    """
+    asked = request.scope.get("subprotocols")
+    await send({"type": "websocket.accept", "subprotocol": asked[0] if asked else None})
 
 
 async def refuse_websocket(send: Send) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json as stdlib_json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import socketio
@@ -64,6 +64,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             raise ValueError("json= goes with the default serializer")
         self._joins = Joins(self)
         super().__init__(serializer=serializer, **options)
+        self.farewells: dict[str, Callable[[str], None]] = {}
+        self.eio.farewell = self._farewell
         self.eio.idle_since = self._idle_since
         self._take_default = self.eio.take
         self.eio.take = self._take
@@ -88,6 +90,13 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             or self.namespaces == "*"
             or namespace in self.namespaces
         )
+
+    def _farewell(self, connection: Connection) -> None:
+        """Let those who asked for it, in `farewells`, have a last word with the sockets of a connection."""
+        for socket in connection.app or ():
+            farewell = self.farewells.get(socket.namespace)
+            if farewell is not None:
+                farewell(socket.sid)
 
     # What python-socketio offers
 
@@ -205,27 +214,29 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         return packet
 
     def _dispatch(self, sockets: Sockets, packet: Packet, size: int) -> None:
-        if packet.kind == packets.CONNECT:
-            self._joins.connect(sockets, packet.namespace, packet.data)
-            return
         socket = sockets.get(packet.namespace)
-        if socket is None:
+        if socket is not None and socket.state is State.JOINING:
+            socket.defer(packet, size, self.eio.max_http_buffer_size)
+        elif packet.kind == packets.CONNECT:
+            self._joins.connect(sockets, packet.namespace, packet.data)
+        elif socket is None:
             if packet.namespace not in sockets.barred:
                 raise ProtocolViolation("a packet for a namespace that is not joined")
-        elif socket.state is State.JOINING:
-            socket.defer(packet, size, self.eio.max_http_buffer_size)
         elif socket.state is State.JOINED:
             self._act(socket, packet)
 
     def resume(self, socket: Socket) -> None:
-        """Act on what was deferred until the socket had joined."""
+        """Act on what was deferred until the socket's CONNECT was answered; if by a refusal, on a next CONNECT."""
+        sockets = socket.sockets
         deferred, socket.deferred = socket.deferred, []
         try:
-            for packet in deferred:
-                if socket.state is State.JOINED:
-                    self._act(socket, packet)
+            for packet, size in deferred:
+                if sockets.connection.closed:
+                    return
+                if packet.kind == packets.CONNECT or sockets.get(packet.namespace) is not None:
+                    self._dispatch(sockets, packet, size)
         except ProtocolViolation as violation:
-            socket.sockets.connection.violate(violation)
+            sockets.connection.violate(violation)
 
     def _act(self, socket: Socket, packet: Packet) -> None:
         if packet.kind == packets.DISCONNECT:

@@ -44,7 +44,9 @@ class Service:
                 return
             response = requests.refused(refusal)
         except requests.Gone:
-            return
+            # Nobody hears it, but a middleware that gets no answer takes that for a fault (Starlette's
+            # BaseHTTPMiddleware: "No response returned").
+            response = requests.refused(requests.BAD_REQUEST)
         response.headers += self._engine.cors.headers(request, credentials=self._engine.cors_credentials)
         if self._engine.http_compression and len(response.body) >= self._engine.compression_threshold:
             response = requests.compressed(response, request.header(b"accept-encoding"))
@@ -80,14 +82,14 @@ class Service:
 
     async def _owed(self, sid: str, method: str, request: Request) -> Response:
         """Serve what a closed connection is still owed; what it sends is heard by nobody."""
-        carrier = self._engine.lingering(sid)
+        carrier = self._engine.lingering.get(sid)
         if carrier is None:
             raise Refused(requests.UNKNOWN_SID)
         if method != "GET":
             return Response(b"ok")
         response = await carrier.get(request)
         if not carrier.owed:
-            self._engine.settle(sid)
+            self._engine.lingering.settle(sid)
         return response
 
     async def _elsewhere(self, request: Request, refusal: Refusal, send: Send) -> Refusal | None:
@@ -125,20 +127,26 @@ class Service:
                 self._check_handshake(request, "GET")
                 connection, opening = await self._engine.open(request, [])
             else:
-                connection = self._upgradable(sid)
+                connection = self._known(sid)
         except Refused as refused:
             if await self._elsewhere(request, refused.refusal, send) is not None:
                 await requests.refuse_websocket(send)
             return None
         if sid is None:
             return await self._begin(connection, opening, request, send)
-        return await self._upgrade(connection, request, send)
+        if isinstance(connection.carrier, Polling) and connection.probe is None:
+            return await self._upgrade(connection, request, send)
+        # It has a WebSocket, which this one leaves undisturbed. As in the JavaScript server it is opened and
+        # closed: a handshake that is refused is an error to a client, which a close is not.
+        await requests.accept_websocket(request, send)
+        await _close_quietly(send)
+        return None
 
     async def _begin(
         self, connection: Connection, opening: str, request: Request, send: Send
     ) -> WebSocket | DirectWebSocket:
         try:
-            await send({"type": "websocket.accept"})
+            await requests.accept_websocket(request, send)
         except BaseException:
             connection.close(self._engine.reason.TRANSPORT_CLOSE)
             raise
@@ -153,12 +161,12 @@ class Service:
 
     # Upgrading
 
-    def _upgradable(self, sid: str) -> Connection:
+    def _known(self, sid: str) -> Connection:
+        """Return the session that a WebSocket is for."""
         connection = self._engine.find(sid)
         if connection is None:
             raise Refused(requests.UNKNOWN_SID)
-        polls = isinstance(connection.carrier, Polling) and connection.probe is None
-        if not polls or not self._engine.allow_upgrades:
+        if isinstance(connection.carrier, Polling) and not self._engine.allow_upgrades:
             raise Refused(requests.BAD_REQUEST)
         return connection
 
@@ -169,7 +177,7 @@ class Service:
 
         python-engineio then answers every poll at once, for good: 434 polls a second from one client.
         """
-        probe = connection.probe = asyncio.create_task(self._probe(connection, request.receive, send))
+        probe = connection.probe = asyncio.create_task(self._probe(connection, request, send))
         try:
             await asyncio.wait({probe}, timeout=UPGRADE_TIMEOUT)
         finally:
@@ -182,12 +190,13 @@ class Service:
             return None
         carrier = websocket_of(connection, request.scope, send)
         connection.carry(carrier)
-        polling.release()
+        polling.taken_over()
         carrier.flush()
         return carrier
 
-    async def _probe(self, connection: Connection, receive: Receive, send: Send) -> bool:
-        await send({"type": "websocket.accept"})
+    async def _probe(self, connection: Connection, request: Request, send: Send) -> bool:
+        await requests.accept_websocket(request, send)
+        receive = request.receive
         if (await receive()).get("text") != packets.PING + "probe":
             return False
         await send({"type": "websocket.send", "text": packets.PONG + "probe"})

@@ -3,8 +3,9 @@
 A socket's states:
 
     JOINING   CONNECT has come, the connect handler decides. What the server sends to it is held back, so that
-              nothing overtakes the CONNECT; what the client sends is deferred.
-    JOINED    events go both ways.
+              nothing overtakes the CONNECT; what the client sends is deferred, but for a CONNECT that is the same
+              once more: its answer is on the way.
+    JOINED    events go both ways. A CONNECT begins anew: the client has not seen the answer to the one before.
     LEAVING   the disconnect handler runs; what still comes from the client is dropped.
     GONE      nothing is left of it.
 """
@@ -13,11 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
-from walkie_signal.transport.packets import Frame, Packet, Partial
+from walkie_signal.transport.packets import CONNECT, DISCONNECT, Frame, Packet, Partial
 
 if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
@@ -39,6 +40,7 @@ class Socket:
     """One connection's place on one namespace."""
 
     __slots__ = (
+        "_awaited",
         "deferred",
         "deferred_bytes",
         "handler",
@@ -50,13 +52,14 @@ class Socket:
         "state",
     )
 
-    def __init__(self, sockets: Sockets, namespace: str) -> None:
+    def __init__(self, sockets: Sockets, namespace: str, auth: Any) -> None:
         self.sockets = sockets
         self.namespace = namespace
         self.sid = ""
         self.state = State.JOINING
         self.held: list[Frame] | None = []
-        self.deferred: list[Packet] = []
+        self._awaited: tuple[Any] | None = (auth,)  # of the CONNECT whose answer the client waits for
+        self.deferred: list[tuple[Packet, int]] = []
         self.deferred_bytes = 0
         self.handler: TextHandler | None = None
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,20 +73,27 @@ class Socket:
 
     def release(self) -> None:
         """Send what was held back, and hold no more."""
+        self._awaited = None
         held, self.held = self.held or [], None
         for frame in held:
             self.sockets.connection.send(frame)
 
     def defer(self, packet: Packet, size: int, limit: int) -> None:
-        """Keep a packet until the CONNECT is answered.
+        """Keep a packet until the CONNECT is answered; drop a CONNECT that asks for that very answer.
+
+        A stock client that connects, disconnects and connects in one tick sends two CONNECTs and no DISCONNECT.
 
         Raises:
             ProtocolViolation: It is one too many.
         """
+        if packet.kind == CONNECT and self._awaited == (packet.data,):
+            return
+        if packet.kind in (CONNECT, DISCONNECT):
+            self._awaited = (packet.data,) if packet.kind == CONNECT else None
         self.deferred_bytes += size
         if self.deferred_bytes > limit or len(self.deferred) >= MAX_DEFERRED:
             raise ProtocolViolation("too much before CONNECT is answered")
-        self.deferred.append(packet)
+        self.deferred.append((packet, size))
 
     def join(self) -> None:
         """Take its place: from now on its inline handler hears of events."""
@@ -142,9 +152,9 @@ class Sockets:
         """Return the socket on a namespace, if there is one."""
         return self._by_namespace.get(namespace)
 
-    def add(self, namespace: str) -> Socket:
+    def add(self, namespace: str, auth: Any) -> Socket:
         """Make a socket on a namespace, in the place of one that leaves."""
-        socket = self._by_namespace[namespace] = Socket(self, namespace)
+        socket = self._by_namespace[namespace] = Socket(self, namespace, auth)
         return socket
 
     def remove(self, socket: Socket) -> None:

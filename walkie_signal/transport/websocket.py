@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.outbox import size_of
 from walkie_signal.transport.packets import Frame
-from walkie_signal.transport.requests import Receive, Send
+from walkie_signal.transport.requests import PARTING, Receive, Send
 
 if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
@@ -157,6 +157,9 @@ class WebSocket:
             except Exception:  # noqa: BLE001 - as above
                 return
             self._reader = None
+            if event["type"] == PARTING:
+                connection.owner.part(connection)
+                return
             if event["type"] != "websocket.receive":
                 if event.get("code") in REFUSED:
                     self._violation_code = event["code"]

@@ -1,0 +1,39 @@
+"""Closed connections that polled, and whose next poll is still owed an answer: a kick's DISCONNECT, say."""
+
+from __future__ import annotations
+
+from walkie_signal.transport.polling import Polling
+
+LINGER = 5.0
+"""Seconds for which it is kept."""
+
+
+class Lingering:
+    """What is kept of them, by their ids."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Polling, float]] = {}
+
+    def keep(self, sid: str, carrier: Polling, now: float) -> None:
+        """Keep what a connection is owed."""
+        self._kept[sid] = (carrier, now + LINGER)
+
+    def get(self, sid: str) -> Polling | None:
+        """Return the carrier of a closed connection that is still owed something."""
+        carrier, _ = self._kept.get(sid, (None, 0.0))
+        return carrier
+
+    def settle(self, sid: str) -> None:
+        """Forget one that has got what it was owed."""
+        self._kept.pop(sid, None)
+
+    def look(self, sid: str, now: float) -> bool:
+        """Forget one that did not ask in time; returns whether it is still kept."""
+        _, deadline = self._kept.get(sid, (None, now))
+        if now >= deadline:
+            self.settle(sid)
+        return now < deadline
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
