@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from clients.test_java import jar
 from docs.pages import DOCS, PAGES, SERVER
 from hosts.peers import peers
+from support.cut import cut
 from support.node import PEERS, require_packages
 from support.processes import running
 from support.servers import serve
@@ -30,7 +32,7 @@ async def test_the_web_page_s_code_joins_hears_and_comes_back() -> None:
         assert serving.url in code
         async with running(["node", "--input-type=module", "-e", code], cwd=PEERS) as program:
             mine = (await program.line(r"^joined gate as (\S+) with 0 peers"))[1]
-            await program.line("^not sent: (not_in_room|peer_not_found)")
+            await program.line("^not sent: peer_not_found")
             async with peers(serving.url, None) as (peer,):
                 await peer.join("gate", userId="u-8", role="supervisor")
                 assert (await peer.hears("new_peer", userId="u-7"))["peerId"] == mine
@@ -43,6 +45,51 @@ async def test_the_web_page_s_code_joins_hears_and_comes_back() -> None:
             await program.line("^lost: .* reconnects by itself")
 
 
+OFFLINE = """
+let other;
+socket.on("new_peer", ({ peerId }) => { other = peerId; });
+socket.on("disconnect", () => {
+  send(other, "of a call that is over");
+  socket.emit("signal", { targetId: other, signal: "saved" }, answer => console.log("saved:", answer.ok));
+});
+console.log("ready");
+"""
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("times", [1, 3])
+async def test_the_web_page_s_code_is_right_across_a_cut(times: int) -> None:
+    """It is in its room again, under a new id, and what a stock client saved meanwhile arrives behind that."""
+    require_packages()
+    async with AsyncExitStack() as stack:
+        serving = await stack.enter_async_context(serve())
+        (peer,) = await stack.enter_async_context(peers(serving.url, None))
+        proxy = await stack.enter_async_context(cut(int(serving.url.rpartition(":")[2])))
+        code = "".join(block.code for block in WEB.blocks("js")) + OFFLINE
+        code = code.replace(SERVER, f"http://127.0.0.1:{proxy.port}")
+        command: list[str | Path] = ["node", "--input-type=module", "-e", code]
+        program = await stack.enter_async_context(running(command, cwd=PEERS))
+        await program.line("^ready")
+        await peer.join("gate", userId="u-8")
+        before = (await peer.hears("new_peer", userId="u-7"))["peerId"]
+        await program.line("^here: u-8")
+        for _ in range(times):
+            peer.heard.clear()
+            proxy.open = False
+            proxy.cut()
+            await program.line("^lost: .* reconnects by itself")
+            assert (await peer.hears("peer_disconnected"))["peerId"] == before
+            proxy.open = True
+            after = (await peer.hears("new_peer", userId="u-7"))["peerId"]
+            assert (await peer.hears("signal")) == {"fromId": after, "signal": "saved"}
+            await program.line(rf"^joined gate as {after} with 1 peers")
+            await program.line("^saved: true")
+            told = [event for event, _ in peer.heard if event != "room_status"]
+            assert told == ["peer_disconnected", "new_peer", "signal"]
+            assert after != before
+            before = after
+
+
 @pytest.mark.node
 async def test_the_page_of_the_tutorial_can_be_parsed(tmp_path: Path) -> None:
     """A browser runs it; that its parts are those of the web page is what the next test says."""
@@ -53,8 +100,9 @@ async def test_the_page_of_the_tutorial_can_be_parsed(tmp_path: Path) -> None:
 
 
 def test_the_page_of_the_tutorial_negotiates_as_the_web_page_says() -> None:
-    (block,) = [block for block in WEB.blocks("js") if "function negotiate" in block.code]
-    assert block.code in PAGE
+    for name in ("function negotiate(", "function send("):
+        (block,) = [block for block in WEB.blocks("js") if name in block.code]
+        assert block.code in PAGE
 
 
 def test_examples_send_and_hear_what_there_is() -> None:
@@ -80,21 +128,14 @@ async def test_the_android_page_s_code_joins_answers_and_hears_one_leave(jar: Pa
     for source, block in zip(sources, ANDROID.blocks("java"), strict=True):
         source.write_text(block.code, "utf-8")
     # 8 is what Android's tools read without more ado
-    compile_all: list[str | Path] = [
-        "javac",
-        "--release",
-        "8",
-        "-Xlint:all,-options",
-        "-Werror",
-        "-cp",
-        classes,
-        "-d",
-        tmp_path,
-    ]
-    async with running([*compile_all, *sources]) as compiler:
+    options = ("--release", "8", "-Xlint:all,-options", "-Werror", "-cp", classes)
+    compile_all: list[str | Path] = ["javac", *options, "-d", tmp_path, *sources]
+    async with running(compile_all) as compiler:
         assert await compiler.wait() == 0, compiler.output
-    async with serve("--ping-interval", "2", "--ping-timeout", "4") as serving:
-        command = ["java", "-cp", f"{tmp_path}:{classes}", "Guard", serving.url]
+    async with AsyncExitStack() as stack:
+        serving = await stack.enter_async_context(serve("--ping-interval", "2", "--ping-timeout", "4"))
+        proxy = await stack.enter_async_context(cut(int(serving.url.rpartition(":")[2])))
+        command = ["java", "-cp", f"{tmp_path}:{classes}", "Guard", f"http://127.0.0.1:{proxy.port}"]
         # eight, so that the guard is not polite towards all of them, but for one time in nine
         async with peers(serving.url, *[None] * 8) as everybody, running(command) as program:
             for peer in everybody:
@@ -104,6 +145,13 @@ async def test_the_android_page_s_code_joins_answers_and_hears_one_leave(jar: Pa
                 await program.line(f"^here: {peer.peer_id}, polite: {polite}")
             sent = await peer.ask("signal", {"targetId": guard, "signal": {"sdp": "v=0"}})
             assert sent == {"ok": True}
+            assert (await peer.hears("signal", fromId=guard))["signal"] == {"heard": True}
+            proxy.cut()
+            await program.line("^lost")
+            assert (await peer.hears("peer_disconnected"))["peerId"] == guard
+            peer.heard.clear()
+            guard = (await peer.hears("new_peer", userId="u-7"))["peerId"]
+            assert await peer.ask("signal", {"targetId": guard, "signal": {"sdp": "v=1"}}) == {"ok": True}
             assert (await peer.hears("signal", fromId=guard))["signal"] == {"heard": True}
             await peer.ask("leave_room", {})
             await program.line(f"^gone: {peer.peer_id}")
