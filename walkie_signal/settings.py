@@ -126,6 +126,21 @@ class Settings(Group):
         unit="seconds",
         least=0,
     )
+    # 67 Mbit/s: a room of 150 keeps the interval above, one of 1,000 (70 MB for all) has a roster in some 8 s
+    status_bytes: int = setting(
+        8 << 20,
+        "What the room_status events of a room may come to on a node, on average; in a large room they "
+        "are further apart.",
+        unit="bytes a second",
+        least=1024,
+    )
+    # An app does so to be called again, by a person's hand; in a room of 1,000 it is some 30 KB a second then
+    announce_interval: float = setting(
+        5.0,
+        "Shortest time between two new_peer events about a peer that joins its room again and changes nothing.",
+        unit="seconds",
+        least=0,
+    )
     callback_timeout: float = setting(
         5.0,
         "How long a function of the host (authenticate, authorize, a hook) may take.",

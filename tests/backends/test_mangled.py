@@ -26,7 +26,7 @@ from walkie_signal.backends.redis.messages import (
     write_told,
 )
 from walkie_signal.bounded_log import MOST
-from walkie_signal.core.identity import is_user_id
+from walkie_signal.core.identity import read_user_id
 from walkie_signal.core.replicas import Entered, Entry, Settled, Version
 from walkie_signal.core.rooms import Joined
 
@@ -79,7 +79,7 @@ def proper(entry: Entry) -> bool:
         bool(member.peer_id and member.node)
         and 0 <= entry.since < 10**18
         and (member.role is None or isinstance(member.role, str))
-        and (member.user_id is None or is_user_id(member.user_id))
+        and (member.user_id is None or read_user_id(member.user_id) is not None)
     )
 
 

@@ -41,7 +41,7 @@ _GIVEN = frozenset({"role", "userId"})
 MEMBER = Keys(("userId", "role", "peerId"), _GIVEN)
 PAYLOADS = {
     "new_peer": Keys(("peerId", "role", "userId", "room", "polite"), _GIVEN),
-    "signal": Keys(("fromId", "signal")),
+    "signal": Keys(("fromId", "signal"), frozenset({"signal"})),
     "peer_disconnected": Keys(("peerId", "room", "reason")),
     "room_status": Keys(("members", "room")),
     "signal_error": Keys(("event", "code", "message")),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from walkie_signal.core.deliveries import Delivery, deliveries_of
+from walkie_signal.core.deliveries import Delivery, deliveries_of, introductions_to
 from walkie_signal.core.rooms import Joined, Left, Member, Room
 
 
@@ -19,6 +19,8 @@ def test_a_joiner_is_announced_in_one_fanout_for_each_part_then_hears_of_each_ot
     assert deliveries_of(Joined(joiner), room) == [
         Delivery("new_peer", {**announced, "polite": True}, ["z"]),
         Delivery("new_peer", {**announced, "polite": False}, ["a", "b"]),
+    ]
+    assert introductions_to(joiner, room) == [
         Delivery("new_peer", {"peerId": "a", "room": "r", "polite": True}, ("m",)),
         Delivery("new_peer", {"peerId": "z", "room": "r", "polite": False}, ("m",)),
         Delivery("new_peer", {"peerId": "b", "room": "r", "polite": True}, ("m",)),
@@ -28,6 +30,7 @@ def test_a_joiner_is_announced_in_one_fanout_for_each_part_then_hears_of_each_ot
 def test_the_first_one_in_a_room_hears_of_nobody() -> None:
     joiner = Member("m", "r", None, None, "node")
     assert deliveries_of(Joined(joiner), room_of("m")) == []
+    assert introductions_to(joiner, room_of("m")) == []
 
 
 def test_who_stays_hears_who_left_and_why() -> None:

@@ -4,17 +4,27 @@ from typing import Any
 
 import pytest
 
-from walkie_signal.core.identity import Credentials, Identity, is_user_id
+from walkie_signal.core.identity import Credentials, Identity, read_user_id
 
 
-@pytest.mark.parametrize("value", ["", "ann", 0, -(2**53), 2**53])
+@pytest.mark.parametrize("value", ["", "ann", "7.0", 0, -(2**53), 2**53])
 def test_a_string_or_a_safe_integer_is_a_user_id(value: Any) -> None:
-    assert is_user_id(value)
+    assert read_user_id(value) == value
 
 
-@pytest.mark.parametrize("value", [True, 1.0, None, [], {}, b"x", 2**53 + 1, -(2**53) - 1])
+@pytest.mark.parametrize(("value", "read"), [(7.0, 7), (-0.0, 0), (-(2.0**53), -(2**53))])
+def test_a_whole_float_is_that_integer(value: Any, read: int) -> None:
+    """Dart, Kotlin, and JavaScript behind a bridge write 7 as 7.0."""
+    identities = (Identity(value), Identity.from_mapping({"user_id": value}))
+    for user_id in (read_user_id(value), *(each.user_id for each in identities)):
+        assert repr(user_id) == repr(read)
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1.5, None, [], {}, b"x", 2**53 + 1, -(2**53) - 1, 2.0**54, float("inf"), float("nan")]
+)
 def test_anything_else_is_none(value: Any) -> None:
-    assert not is_user_id(value)
+    assert read_user_id(value) is None
 
 
 def test_an_identity_is_made_of_what_a_host_has_at_hand() -> None:

@@ -30,8 +30,10 @@ def read(name: str, *arguments: Any) -> Any:
         ("leave_room", [], LeaveRoom(None)),
         ("leave_room", [{}], LeaveRoom(None)),
         ("leave_room", [{"room": "r"}], LeaveRoom("r")),
-        ("signal", [{"targetId": "p", "signal": None}], SignalTo("p", None)),
-        ("signal", [{"targetId": "", "signal": {"sdp": "v=0"}}], SignalTo("", {"sdp": "v=0"})),
+        ("join_room", [{"room": "r", "userId": -0.0}], JoinRoom("r", None, 0)),
+        ("signal", [{"targetId": "p", "signal": None}], SignalTo("p", "null")),
+        ("signal", [{"targetId": "p"}], SignalTo("p", None)),
+        ("signal", [{"targetId": "", "signal": {"sdp": "v=0"}}], SignalTo("", '{"sdp":"v=0"}')),
     ],
 )
 def test_a_message_is_read(name: str, arguments: list[Any], message: object) -> None:
@@ -40,7 +42,7 @@ def test_a_message_is_read(name: str, arguments: list[Any], message: object) -> 
 
 NO_ROOM: list[Any] = ["", "r" * 129, None, 1, 1.5, True, [], {}, ["r"]]
 NO_ROLE: list[Any] = ["x" * 65, None, 1, False, [], {}]
-NO_USER_ID: list[Any] = ["u" * 65, None, True, 1.0, 2**53 + 1, [], {}]
+NO_USER_ID: list[Any] = ["u" * 65, None, True, 7.5, 2**53 + 1, 2.0**54, [], {}]
 NO_TARGET: list[Any] = [None, 1, True, [], ["p"], {}, {"peerId": "p"}]
 NO_PAYLOAD: list[Any] = [None, 1, True, "r", [], ["r"], 1.5]
 
@@ -54,7 +56,6 @@ WRONG: list[tuple[str, list[Any]]] = [
     ("join_room", []),
     ("join_room", [{}]),
     ("signal", []),
-    ("signal", [{"targetId": "p"}]),
     ("signal", [{"signal": 1}]),
     ("signal", [{"targetId": "p", "signal": b"x"}]),
     ("signal", [{"targetId": "p", "signal": float("nan")}]),
@@ -79,7 +80,7 @@ def test_an_event_of_nobody_is_unknown() -> None:
 def test_an_event_over_its_size_says_the_limit() -> None:
     overhead = len('["signal",{"targetId":"p","signal":""}]')
     fits = "x" * (SETTINGS.event_bytes - overhead)
-    assert read("signal", {"targetId": "p", "signal": fits}) == SignalTo("p", fits)
+    assert read("signal", {"targetId": "p", "signal": fits}) == SignalTo("p", f'"{fits}"')
     with pytest.raises(SignalingError) as caught:
         read("signal", {"targetId": "p", "signal": fits + "x"})
     assert caught.value.to_payload()["code"] == "payload_too_large"

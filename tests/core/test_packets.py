@@ -21,7 +21,7 @@ from walkie_signal.errors import ProtocolViolation
 
 def test_an_event_is_read() -> None:
     event = read_event('4217["signal",{"targetId":"b"}]', "/", 64)
-    assert event == Event("signal", ({"targetId": "b"},), 17, 31, None)
+    assert event == Event("signal", ({"targetId": "b"},), 17, 31, None, '["signal",{"targetId":"b"}]')
 
 
 def test_an_event_of_another_namespace_is_left_to_others() -> None:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from walkie_signal.core.deliveries import deliveries_of
+from walkie_signal.core.deliveries import deliveries_of, introductions_to
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Change, Joined, Left, Member
 
@@ -40,6 +40,25 @@ def test_nothing_is_kept_of_who_has_left() -> None:
     assert list(registry) == []
 
 
+def test_who_steps_out_is_listed_and_shares_its_room_with_nobody() -> None:
+    registry = Registry()
+    for peer_id, room in (("a", "r"), ("b", "r"), ("a", "q")):
+        registry.apply(Joined(Member(peer_id, room, None, None, "node")))
+    registry.step_out("a", "r")
+    assert [member.peer_id for member in registry.room("r")] == ["a", "b"]
+    assert (registry.rooms_of("a"), registry.listed_in("a")) == (("q",), ("q", "r"))
+    assert not registry.share_room("a", "b")
+    assert registry.fellow("b", "a") is None
+    assert registry.hearing("r", ["a", "b"]) == ["b"]
+    registry.apply(Joined(Member("a", "r", "late", None, "node")))
+    assert not registry.share_room("a", "b"), "a change from before it stepped out is no joining"
+    registry.step_in("a", "r")
+    assert registry.share_room("a", "b")
+    registry.step_out("a", "r")
+    registry.forget("r")
+    assert registry.listed_in("a") == ("q",)
+
+
 class Rooms(RuleBasedStateMachine):
     """Joins and leaves at random; each peer keeps what it was told, and the truth is kept beside it."""
 
@@ -51,9 +70,14 @@ class Rooms(RuleBasedStateMachine):
 
     def apply(self, change: Change) -> None:
         room = self.registry.apply(change)
-        for delivery in deliveries_of(change, room):
-            for recipient in delivery.recipients:
+        deliveries = deliveries_of(change, room)
+        if isinstance(change, Joined):
+            self.registry.step_in(change.member.peer_id, change.room)
+            deliveries += introductions_to(change.member, room)
+        for delivery in deliveries:
+            for recipient in self.registry.hearing(change.room, delivery.recipients):
                 assert recipient in self.truth[change.room], "told of a room that it is not in"
+                assert (recipient, change.room) in self.told, "told of a room that it steps out of"
                 known = self.told[recipient, change.room]
                 if delivery.event == "new_peer":
                     known[delivery.payload["peerId"]] = delivery.payload
@@ -72,8 +96,15 @@ class Rooms(RuleBasedStateMachine):
     def leave(self, data: st.DataObject) -> None:
         name, peer_id = data.draw(st.sampled_from([(n, p) for n, room in self.truth.items() for p in room]))
         del self.truth[name][peer_id]
-        del self.told[peer_id, name]
+        self.told.pop((peer_id, name), None)
         self.apply(Left(name, peer_id, "left"))
+
+    @precondition(lambda self: self.told)
+    @rule(data=st.data())
+    def step_out(self, data: st.DataObject) -> None:
+        peer_id, name = data.draw(st.sampled_from(sorted(self.told)))
+        del self.told[peer_id, name]
+        self.registry.step_out(peer_id, name)
 
     @invariant()
     def each_member_was_told_of_just_the_others(self) -> None:
@@ -86,7 +117,8 @@ class Rooms(RuleBasedStateMachine):
     def of_each_pair_one_is_polite(self) -> None:
         for (peer_id, name), known in self.told.items():
             for other, payload in known.items():
-                assert payload["polite"] != self.told[other, name][peer_id]["polite"]
+                if (other, name) in self.told:
+                    assert payload["polite"] != self.told[other, name][peer_id]["polite"]
 
     @invariant()
     def the_registry_is_the_truth(self) -> None:
@@ -95,7 +127,10 @@ class Rooms(RuleBasedStateMachine):
         }
         for peer_id in "abcd":
             rooms = {name for name, room in self.truth.items() if peer_id in room}
-            assert set(self.registry.rooms_of(peer_id)) == rooms
+            assert set(self.registry.listed_in(peer_id)) == rooms
+            hears = {name for name in rooms if (peer_id, name) in self.told}
+            assert set(self.registry.rooms_of(peer_id)) == hears
+            assert all(self.registry.is_in(peer_id, name) == (name in hears) for name in "qr")
 
 
 TestRooms = Rooms.TestCase

@@ -47,6 +47,20 @@ def test_being_announced_again_is_a_change_each_time() -> None:
     assert replica.take(Version(1, 10), Entered(A)) == [Joined(A.member)]
 
 
+def test_a_member_that_its_own_node_has_taken_out_is_not_taken_in_again() -> None:
+    """The store may list it still, or list it though its join was given up."""
+    gone = {"b"}
+    replica = Replica("r", lambda member: member.peer_id in gone)
+    assert replica.adopt(Roster(Version(1, 3), (A, B, C))) == [Joined(A.member), Joined(C.member)]
+    assert (replica.refused, members(replica)) == ([B.member], ["a", "c"])
+    assert replica.take(Version(1, 4), Entered(B)) == []
+    assert replica.take(Version(1, 5), Left("r", "b", "left")) == []
+    gone.clear()
+    assert replica.take(Version(1, 6), Entered(B)) == [Joined(B.member)]
+    gone.add("b")
+    assert replica.take(Version(1, 7), Entered(B)) == [Joined(B.member)], "it is not out yet"
+
+
 def test_a_gap_waits_for_a_roster_and_then_goes_on() -> None:
     replica = known(A)
     assert replica.take(Version(1, 11), Left("r", "b", "left")) == []

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from walkie_signal.core import codec, payloads
 from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
 from walkie_signal.core.packets import Event, ack_text, event_of, event_text, prefix_of, read_event
-from walkie_signal.core.relays import Relays
+from walkie_signal.core.relays import Relays, signal_text
 from walkie_signal.core.rooms import Member
 from walkie_signal.core.values import is_deeper, is_text
 from walkie_signal.errors import ErrorCode, ProtocolViolation, SignalingError
@@ -129,8 +129,11 @@ class Readings:
             return
         self.seen[type(message).__name__] += 1
         if isinstance(message, SignalTo):
-            written = event_text("", "signal", payloads.signal(PEER_ID, message.signal))
+            written = signal_text(self._relays["/"].head(PEER_ID), message.value)
             check_text(written)
+            told = codec.loads(written[2:])[1]
+            asked = event.arguments[0]
+            assert repr(told) == repr({"fromId": PEER_ID, **{k: asked[k] for k in ("signal",) if k in asked}})
             if plain is not None:
                 self._check_relay(plain, event, message, written)
         else:
@@ -147,8 +150,7 @@ class Readings:
         assert (int(ack_id) if ack_id else None) == event.ack_id
         relayed = f"{self._relays['/'].head(PEER_ID)}{value}}}]"
         check_text(relayed)
-        # As text, for 1 == 1.0 == True
-        assert codec.dumps(codec.loads(relayed[2:])) == codec.dumps(codec.loads(written[2:]))
+        assert relayed == written
 
 
 def event_of_packet(packet: packets.Packet, settings: Settings) -> Event:

@@ -129,6 +129,8 @@ class InProcess(Service, logging.Handler):
             "backend": {name: len(room) for name, room in node.backend._rooms.items()},
             "paces": sorted(node._fanout._paces),
             "under way": [*node._site.joining, *node._hooks._last],
+            "early": [*node._signals._early, *node._signals._expiries],
+            "announcements": [*node._site._announcements._paces],
             "rooms": {name: len(rooms) for name, rooms in manager.rooms.items()},
             "pending": [dict(manager.pending_connect), dict(manager.pending_disconnect)],
             "callbacks": sorted(manager.callbacks),

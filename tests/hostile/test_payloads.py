@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from hostile.arena import arena
-from hostile.services import EVERYWHERE, ROOM, Kind
+from hostile.services import EVERYWHERE, OURS, ROOM, Kind, service
 from support.raw import RawPeer, raw_peer
 from walkie_signal import SignalingNamespace
 
@@ -28,7 +30,7 @@ WRONG_FIELDS: dict[str, list[Any]] = {
     "room": [*NO_STRINGS, "", "x" * 129, "\U0001f600" * 129],
     "role": [*NO_STRINGS, "x" * 65, "é" * 65],
     "userId": [
-        None, True, False, 1.5, 1e300, -0.5, 1.0, [], ["u"], {}, {"$": 1}, 2**53 + 1, -(2**53) - 1, 10**99,
+        None, True, False, 1.5, 1e300, -0.5, 1e16, [], ["u"], {}, {"$": 1}, 2**53 + 1, -(2**53) - 1, 10**99,
         "x" * 65,
     ],
 }  # fmt: skip
@@ -73,7 +75,7 @@ async def test_a_field_of_a_wrong_type_or_length_is_invalid(kind: Kind) -> None:
         for value in NO_STRINGS:
             await refused(attacker, "invalid_payload", "signal", {"targetId": value, "signal": 1})
         target = fight.bystander.peer_id
-        for payload in ({}, {"targetId": target}, {"signal": 1}, {"targetid": target, "signal": 1}):
+        for payload in ({}, {"signal": 1}, {"targetid": target, "signal": 1}):
             await refused(attacker, "invalid_payload", "signal", payload)
 
 
@@ -90,6 +92,54 @@ async def test_a_field_at_its_limit_is_taken(kind: Kind) -> None:
                 assert await other.ask("leave_room") == {"ok": True}
         await refused(other, "not_in_room", "leave_room", {"room": ROOM})
         await refused(other, "not_in_room", "signal", {"targetId": other.peer_id, "signal": 1})
+
+
+@EVERYWHERE
+@pytest.mark.parametrize(
+    ("written", "told"), [("7.0", "7"), ("7e0", "7"), ("-0.0", "0"), ("9007199254740992.0",) * 2]
+)
+async def test_a_whole_number_is_an_integer_however_it_is_written(
+    kind: Kind, written: str, told: str
+) -> None:
+    """Dart, Kotlin, and JavaScript behind a bridge write floats."""
+    async with arena(kind) as fight, raw_peer(fight.url) as peer, raw_peer(fight.url) as other:
+        await other.join("numbers")
+        await peer.connect()
+        assert (await peer.ask_text(f'["join_room",{{"room":"numbers","userId":{written}}}]'))["ok"]
+        told = told.removesuffix(".0")
+        await other.until(lambda frame: f'"new_peer",{{"peerId":"{peer.peer_id}","userId":{told},' in frame)
+        await other.until(lambda frame: '"room_status"' in frame and f'{{"userId":{told},' in frame)
+
+
+TEXTS = ["0.0", "7e0", "-0.0", "1e16", "18446744073709551617", '{ "sdpMLineIndex" : 0.0 }', '"\\u00e9\\/"']
+
+
+@OURS
+async def test_a_signal_s_text_is_the_same_whichever_way_it_is_read(kind: Kind) -> None:
+    async with service(kind) as running, raw_peer(running.url) as peer, raw_peer(running.url) as other:
+        await other.join("numbers")
+        await peer.join("numbers")
+        for text in TEXTS:
+            for beside in ("x", "é"):
+                value = f'[{text},"{beside}"]'
+                for members in (
+                    f'"targetId":"{other.peer_id}","signal":{value}',
+                    f'"signal":{value},"targetId":"{other.peer_id}"',
+                ):
+                    assert await peer.ask_text(f'["signal",{{{members}}}]') == {"ok": True}
+                    frame = await other.until(lambda frame: frame.startswith('42["signal"'))
+                    assert frame == f'42["signal",{{"fromId":"{peer.peer_id}","signal":{value}}}]'
+
+
+@EVERYWHERE
+async def test_a_signal_that_is_absent_is_relayed_without_the_key(kind: Kind) -> None:
+    """As by the legacy server: a client that sends `undefined` at the end of its candidates."""
+    async with service(kind) as running, raw_peer(running.url) as peer, raw_peer(running.url) as other:
+        await other.join("gate")
+        await peer.join("gate")
+        for more in ({}, {"é": 1}):
+            assert await peer.ask("signal", {"targetId": other.peer_id, **more}) == {"ok": True}
+            assert await other.event("signal") == {"fromId": peer.peer_id}
 
 
 @EVERYWHERE

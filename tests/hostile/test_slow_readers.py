@@ -64,7 +64,8 @@ def gone(peer: RawPeer) -> list[Any]:
 
 async def signal(sender: RawPeer, target: RawPeer, text: str) -> None:
     """Send a signal that the server has dealt with when this returns."""
-    assert await sender.ask("signal", {"targetId": target.peer_id, "signal": text}) == {"ok": True}
+    event = f'["signal",{{"targetId":"{target.peer_id}","signal":"{text}"}}]'
+    assert await sender.ask_text(event) == {"ok": True}
 
 
 @ATTACHED
@@ -126,7 +127,7 @@ async def test_each_costs_less_than_5_mb(server: Any) -> None:
         before = memory_of(serving.program)
         while any(gone(peer) not in sender.events() for peer in deaf):
             for peer, text in zip(deaf, (LARGE, WIDE) * 2, strict=True):
-                await sender.ask("signal", {"targetId": peer.peer_id, "signal": text})
+                await sender.ask_text(f'["signal",{{"targetId":"{peer.peer_id}","signal":"{text}"}}]')
         grown = memory_of(serving.program) - before
         assert grown < 4 * 5 * MB, f"{grown / MB / 4:.1f} MB for each"
 

@@ -67,8 +67,8 @@ class KeptLink:
 class Phone:
     """A peer of a node, as a test speaks through it."""
 
-    def __init__(self, node: Node, peer_id: str) -> None:
-        self.link = KeptLink()
+    def __init__(self, node: Node, peer_id: str, link: KeptLink | None = None) -> None:
+        self.link = link or KeptLink()
         self._node = node
         self._asked = 0
         self.peer: Peer = node.open(peer_id, self.link)

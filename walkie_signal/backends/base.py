@@ -21,8 +21,8 @@ class Site(Protocol):
     def forget(self, room: str) -> None:
         """Drop what is known of a room without members here; its changes are not followed any more."""
 
-    def hand_over(self, peer_id: str, text: str) -> None:
-        """Send a peer of this node the text of a frame that comes from another node."""
+    def hand_over(self, peer_id: str, from_id: str, text: str) -> None:
+        """Send a peer of this node the text of a signal that comes from a peer of another node."""
 
     def tell(self, user_id: str, text: str) -> None:
         """Send the text of a frame to each connection here that speaks for a user."""

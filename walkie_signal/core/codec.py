@@ -63,6 +63,38 @@ def loads(text: str) -> Any:
         return _loads(text)  # orjson takes a lone surrogate for a syntax error
 
 
+def text_of(data: str, key: str) -> str | None:
+    """Return the text of a value as it was sent, or ``None`` where its key is absent.
+
+    Args:
+        data: An event's data that was read already, ``["name",{…},…]``, with an object for the first argument.
+        key: The key in that object; of one that stands twice the last value counts, as for every parser.
+    """
+    text, index = None, _past_value(data, 1)
+    index = _past_space(data, _past_space(data, index) + 1)  # at the brace, behind the comma
+    index = _past_space(data, index + 1)
+    while data[index] != "}":
+        name, index = _decoder.raw_decode(data, index)
+        start = _past_space(data, _past_space(data, index) + 1)  # behind the colon
+        index = _past_value(data, start)
+        if name == key:
+            text = data[start:index]
+        index = _past_space(data, index)
+        if data[index] == ",":
+            index = _past_space(data, index + 1)
+    return text
+
+
+def _past_value(text: str, index: int) -> int:
+    return _decoder.raw_decode(text, _past_space(text, index))[1]
+
+
+def _past_space(text: str, index: int) -> int:
+    while text[index] in " \t\n\r":
+        index += 1
+    return index
+
+
 def is_json_text(text: str) -> bool:
     """Tell whether a text is one JSON value for certain, one without a lone surrogate; at a doubt say no."""
     try:

@@ -22,13 +22,9 @@ class Delivery:
 
 
 def deliveries_of(change: Change, room: Room) -> list[Delivery]:
-    """Tell what follows from a change that `room` has just made, ``room_status`` apart.
-
-    The order is that of the wire: the members hear of a joiner before the joiner hears of them.
-    """
+    """Tell those who are in a room what follows from a change that it has just made, ``room_status`` apart."""
     if isinstance(change, Joined):
-        others = room.others(change.member.peer_id)
-        return [*_announced(change.member, others), *_introduced(change.member, others)]
+        return _announced(change.member, room.others(change.member.peer_id))
     payload = peer_disconnected(change.peer_id, change.room, change.reason)
     return [Delivery("peer_disconnected", payload, [member.peer_id for member in room])]
 
@@ -45,13 +41,13 @@ def _announced(joiner: Member, others: Sequence[Member]) -> list[Delivery]:
     ]
 
 
-def _introduced(joiner: Member, others: Sequence[Member]) -> list[Delivery]:
-    """The members that are there, to the joiner, one by one."""
+def introductions_to(joiner: Member, room: Room) -> list[Delivery]:
+    """Tell a joiner of the members that are there, one by one: behind its ack, and once for each join."""
     return [
         Delivery(
             "new_peer",
             new_peer(other, joiner.room, polite=is_polite(joiner.peer_id, other.peer_id)),
             (joiner.peer_id,),
         )
-        for other in others
+        for other in room.others(joiner.peer_id)
     ]

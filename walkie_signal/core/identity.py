@@ -13,11 +13,19 @@ LARGEST_INTEGER = 2**53
 """The largest magnitude of an integer that a JavaScript peer reads exactly."""
 
 
-def is_user_id(value: object) -> bool:
-    """Tell whether a value is a user id: a string, or an integer within ±2^53 that is no boolean."""
+def read_user_id(value: object) -> UserId | None:
+    """Return a value as a user id: a string, or an integer within ±2^53; ``None`` where it is neither.
+
+    A whole float is that integer, -0.0 is 0: Dart, Kotlin, JavaScript behind a bridge, and JSON itself make no
+    difference between 7 and 7.0. A boolean is none.
+    """
     if isinstance(value, str):
-        return True
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER:
+        return value
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class Identity:
     Where there is one, a peer is announced with its `role` and `user_id`, whatever the peer itself says.
 
     Attributes:
-        user_id: A string, or an integer within ±2^53; ``None`` announces none.
+        user_id: A string, or an integer within ±2^53 (7.0 becomes 7); ``None`` announces none.
         role: ``None`` announces none.
         attributes: Whatever else the host wants to find again in `authorize`; never sent to a peer.
 
@@ -40,8 +48,11 @@ class Identity:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.user_id is not None and not is_user_id(self.user_id):
-            raise ValueError(f"user_id is neither a string nor an integer within ±2^53: {self.user_id!r}")
+        if self.user_id is not None:
+            user_id = read_user_id(self.user_id)
+            if user_id is None:
+                raise ValueError(f"user_id is neither a string nor an integer within ±2^53: {self.user_id!r}")
+            object.__setattr__(self, "user_id", user_id)
         if self.role is not None and not isinstance(self.role, str):
             raise ValueError(f"role is no string: {self.role!r}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from walkie_signal.core.identity import UserId, is_user_id
+from walkie_signal.core.codec import dumps, text_of
+from walkie_signal.core.identity import UserId, read_user_id
 from walkie_signal.core.packets import Event
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
@@ -26,10 +27,16 @@ class LeaveRoom(NamedTuple):
 
 
 class SignalTo(NamedTuple):
-    """``signal {targetId, signal}``; `signal` is any JSON value, ``None`` too."""
+    """``signal {targetId, signal?}``.
+
+    Attributes:
+        target_id: The peer that it is for.
+        value: The JSON text of any value, as it was sent; ``None`` where the key is absent, as it is of a
+            JavaScript client that sends ``undefined``.
+    """
 
     target_id: str
-    signal: Any
+    value: str | None
 
 
 Message = JoinRoom | LeaveRoom | SignalTo
@@ -48,11 +55,11 @@ def read_message(event: Event, settings: Settings) -> Message:
         raise _invalid(event.fault)
     if event.size > settings.event_bytes:
         raise SignalingError("payload_too_large", "the event is too large", limitBytes=settings.event_bytes)
-    return read(event.arguments, settings)
+    return read(event, settings)
 
 
-def _join_room(arguments: tuple[Any, ...], settings: Settings) -> JoinRoom:
-    payload = _object(arguments)
+def _join_room(event: Event, settings: Settings) -> JoinRoom:
+    payload = _object(event.arguments)
     return JoinRoom(
         room=_room(payload, settings),
         role=_role(payload, settings),
@@ -60,22 +67,22 @@ def _join_room(arguments: tuple[Any, ...], settings: Settings) -> JoinRoom:
     )
 
 
-def _leave_room(arguments: tuple[Any, ...], settings: Settings) -> LeaveRoom:
-    payload = _object(arguments) if arguments else {}
+def _leave_room(event: Event, settings: Settings) -> LeaveRoom:
+    payload = _object(event.arguments) if event.arguments else {}
     return LeaveRoom(room=_room(payload, settings) if "room" in payload else None)
 
 
-def _signal(arguments: tuple[Any, ...], settings: Settings) -> SignalTo:  # noqa: ARG001 - as every reader
-    payload = _object(arguments)
+def _signal(event: Event, settings: Settings) -> SignalTo:  # noqa: ARG001 - as every reader
+    payload = _object(event.arguments)
     target_id = payload.get("targetId")
     if not isinstance(target_id, str):
         raise _invalid("targetId is no string")
-    if "signal" not in payload:
-        raise _invalid("signal is missing")
-    return SignalTo(target_id, payload["signal"])
+    if event.text is not None:
+        return SignalTo(target_id, text_of(event.text, "signal"))
+    return SignalTo(target_id, dumps(payload["signal"]) if "signal" in payload else None)
 
 
-_READERS: Mapping[str, Callable[[tuple[Any, ...], Settings], Message]] = {
+_READERS: Mapping[str, Callable[[Event, Settings], Message]] = {
     "join_room": _join_room,
     "leave_room": _leave_room,
     "signal": _signal,
@@ -111,8 +118,8 @@ def _role(payload: Mapping[str, Any], settings: Settings) -> str | None:
 def _user_id(payload: Mapping[str, Any], settings: Settings) -> UserId | None:
     if "userId" not in payload:
         return None
-    user_id: UserId = payload["userId"]
-    if not is_user_id(user_id) or (isinstance(user_id, str) and len(user_id) > settings.user_id_length):
+    user_id = read_user_id(payload["userId"])
+    if user_id is None or (isinstance(user_id, str) and len(user_id) > settings.user_id_length):
         raise _invalid(
             f"userId is neither a string of at most {settings.user_id_length} characters "
             "nor an integer within ±2^53"

@@ -1,10 +1,10 @@
-"""When a state that changes often is told: the first change at once, then not before an interval has passed.
+"""When a state that changes often is told: the first change at once, then not before a rest is over.
 
-    quiet ──changed──▶ tell now ──▶ resting ──changed──▶ due ──(interval over)──▶ tell now ──▶ resting
+    quiet ──changed──▶ tell now ──▶ resting ──changed──▶ due ──(rest over)──▶ tell now ──▶ resting
       ▲                                │
-      └────────(interval over)─────────┘
+      └──────────(rest over)───────────┘
 
-The last state is always told.
+The last state is always told. A rest is as long as the interval, or as long as the telling's bytes take at a rate.
 """
 
 from __future__ import annotations
@@ -13,12 +13,20 @@ from math import inf
 
 
 class Pace:
-    """The pace of one room's ``room_status``. Times are seconds of any one clock that only goes forward."""
+    """The pace of one thing that is told again and again.
 
-    __slots__ = ("_due", "_interval", "_told")
+    Times are seconds of any one clock that only goes forward.
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
+    Args:
+        interval: The shortest rest, in seconds.
+        rate: How many bytes a second the tellings may come to.
+    """
+
+    __slots__ = ("_due", "_interval", "_rate", "_rest", "_told")
+
+    def __init__(self, interval: float, rate: float = inf) -> None:
+        self._interval = self._rest = interval
+        self._rate = rate
         self._told = -inf
         self._due = False
 
@@ -29,9 +37,9 @@ class Pace:
         """
         if self._due:
             return None
-        wait = self._told + self._interval - now
+        wait = self._told + self._rest - now
         if wait <= 0:
-            self._told = now
+            self.tell(now)
             return 0.0
         self._due = True
         return wait
@@ -40,3 +48,8 @@ class Pace:
         """Take note that the state is told now, at the end of the wait."""
         self._due = False
         self._told = now
+        self._rest = self._interval
+
+    def weigh(self, size: int) -> None:
+        """Take note how many bytes the last telling took."""
+        self._rest = max(self._interval, size / self._rate)

@@ -34,6 +34,7 @@ class Event(NamedTuple):
         ack_id: ``None`` where the peer asked for no ack.
         size: Bytes of the encoded event.
         fault: Why its arguments can't be relayed, or ``None``.
+        text: The JSON text of its data, name and all; ``None`` where it was parsed elsewhere.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Event(NamedTuple):
     ack_id: int | None
     size: int
     fault: str | None
+    text: str | None = None
 
 
 def read_event(text: str, namespace: str, depth: int) -> Event | None:
@@ -52,8 +54,9 @@ def read_event(text: str, namespace: str, depth: int) -> Event | None:
     head = _EVENT.match(text)
     if head is None or (head[1] or "/") != namespace:
         return None
+    written = text[head.end() :]
     try:
-        data = loads(text[head.end() :])
+        data = loads(written)
     except ValueError:
         raise ProtocolViolation("an event that is not JSON") from None
     name = checked_name(data)
@@ -65,6 +68,7 @@ def read_event(text: str, namespace: str, depth: int) -> Event | None:
         ack_id=int(head[2]) if head[2] else None,
         size=len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")),
         fault=None if plain else fault_of(data[1:], depth + 1),
+        text=written,
     )
 
 

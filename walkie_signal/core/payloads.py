@@ -1,6 +1,7 @@
 """What peers are told: the payload of each event, its keys in the wire protocol's order.
 
-A key that a peer did not give is left out. Keys that the legacy server did not have stand last.
+A key that a peer did not give is left out. Keys that the legacy server did not have stand last. A signal's is
+written by `core.relays`, for its value goes on as the text that it came in.
 """
 
 from __future__ import annotations
@@ -35,11 +36,6 @@ def peer_disconnected(peer_id: str, room: str, reason: str) -> Payload:
 def room_status(room: str, members: Iterable[Member]) -> Payload:
     """Give the whole roster."""
     return {"members": [_listed(member) for member in members], "room": room}
-
-
-def signal(from_id: str, value: Any) -> Payload:
-    """Relay what a peer sent to another."""
-    return {"fromId": from_id, "signal": value}
 
 
 def joined(room: str, peer_id: str, others: Iterable[Member]) -> Payload:

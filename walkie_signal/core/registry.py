@@ -1,12 +1,20 @@
 """The rooms that a node follows, and the index of the peers in them.
 
-Two rules for this file: the index changes with the rooms and never by itself, and a room without members is not
-kept.
+Two rules for this file: the index changes with the rooms and never by itself, but for who steps out, and a room
+without members is not kept.
+
+    not a member ──Joined──▶ member ──step_out──▶ stepping out ──Left──▶ not a member
+                               │  ▲                     │
+                               │  └──────step_in────────┘
+                               └──────────Left──────────▶ not a member
+
+Who steps out is listed until its `Left` is ordered, but hears nothing of that room and shares it with nobody: a
+move is one step for who moves, however long the store takes for its second half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from walkie_signal.core.rooms import Change, Joined, Member, Room
 
@@ -17,6 +25,7 @@ class Registry:
     def __init__(self) -> None:
         self._rooms: dict[str, Room] = {}
         self._rooms_of: dict[str, dict[str, None]] = {}
+        self._stepping_out: dict[str, dict[str, None]] = {}
 
     def __iter__(self) -> Iterator[Room]:
         return iter(self._rooms.values())
@@ -32,6 +41,32 @@ class Registry:
     def rooms_of(self, peer_id: str) -> tuple[str, ...]:
         """Return the names of the rooms that a peer is in, in the order of its joining."""
         return tuple(self._rooms_of.get(peer_id, ()))
+
+    def listed_in(self, peer_id: str) -> tuple[str, ...]:
+        """Return the names of the rooms that list a peer: those that it steps out of, too."""
+        return (*self._rooms_of.get(peer_id, ()), *self._stepping_out.get(peer_id, ()))
+
+    def is_in(self, peer_id: str, room: str) -> bool:
+        """Tell whether a peer is in a room, and does not step out of it."""
+        return room in self._rooms_of.get(peer_id, ())
+
+    def hearing(self, room: str, peer_ids: Iterable[str]) -> Iterable[str]:
+        """Return those of some members that don't step out of their room."""
+        if not self._stepping_out:
+            return peer_ids
+        return [peer_id for peer_id in peer_ids if self.is_in(peer_id, room)]
+
+    def step_out(self, peer_id: str, room: str) -> None:
+        """Take note that a member is about to leave; does nothing where it is none."""
+        if self.is_in(peer_id, room):
+            self._leave(room, peer_id)
+            self._stepping_out.setdefault(peer_id, {})[room] = None
+
+    def step_in(self, peer_id: str, room: str) -> None:
+        """Take note that a member which was about to leave has joined again."""
+        if room in self._stepping_out.get(peer_id, ()):
+            self._leave(room, peer_id)
+            self._rooms_of.setdefault(peer_id, {})[room] = None
 
     def share_room(self, peer_id: str, other: str) -> bool:
         """Tell whether there is a room that both are in."""
@@ -65,7 +100,8 @@ class Registry:
         member = room.apply(change)
         if isinstance(change, Joined):
             self._rooms[room.name] = room
-            self._rooms_of.setdefault(member.peer_id, {})[room.name] = None
+            if room.name not in self._stepping_out.get(member.peer_id, ()):
+                self._rooms_of.setdefault(member.peer_id, {})[room.name] = None
             return room
         self._leave(room.name, member.peer_id)
         if not room:
@@ -73,7 +109,8 @@ class Registry:
         return room
 
     def _leave(self, room: str, peer_id: str) -> None:
-        rooms = self._rooms_of[peer_id]
+        index = self._rooms_of if self.is_in(peer_id, room) else self._stepping_out
+        rooms = index[peer_id]
         del rooms[room]
         if not rooms:
-            del self._rooms_of[peer_id]
+            del index[peer_id]

@@ -1,7 +1,9 @@
-"""The quick way of a signal: from the text that came to the text that goes, without writing its value anew.
+"""A signal on its way: from the text that came to the text that goes. Its value is never written anew.
 
-One rule: what this reads means the same to `core.packets` and `core.messages`; whatever it does not read (another
-form, an error, anything unusual) is theirs to read.
+So a peer gets it as it was sent, whichever way it was read: 0.0 stays 0.0, and an integer of any length itself.
+
+One rule for the quick way, `Relays.read`: what it reads means the same to `core.packets` and `core.messages`;
+whatever it does not read (another form, an error, anything unusual) is theirs to read.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ import re
 
 from walkie_signal.core.codec import dumps, is_json_text
 from walkie_signal.settings import Settings
+
+KEY = ',"signal":'
+"""What stands last in the head of a signal."""
 
 
 class Relays:
@@ -42,4 +47,9 @@ class Relays:
 
     def head(self, peer_id: str) -> str:
         """Write what stands before the value in each signal from a peer."""
-        return f'42{self._prefix}["signal",{{"fromId":{dumps(peer_id)},"signal":'
+        return f'42{self._prefix}["signal",{{"fromId":{dumps(peer_id)}{KEY}'
+
+
+def signal_text(head: str, value: str | None) -> str:
+    """Write a signal of a peer with that `Relays.head`; with ``None`` for the value it has none."""
+    return f"{head.removesuffix(KEY)}}}]" if value is None else f"{head}{value}}}]"

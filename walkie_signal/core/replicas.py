@@ -10,11 +10,14 @@ Two rules for this file:
    for a node that was always there and for one that was cut off.
 2. A roster from a store that has lost its memory removes nobody of another node: those who are missing in it are
    held until their node has settled, or `release` says that it had its time.
+
+A node knows best which members it has itself: one that it has taken out, or never let in, is not taken in because
+the store still lists it. It is told of those by `refused`, and has the store take them out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -87,14 +90,21 @@ class Roster(NamedTuple):
 class Replica:
     """The copy of one room.
 
+    Args:
+        room: Its name.
+        refuses: Tells whether a member is one of this node that is not in the room by its own word.
+
     Attributes:
         version: Of the last change in it; ``None`` while unknown.
+        refused: The members that were not taken in; whoever has dealt with them clears it.
     """
 
-    __slots__ = ("_early", "_entries", "_held", "entry", "room", "version")
+    __slots__ = ("_early", "_entries", "_held", "_refuses", "entry", "refused", "room", "version")
 
-    def __init__(self, room: str) -> None:
+    def __init__(self, room: str, refuses: Callable[[Member], bool] = lambda _: False) -> None:
         self.room = room
+        self.refused: list[Member] = []
+        self._refuses = refuses
         self.version: Version | None = None
         self._entries: dict[str, Entry] = {}
         self.entry = self._entries.get
@@ -189,7 +199,10 @@ class Replica:
             changes.append(Left(self.room, peer_id, reason))
         for peer_id, entry in sorted(here.items(), key=lambda each: each[1].since):
             self._held.discard(peer_id)
-            if again or self._entries.get(peer_id) != entry:
+            known = self._entries.get(peer_id)
+            if known is None and self._refuses(entry.member):
+                self.refused.append(entry.member)
+            elif again or known != entry:
                 self._entries[peer_id] = entry
                 changes.append(Joined(entry.member))
         return changes

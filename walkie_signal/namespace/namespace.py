@@ -130,8 +130,8 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         """Send an event of your own to every connection of a user, in a room or not.
 
         Args:
-            user_id: As your `authenticate` returned it, or as the peer claimed where there is none; 7 and "7"
-                are the same user.
+            user_id: As your `authenticate` returned it, or as the peer claimed where there is none; 7, 7.0 and
+                "7" are the same user.
             event: The event's name, none that Socket.IO reserves.
             data: Any JSON value; ``None`` sends the event without an argument.
 
@@ -139,7 +139,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
             How many connections it was sent to. With 0 nobody is there: wake the phone another way.
 
         Raises:
-            ValueError: `event` is reserved, or `data` has no JSON form.
+            ValueError: `user_id` is none, `event` is reserved, or `data` has no JSON form.
             SignalingError: ``unavailable``: other nodes can't be asked now; ``details["sent"]`` tells how many
                 connections of this node it was sent to all the same.
         """

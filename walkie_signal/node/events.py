@@ -3,58 +3,62 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
-from functools import partial
+from collections.abc import Awaitable, Iterable
 
 from walkie_signal.backends.base import Backend
-from walkie_signal.core import payloads
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
-from walkie_signal.core.packets import Event, event_text
+from walkie_signal.core.packets import Event
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
+from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.answers import OK, Answers
-from walkie_signal.node.peers import Departure, Item, Peer, Peers
-from walkie_signal.node.site import NodeSite
+from walkie_signal.node.peers import Announcement, Departure, Item, Peer, Peers
+from walkie_signal.node.signals import Signals
+from walkie_signal.node.site import Joining, NodeSite
 from walkie_signal.settings import Settings
 
 log = logging.getLogger("walkie_signal")
 
 
 class Events:
-    """Carries out the events of one node's peers; `prefix` is `packets.prefix_of` the namespace."""
+    """Carries out the events of one node's peers."""
 
     def __init__(
         self,
         *,
-        prefix: str,
         settings: Settings,
         host: Host,
         backend: Backend,
         registry: Registry,
         peers: Peers,
         answers: Answers,
+        announcements: Announcements,
+        signals: Signals,
         site: NodeSite,
     ) -> None:
-        self._prefix = prefix
         self._settings = settings
         self._host = host
         self._backend = backend
         self._registry = registry
         self._peers = peers
         self._answers = answers
+        self._announcements = announcements
+        self._signals = signals
         self._site = site
 
     def work(self, peer: Peer, item: Item) -> Awaitable[None] | None:
         """Do what an item of a peer's queue asks for, at once or in what is returned."""
         if isinstance(item, Departure):
             return self._depart(peer, item.reason)
+        if isinstance(item, Announcement):
+            return self._announce(peer, item.room)
         try:
             message = read_message(item, self._settings)
             if isinstance(message, SignalTo):
-                self._signal(peer, item, message)
+                self._signals.carry_out(peer, item, message)
                 return None
         except Exception as error:  # noqa: BLE001 - every fault becomes an answer
             self._answers.fail(peer, item, error)
@@ -68,38 +72,9 @@ class Events:
             self._backend.present(peer.peer_id, identity.user_id)
         self._peers.speaks_for(peer, identity.user_id)
 
-    # Signals
-
-    def relay(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
-        """Hand a signal's frame over to the node of its target; returns whether that is another one's peer.
-
-        The sender is answered when it is known whether that node was reached.
-        """
-        target = self._registry.fellow(peer.peer_id, target_id)
-        if target is None or target.node == self._backend.node_id:
-            return False
-        self._backend.relay(target, peer.peer_id, text, partial(self._relayed, peer, ack_id))
-        return True
-
-    def _relayed(self, peer: Peer, ack_id: int | None, reached: bool) -> None:  # noqa: FBT001 - as `relay` has it
-        if reached:
-            if ack_id is not None:
-                self._answers.ack(peer, ack_id, OK)
-        else:
-            error = SignalingError("unavailable", "the other peer can't be reached now", retryAfterMs=1000)
-            self._answers.fail(peer, Event("signal", (), ack_id, 0, None), error)
-
-    def _signal(self, peer: Peer, event: Event, message: SignalTo) -> None:
-        if not self._registry.rooms_of(peer.peer_id):
-            raise SignalingError("not_in_room", "join a room first")
-        text = event_text(self._prefix, "signal", payloads.signal(peer.peer_id, message.signal))
-        if self.relay(peer, message.target_id, text, event.ack_id):
-            return
-        target = self._peers.get(message.target_id)
-        if target is None or not self._registry.share_room(peer.peer_id, message.target_id):
-            raise SignalingError("peer_not_found", "no such peer in a room of yours")
-        target.link.send(text)
-        self._answers.ack(peer, event.ack_id, OK)
+    def forget(self, peer: Peer) -> None:
+        """Keep nothing for a peer that is gone."""
+        self._signals.forget(peer)
 
     # Rooms
 
@@ -114,26 +89,51 @@ class Events:
             self._answers.fail(peer, event, error)
 
     async def _join(self, peer: Peer, event: Event, message: JoinRoom) -> None:
+        self._signals.join_begins(peer)
+        try:
+            leaving = await self._enter(peer, event, message)
+            await self._quit(peer, leaving, "left")
+        finally:
+            self._signals.join_ends(peer)
+
+    async def _enter(self, peer: Peer, event: Event, message: JoinRoom) -> tuple[str, ...]:
+        """Make a peer a member, which answers it; returns the rooms that it steps out of."""
         if peer.gone:
-            return
+            return ()
         identity = peer.identity or Identity(message.user_id, message.role)
         if not await self._host.authorize(identity, message.room):
             raise SignalingError("forbidden", "you may not join this room")
         if peer.gone:
-            return
-        leaving = self._rooms_to_leave(peer, message.room)
-        node = self._backend.node_id
-        member = Member(peer.peer_id, message.room, identity.role, identity.user_id, node)
+            return ()
+        member = Member(peer.peer_id, message.room, identity.role, identity.user_id, self._backend.node_id)
+        joining = Joining(peer, event, self._rooms_to_leave(peer, message.room))
+        if self._changes_nothing(member) and not self._announcements.now(peer, message.room):
+            self._site.join_again(joining, message.room)
+            return ()
         key = (peer.peer_id, message.room)
-        self._site.joining[key] = event
+        self._site.joining[key] = joining
         try:
             await self._backend.join(member, self._settings.room_capacity)
         finally:
             self._site.joining.pop(key, None)
+        peer.has_joined = True
         if not peer.gone:
             self.speaks_for(peer, identity)
-        for room in leaving:
-            await self._backend.leave(room, peer.peer_id, "left")
+        return joining.leaving
+
+    def _changes_nothing(self, member: Member) -> bool:
+        known = self._registry.member(member.room, member.peer_id)
+        return known == member and self._registry.is_in(member.peer_id, member.room)
+
+    async def _announce(self, peer: Peer, room: str) -> None:
+        """Announce a member once more; where that can't be done now, when the next interval is over."""
+        member = self._registry.member(room, peer.peer_id)
+        if peer.gone or member is None or not self._registry.is_in(peer.peer_id, room):
+            return
+        try:
+            await self._backend.join(member, self._settings.room_capacity)
+        except SignalingError:
+            self._announcements.now(peer, room)
 
     def _rooms_to_leave(self, peer: Peer, room: str) -> tuple[str, ...]:
         """Tell what a join takes a peer out of: its only room, where it may be in one."""
@@ -154,8 +154,12 @@ class Events:
             await self._backend.leave(room, peer.peer_id, "left")
 
     async def _depart(self, peer: Peer, reason: Reason) -> None:
-        for room in self._registry.rooms_of(peer.peer_id):
+        await self._quit(peer, self._registry.listed_in(peer.peer_id), reason)
+
+    async def _quit(self, peer: Peer, rooms: Iterable[str], reason: Reason) -> None:
+        """Take a peer out of rooms, of which it hears nothing any more: nobody is there to be answered."""
+        for room in rooms:
             try:
                 await self._backend.leave(room, peer.peer_id, reason)
             except Exception:  # noqa: PERF203 - one room that fails keeps no other
-                log.exception("a peer that is gone could not be taken out of its room")
+                log.exception("a peer could not be taken out of a room that it has left")

@@ -22,15 +22,14 @@ class Fanout:
         self._prefix = prefix
         self._registry = registry
         self._peers = peers
-        self._status_interval = settings.status_interval
-        self._drain_spread = settings.drain_spread
+        self._settings = settings
         self._paces: dict[str, Pace] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    def deliver(self, deliveries: Iterable[Delivery]) -> None:
-        """Send each delivery, in order."""
+    def deliver(self, room: str, deliveries: Iterable[Delivery]) -> None:
+        """Send each delivery about a room, in order."""
         for delivery in deliveries:
-            peers = [peer for each in delivery.recipients if (peer := self._peers.get(each)) is not None]
+            peers = self._hearers(room, delivery.recipients)
             if not peers:
                 continue
             text = event_text(self._prefix, delivery.event, delivery.payload)
@@ -43,16 +42,23 @@ class Fanout:
             self._forget(room)
             return
         loop = asyncio.get_running_loop()
-        pace = self._paces.setdefault(room, Pace(self._status_interval))
+        pace = self._paces.get(room)
+        if pace is None:
+            pace = self._paces[room] = Pace(self._settings.status_interval, self._settings.status_bytes)
         wait = pace.changed(loop.time())
-        if wait == 0 and not self._tell(room):
+        if wait == 0 and not self._tell(room, pace):
             self._forget(room)  # nobody here was told, so that it is no reason for the next to wait
         elif wait:
             self._timers[room] = loop.call_later(wait, self._due, room)
 
+    def tell_roster(self, room: str, peer: Peer) -> None:
+        """Tell the roster of a room to one peer, for which nobody else has to wait."""
+        peer.link.send_latest(room, self._roster_text(room))
+
     def farewell(self, peer: Peer) -> None:
         """Tell a peer that its connection is about to close, and when to come back: not all at once."""
-        later = {"retryAfterMs": round(random.uniform(0, self._drain_spread) * 1000)}  # noqa: S311 - no secret
+        seconds = random.uniform(0, self._settings.drain_spread)  # noqa: S311 - no secret
+        later = {"retryAfterMs": round(seconds * 1000)}
         peer.link.send(event_text(self._prefix, "server_draining", later))
 
     def close(self) -> None:
@@ -62,18 +68,27 @@ class Fanout:
 
     def _due(self, room: str) -> None:
         del self._timers[room]
-        self._paces[room].tell(asyncio.get_running_loop().time())
-        self._tell(room)
+        pace = self._paces[room]
+        pace.tell(asyncio.get_running_loop().time())
+        self._tell(room, pace)
 
-    def _tell(self, room: str) -> bool:
+    def _tell(self, room: str, pace: Pace) -> bool:
         """Tell the roster to who is here; returns whether anybody is."""
-        members = list(self._registry.room(room))
-        peers = [peer for member in members if (peer := self._peers.get(member.peer_id)) is not None]
+        peers = self._hearers(room, [member.peer_id for member in self._registry.room(room)])
         if peers:
-            text = event_text(self._prefix, "room_status", room_status(room, members))
+            text = self._roster_text(room)
+            pace.weigh(len(peers) * (len(text) if text.isascii() else len(text.encode())))
             for peer in peers:
                 peer.link.send_latest(room, text)
         return bool(peers)
+
+    def _roster_text(self, room: str) -> str:
+        return event_text(self._prefix, "room_status", room_status(room, self._registry.room(room)))
+
+    def _hearers(self, room: str, peer_ids: Iterable[str]) -> list[Peer]:
+        """Return those of some members that are here, and don't step out of the room."""
+        hearing = self._registry.hearing(room, peer_ids)
+        return [peer for peer_id in hearing if (peer := self._peers.get(peer_id)) is not None]
 
     def _forget(self, room: str) -> None:
         self._paces.pop(room, None)

@@ -22,6 +22,7 @@ from walkie_signal.core.relays import Relays
 from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
+from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.answers import OK, Answers
 from walkie_signal.node.events import Events
 from walkie_signal.node.fanout import Fanout
@@ -29,6 +30,7 @@ from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.orders import Orders
 from walkie_signal.node.peers import Departure, Peer, Peers
 from walkie_signal.node.siblings import warn_of_siblings
+from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
 from walkie_signal.settings import Settings
 
@@ -51,23 +53,29 @@ class Node:
         self._hooks = Hooks(host)
         self.answers = Answers(self._prefix)
         self._orders = Orders(self._prefix, settings, backend, self._peers, self._end)
+        announcements = Announcements(settings.announce_interval)
+        self._signals = Signals(
+            backend=backend, registry=self._registry, peers=self._peers, answers=self.answers
+        )
         self._site = NodeSite(
             backend=backend,
             registry=self._registry,
             peers=self._peers,
             answers=self.answers,
+            announcements=announcements,
             fanout=self._fanout,
             hooks=self._hooks,
             end=self._end,
         )
         self._events = Events(
-            prefix=self._prefix,
             settings=settings,
             host=host,
             backend=backend,
             registry=self._registry,
             peers=self._peers,
             answers=self.answers,
+            announcements=announcements,
+            signals=self._signals,
             site=self._site,
         )
         self._starting: asyncio.Task[None] | None = None
@@ -188,7 +196,7 @@ class Node:
                 if ack_id:
                     self.answers.ack(peer, int(ack_id), OK)
                 return True
-            if target is None and self._events.relay(
+            if target is None and self._signals.relay(
                 peer, target_id, f"{peer.head}{value}}}]", int(ack_id) if ack_id else None
             ):
                 return True
@@ -204,7 +212,8 @@ class Node:
             error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
             self.answers.fail(peer, event, error)
         elif event.fault is not None or event.size > self.settings.event_bytes:
-            peer.post(event._replace(arguments=()))  # it is refused in its turn: until then nothing is held
+            # It is refused in its turn: until then nothing is held
+            peer.post(event._replace(arguments=(), text=None))
         else:
             peer.post(event)
 
@@ -218,6 +227,7 @@ class Node:
             peer.gone = True
             self.backend.absent(peer_id, peer.user_id)
             self._peers.remove(peer)
+            self._events.forget(peer)
             peer.post(Departure(reason))
         return peer
 

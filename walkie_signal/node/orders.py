@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from walkie_signal.backends.base import Backend
-from walkie_signal.core.identity import UserId
+from walkie_signal.core.identity import UserId, read_user_id
 from walkie_signal.core.packets import RESERVED_EVENTS, event_text
 from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.core.values import fault_of
@@ -46,18 +46,22 @@ class Orders:
     async def send(self, user_id: UserId, event: str, *arguments: Any) -> int:
         """Send an event of the host's to each connection of a user; returns how many there are.
 
-        Where other nodes can't be asked, ``details["sent"]`` of the error says how many of this node's it reached.
+        7, 7.0 and "7" are the same user. Where other nodes can't be asked, ``details["sent"]`` of the error says
+        how many of this node's it reached.
         """
         if event in RESERVED_EVENTS:
             raise ValueError(f"{event!r} is reserved by Socket.IO")
         if (fault := fault_of(arguments, self._settings.nesting_depth + 1)) is not None:
             raise ValueError(f"the data can't be sent: {fault}")
+        known = read_user_id(user_id)
+        if known is None:
+            raise ValueError(f"this is no user id: {user_id!r}")
         text = event_text(self._prefix, event, *arguments)
-        peers = self._peers.of_user(user_id)
+        peers = self._peers.of_user(known)
         for peer in peers:
             peer.link.send(text)
         try:
-            return len(peers) + await self._backend.tell(user_id, text)
+            return len(peers) + await self._backend.tell(known, text)
         except SignalingError as error:
             raise SignalingError(error.code, error.message, **error.details, sent=len(peers)) from None
 

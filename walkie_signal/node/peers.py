@@ -19,7 +19,14 @@ class Departure:
     reason: Reason
 
 
-Item = Event | Departure
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """That a member is to be announced to its room once more: it has joined it again meanwhile."""
+
+    room: str
+
+
+Item = Event | Departure | Announcement
 Work = Callable[["Peer", Item], Awaitable[None] | None]
 """Does what an item asks for, at once or, where it has to wait for something, in what it returns."""
 
@@ -35,11 +42,13 @@ class Peer:
         identity: As verified; ``None`` where nothing asks for proof.
         user_id: The user that it speaks for, as verified or as last announced; ``None`` where unknown.
         gone: Whether its connection has ended.
+        has_joined: Whether it has ever been in a room.
         head: What stands before the value in each signal from it.
     """
 
     __slots__ = (
-        "_task", "_waiting", "_work", "gone", "head", "identity", "idle", "link", "peer_id", "user_id"
+        "_task", "_waiting", "_work", "gone", "has_joined", "head", "identity", "idle", "link", "peer_id",
+        "user_id",
     )  # fmt: skip
 
     def __init__(self, peer_id: str, link: Link, work: Work, head: str) -> None:
@@ -49,6 +58,7 @@ class Peer:
         self.identity: Identity | None = None
         self.user_id: UserId | None = None
         self.gone = False
+        self.has_joined = False
         self.idle = False
         self._work = work
         self._waiting: list[Item] = []

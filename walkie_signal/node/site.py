@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core import payloads
-from walkie_signal.core.deliveries import deliveries_of
+from walkie_signal.core.deliveries import deliveries_of, introductions_to
 from walkie_signal.core.packets import Event
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.rooms import Change, Joined, Member, Reason
+from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason, Room
+from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.answers import Answers
 from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.peers import Peer, Peers
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A join that is under way.
+
+    Attributes:
+        peer: Who joins.
+        event: What it is answered to.
+        leaving: The rooms that it takes the peer out of, in the same step.
+    """
+
+    peer: Peer
+    event: Event
+    leaving: tuple[str, ...]
 
 
 class NodeSite:
@@ -24,6 +41,7 @@ class NodeSite:
         registry: The rooms, which nothing else changes.
         peers: Those of this node.
         answers: Of the joins under way.
+        announcements: Of those that join their room again.
         fanout: What tells the peers.
         hooks: What tells the host.
         end: Closes a peer's connection for good, with the reason for its rooms.
@@ -39,15 +57,17 @@ class NodeSite:
         registry: Registry,
         peers: Peers,
         answers: Answers,
+        announcements: Announcements,
         fanout: Fanout,
         hooks: Hooks,
         end: Callable[[Peer, Reason], None],
     ) -> None:
-        self.joining: dict[tuple[str, str], Event] = {}
+        self.joining: dict[tuple[str, str], Joining] = {}
         self._backend = backend
         self._registry = registry
         self._peers = peers
         self._answers = answers
+        self._announcements = announcements
         self._fanout = fanout
         self._hooks = hooks
         self._end = end
@@ -57,15 +77,40 @@ class NodeSite:
         peer_id = change.member.peer_id if isinstance(change, Joined) else change.peer_id
         before = self._registry.member(change.room, peer_id)
         room = self._registry.apply(change)
-        if isinstance(change, Joined):
-            event, peer = self.joining.pop((peer_id, room.name), None), self._peers.get(peer_id)
-            if event is not None and peer is not None:
-                self._answers.ack(
-                    peer, event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id))
-                )
-        self._fanout.deliver(deliveries_of(change, room))
-        self._fanout.roster_changed(room.name)
+        joining = self.joining.pop((peer_id, room.name), None) if isinstance(change, Joined) else None
+        if joining is not None and not joining.peer.gone:
+            self._registry.step_in(peer_id, room.name)
+            for left in joining.leaving:
+                self._registry.step_out(peer_id, left)
+            self._acknowledge(joining, room)
+        self._fanout.deliver(room.name, deliveries_of(change, room))
+        if joining is not None:
+            self._introduce(peer_id, room)
+        if isinstance(change, Left):
+            self._announcements.forget(peer_id, room.name)
+        if isinstance(change, Left) or change.member != before:
+            self._fanout.roster_changed(room.name)
+        elif joining is not None:
+            self._fanout.tell_roster(room.name, joining.peer)
         self._tell_host(change, before)
+
+    def join_again(self, joining: Joining, room_name: str) -> None:
+        """Answer a member that joins its room again, when the others are not to hear of it now."""
+        room = self._registry.room(room_name)
+        self._acknowledge(joining, room)
+        self._introduce(joining.peer.peer_id, room)
+        self._fanout.tell_roster(room_name, joining.peer)
+
+    def _acknowledge(self, joining: Joining, room: Room) -> None:
+        peer_id = joining.peer.peer_id
+        self._answers.ack(
+            joining.peer, joining.event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id))
+        )
+
+    def _introduce(self, peer_id: str, room: Room) -> None:
+        joiner = room.get(peer_id)
+        if joiner is not None:
+            self._fanout.deliver(room.name, introductions_to(joiner, room))
 
     def _tell_host(self, change: Change, before: Member | None) -> None:
         here = self._backend.node_id
@@ -80,10 +125,10 @@ class NodeSite:
         self._registry.forget(room)
         self._fanout.roster_changed(room)
 
-    def hand_over(self, peer_id: str, text: str) -> None:
-        """Send a peer a frame."""
+    def hand_over(self, peer_id: str, from_id: str, text: str) -> None:
+        """Send a peer a signal's frame, if it still shares a room with whom it is from."""
         peer = self._peers.get(peer_id)
-        if peer is not None:
+        if peer is not None and self._registry.share_room(from_id, peer_id):
             peer.link.send(text)
 
     def tell(self, user_id: str, text: str) -> None:

@@ -5,7 +5,7 @@ const { Peer, link, run } = require('./peers.js');
 
 const SDP = 'v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\n';
 const candidate = n => ({ candidate: `candidate:${n} 1 udp 2122260223 192.0.2.${n} 5000${n} typ host`, sdpMid: '0', sdpMLineIndex: 0 });
-const ODD = [null, false, 0, -1.5, 1e-7, '', 'pos jaga \u2013 \u00e9\u{1f600} "kutip" \\ \u2028', [], {}, [[1, { b: 2, a: [] }]], { fromId: 'me' }];
+const ODD = [undefined, null, false, 0, -1.5, 1e-7, '', 'pos jaga \u2013 \u00e9\u{1f600} "kutip" \\ \u2028', [], {}, [[1, { b: 2, a: [] }]], { fromId: 'me' }];
 
 class Script {
   constructor(url, transports) {

@@ -20,7 +20,7 @@ from walkie_signal.backends.redis.uplink import Uplink, unavailable
 from walkie_signal.backends.redis.wire import Lost, ignore, packed
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.replicas import Entry, Replica, Roster
-from walkie_signal.core.rooms import Change, Left, Member, Reason
+from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason
 
 log = logging.getLogger("walkie_signal.redis")
 
@@ -58,8 +58,10 @@ class Followed:
         "wanted",
     )
 
-    def __init__(self, room: str, subscribed: asyncio.Future[None]) -> None:
-        self.replica = Replica(room)
+    def __init__(self, room: str, subscribed: asyncio.Future[None], uplink: Uplink) -> None:
+        self.replica = Replica(
+            room, lambda member: member.node == uplink.node_id and member.peer_id not in self.wanted
+        )
         self.subscribed = subscribed
         self.wanted: dict[str, Member] = {}
         self.changing: dict[str, asyncio.Future[None]] = {}
@@ -129,7 +131,7 @@ class FollowedRooms:
             if listening is None:
                 raise unavailable()
             channel = self._names.room(room)
-            followed = self._by_room[room] = Followed(room, listening.subscribe(channel))
+            followed = self._by_room[room] = Followed(room, listening.subscribe(channel), self._uplink)
             self._by_channel[channel.encode()] = followed
             self._uplink.post(packed("SADD", self._names.rooms_of(self._uplink.node_id), room), self._listed)
         followed.idle_since = None
@@ -192,6 +194,11 @@ class FollowedRooms:
         followed.aside = False
         self._strange.mended(self._names.room(followed.replica.room))
         self.make(followed, followed.replica.adopt(roster, hold=self.holding))
+        for peer_id, applied in list(followed.changing.items()):
+            known = followed.replica.entry(peer_id)
+            if known is not None and known.member == followed.wanted.get(peer_id) and not applied.done():
+                # It joins again and changes nothing: that is no difference, but it has come to pass
+                self.make(followed, [Joined(known.member)])
 
     def roster_of(self, room: str, flat: list[bytes]) -> Roster:
         """Read a room's hash as Redis returns it.
@@ -217,11 +224,12 @@ class FollowedRooms:
                 _done(followed, change.peer_id)
             elif change.member.node == self._uplink.node_id:
                 _done(followed, change.member.peer_id)
-                if change.member.peer_id not in followed.wanted:
-                    # A join that was answered `unavailable` has come to pass after all
-                    self.owe(change.member, "left")
-                else:
-                    self.owed.pop((followed.replica.room, change.member.peer_id), None)
+                self.owed.pop((followed.replica.room, change.member.peer_id), None)
+        refused, followed.replica.refused = followed.replica.refused, []
+        for member in refused:
+            # A join that was answered `unavailable` has come to pass after all, or a leave has not yet
+            if (member.room, member.peer_id) not in self.owed and member.peer_id not in followed.changing:
+                self.owe(member, "left")
 
     def owe(self, member: Member, reason: Reason) -> None:
         """Take note that a member has to leave Redis yet."""

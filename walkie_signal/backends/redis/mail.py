@@ -150,7 +150,7 @@ class Mail:
             and self._rooms.entry(signal.room, signal.target_id) is not None
             and self._is_event(signal.text)
         ):
-            self.site.hand_over(signal.target_id, signal.text)
+            self.site.hand_over(signal.target_id, signal.from_id, signal.text)
 
     def _is_event(self, text: str) -> bool:
         """Tell whether a frame is an event: any other one could close the connection of the peer that gets it.

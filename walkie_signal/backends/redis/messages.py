@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from walkie_signal.core.codec import dumps, loads
-from walkie_signal.core.identity import is_user_id
+from walkie_signal.core.identity import read_user_id
 from walkie_signal.core.replicas import NOWHERE, Entered, Entry, RoomEvent, Roster, Settled, Version
 from walkie_signal.core.rooms import Left, Member, Reason
 from walkie_signal.core.values import is_text
@@ -169,8 +169,8 @@ def read_entry(room: str, peer_id: str, value: object) -> Entry:
         raise ValueError("a member that lacks something")
     since, node, text = words
     facts = _object(text)
-    role, user_id = facts.get("role"), facts.get("userId")
-    if not (role is None or isinstance(role, str)) or not (user_id is None or is_user_id(user_id)):
+    role, user_id = facts.get("role"), read_user_id(facts.get("userId"))
+    if not (role is None or isinstance(role, str)) or (user_id is None) != (facts.get("userId") is None):
         raise ValueError("a member with a fact of a wrong type")
     if not all(is_text(fact) for fact in (role, user_id) if isinstance(fact, str)):
         raise ValueError("a member with a lone surrogate")

@@ -1,0 +1,98 @@
+"""The signals of a peer that has joined nothing yet: they wait for its first join.
+
+Stock clients send what they saved while they were offline as soon as they are connected, and run their `connect`
+handler, which joins, behind that.
+
+    nothing waits ──add──▶ waiting ──stop (a join begins)──▶ stopped ──take (it has worked)──▶ carried out
+                             │  ▲                              │
+                             │  └───────go_on (it failed)──────┘
+                             └──expire──▶ refused
+
+One rule for this file: what waits is bounded by its age, its number and its size, whatever the peer does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+WAIT = 2.0
+"""Seconds that a signal waits: a stock client joins in the same tick, and a host's own look-ups take less."""
+
+MOST = 64
+"""Signals of a peer that wait: an offer and the candidates of a few calls; stock clients save any number."""
+
+MOST_BYTES = 256 * 1024
+"""Bytes of them: of the largest events four, of session descriptions some 40."""
+
+
+class EarlySignal(NamedTuple):
+    """A signal that waits, as text: parsed, it would take many times as much memory.
+
+    Attributes:
+        target_id: The peer that it is for.
+        text: The frame that the target is to get.
+        ack_id: ``None`` where its sender asked for no ack.
+    """
+
+    target_id: str
+    text: str
+    ack_id: int | None
+
+
+class EarlySignals:
+    """What waits of one peer. Times are seconds of any one clock that only goes forward."""
+
+    __slots__ = ("_size", "_stood_still", "_stopped_at", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[float, EarlySignal]] = []
+        self._size = 0
+        self._stopped_at: float | None = None
+        self._stood_still = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, signal: EarlySignal, now: float) -> bool:
+        """Let a signal wait; returns false where it is one too many."""
+        size = len(signal.text)
+        if len(self._waiting) >= MOST or self._size + size > MOST_BYTES:
+            return False
+        self._size += size
+        self._waiting.append((self._elapsed(now), signal))
+        return True
+
+    def stop(self, now: float) -> None:
+        """Stop the clock: a join has begun."""
+        self._stopped_at = now
+
+    def go_on(self, now: float) -> None:
+        """Start the clock again: the join has failed."""
+        self._stood_still = now - self._elapsed(now)
+        self._stopped_at = None
+
+    def wait(self, now: float) -> float | None:
+        """Tell in how many seconds the first one expires; ``None`` where none does."""
+        if self._stopped_at is not None or not self._waiting:
+            return None
+        return max(0.0, self._waiting[0][0] + WAIT - self._elapsed(now))
+
+    def expire(self, now: float) -> list[EarlySignal]:
+        """Take out those that have waited too long."""
+        latest = self._elapsed(now) - WAIT
+        count = sum(added <= latest for added, _ in self._waiting)
+        return self._take(count)
+
+    def take(self) -> list[EarlySignal]:
+        """Take out all of them, in the order in which they came."""
+        return self._take(len(self._waiting))
+
+    def _take(self, count: int) -> list[EarlySignal]:
+        taken = [signal for _, signal in self._waiting[:count]]
+        del self._waiting[:count]
+        self._size -= sum(len(signal.text) for signal in taken)
+        return taken
+
+    def _elapsed(self, now: float) -> float:
+        """Return what the clock shows: the time in which it did not stand still."""
+        return (now if self._stopped_at is None else self._stopped_at) - self._stood_still

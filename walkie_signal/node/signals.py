@@ -1,0 +1,133 @@
+"""What a peer sends to another: relayed here or by the other's node, or kept for the sender's first join."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from walkie_signal.backends.base import Backend
+from walkie_signal.core.early import EarlySignal, EarlySignals
+from walkie_signal.core.messages import SignalTo
+from walkie_signal.core.packets import Event
+from walkie_signal.core.registry import Registry
+from walkie_signal.core.relays import signal_text
+from walkie_signal.errors import SignalingError
+from walkie_signal.node.answers import OK, Answers
+from walkie_signal.node.peers import Peer, Peers
+
+
+class Signals:
+    """Carries out the signals of one node's peers."""
+
+    def __init__(self, *, backend: Backend, registry: Registry, peers: Peers, answers: Answers) -> None:
+        self._backend = backend
+        self._registry = registry
+        self._peers = peers
+        self._answers = answers
+        self._early: dict[str, EarlySignals] = {}
+        self._expiries: dict[str, asyncio.TimerHandle] = {}
+
+    def relay(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
+        """Hand a signal's frame over to the node of its target; returns whether that is another one's peer.
+
+        The sender is answered when it is known whether that node was reached.
+        """
+        target = self._registry.fellow(peer.peer_id, target_id)
+        if target is None or target.node == self._backend.node_id:
+            return False
+        self._backend.relay(target, peer.peer_id, text, partial(self._relayed, peer, ack_id))
+        return True
+
+    def _relayed(self, peer: Peer, ack_id: int | None, reached: bool) -> None:  # noqa: FBT001 - as `relay` has it
+        if reached:
+            self._answers.ack(peer, ack_id, OK)
+        else:
+            self._fail(
+                peer,
+                ack_id,
+                SignalingError("unavailable", "the other peer can't be reached now", retryAfterMs=1000),
+            )
+
+    def carry_out(self, peer: Peer, event: Event, message: SignalTo) -> None:
+        """Relay a signal, or let it wait for its sender's first join.
+
+        Raises:
+            SignalingError: ``not_in_room``, ``peer_not_found``.
+        """
+        text = signal_text(peer.head, message.value)
+        if self._registry.rooms_of(peer.peer_id):
+            self._send(peer, message.target_id, text, event.ack_id)
+        elif peer.has_joined or peer.gone or not self._keep(peer, message.target_id, text, event.ack_id):
+            raise SignalingError("not_in_room", "join a room first")
+
+    def _send(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> None:
+        if self.relay(peer, target_id, text, ack_id):
+            return
+        target = self._peers.get(target_id)
+        if target is None or not self._registry.share_room(peer.peer_id, target_id):
+            raise SignalingError("peer_not_found", "no such peer in a room of yours")
+        target.link.send(text)
+        self._answers.ack(peer, ack_id, OK)
+
+    def _fail(self, peer: Peer, ack_id: int | None, error: Exception) -> None:
+        self._answers.fail(peer, Event("signal", (), ack_id, 0, None), error)
+
+    # Before the first join
+
+    def join_begins(self, peer: Peer) -> None:
+        """Let those that wait for a join wait for as long as it takes."""
+        early = self._early.get(peer.peer_id)
+        if early is not None:
+            early.stop(asyncio.get_running_loop().time())
+            self._await_expiry(peer, early)
+
+    def join_ends(self, peer: Peer) -> None:
+        """Carry out those that waited, if the peer is in a room now; else they wait on."""
+        early = self._early.get(peer.peer_id)
+        if early is None or peer.gone:
+            return
+        if not peer.has_joined:
+            early.go_on(asyncio.get_running_loop().time())
+            self._await_expiry(peer, early)
+            return
+        self.forget(peer)
+        for signal in early.take():
+            try:
+                self._send(peer, signal.target_id, signal.text, signal.ack_id)
+            except Exception as error:  # noqa: BLE001, PERF203 - every fault becomes an answer
+                self._fail(peer, signal.ack_id, error)
+
+    def forget(self, peer: Peer) -> None:
+        """Keep nothing of a peer."""
+        self._early.pop(peer.peer_id, None)
+        expiry = self._expiries.pop(peer.peer_id, None)
+        if expiry is not None:
+            expiry.cancel()
+
+    def _keep(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
+        early = self._early.setdefault(peer.peer_id, EarlySignals())
+        kept = early.add(EarlySignal(target_id, text, ack_id), asyncio.get_running_loop().time())
+        if not early:
+            self.forget(peer)
+        elif peer.peer_id not in self._expiries:
+            self._await_expiry(peer, early)
+        return kept
+
+    def _await_expiry(self, peer: Peer, early: EarlySignals) -> None:
+        """Be called when the first one has waited too long, if the clock runs."""
+        expiry = self._expiries.pop(peer.peer_id, None)
+        if expiry is not None:
+            expiry.cancel()
+        loop = asyncio.get_running_loop()
+        wait = early.wait(loop.time())
+        if wait is not None:
+            self._expiries[peer.peer_id] = loop.call_later(wait, self._expire, peer, early)
+
+    def _expire(self, peer: Peer, early: EarlySignals) -> None:
+        del self._expiries[peer.peer_id]
+        for signal in early.expire(asyncio.get_running_loop().time()):
+            self._fail(peer, signal.ack_id, SignalingError("not_in_room", "join a room first"))
+        if early:
+            self._await_expiry(peer, early)
+        else:
+            self.forget(peer)
