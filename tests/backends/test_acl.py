@@ -15,9 +15,11 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from backends.pairs import Site, away, frame, ready
 from support.redis import RedisServer, redis_server
+from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.backends.redis.directory import AT_ONCE
 from walkie_signal.backends.redis.followed import LINGER
 from walkie_signal.core.rooms import Joined, Left
+from walkie_signal.errors import SignalingError
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 DATABASE = 3
@@ -47,28 +49,41 @@ class Owner:
         return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
+def of_a_provider() -> list[str]:
+    """Return them without what managed servers refuse: no housekeeping, and scripts by EVAL only."""
+    refused = ("+client", "+script", "+evalsha")
+    return [*(word for word in rights() if not word.startswith(refused)), "+eval"]
+
+
 @asynccontextmanager
-async def pair_of_the_user() -> AsyncIterator[tuple[Owner, Site, Site]]:
-    """Run two nodes with the page's rights; at their end nothing was refused them."""
-    async with redis_server() as server:
-        await server.command(*rights())
+async def pair_of_the_user(line: list[str]) -> AsyncIterator[tuple[RedisServer, Owner, Site, Site]]:
+    """Run two nodes with these rights; at their end nothing was refused them but housekeeping that they lack."""
+    async with redis_server(None, "--user", *line[2:]) as server:
         owner, one, two = Owner(server), Site(url_of(server)), Site(url_of(server))
         try:
             for site in (one, two):
                 await site.backend.start(site.kept)
                 assert site.backend.ready, await owner.does("ACL", "LOG")
             try:
-                yield owner, one, two
+                yield server, owner, one, two
             finally:
                 for site in (one, two):
                     await site.backend.close()
-            assert await owner.does("ACL", "LOG") == []
+            refused = {each["object"] for each in await owner.does("ACL", "LOG")}
+            housekeeping = {"client|setname", "client|id", "client|list", "client|kill", "script|load"}
+            assert refused <= {name for name in housekeeping if f"+{name}" not in line}
         finally:
             await owner.close()
 
 
-async def test_a_node_does_all_that_it_does_with_these_rights() -> None:
-    async with pair_of_the_user() as (owner, one, two):
+async def test_a_node_does_all_that_it_does_with_these_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is used by more than the trial that begins each connection."""
+
+    async def assume(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(RedisBackend, "_check_rights", assume)
+    async with pair_of_the_user(rights()) as (_, owner, one, two):
         await _meet_and_part(one, two)
         await _reconnect(owner, one, two)
         await _remove_a_dead_one(owner, one, two)
@@ -78,6 +93,105 @@ async def test_a_node_does_all_that_it_does_with_these_rights() -> None:
         used = {name.removeprefix("cmdstat_") for name in await owner.does("INFO", "commandstats")}
         given = {word[1:] for word in rights() if word.startswith("+")}
         assert given - used == set(), "rights that no node has used"
+
+
+@pytest.mark.parametrize("line", [rights(), of_a_provider()], ids=["the page's", "a provider's"])
+async def test_a_node_goes_through_all_with_the_rights_of(
+    line: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pair_of_the_user(line) as (server, owner, one, two):
+        await _meet_and_part(one, two)
+        await _reconnect(owner, one, two)
+        await server.restart()
+        await asyncio.gather(away(one), away(two))
+        await asyncio.gather(ready(one), ready(two))
+        assert [member.peer_id for member in await two.backend.roster("r")] == ["a"]
+        await _remove_a_dead_one(owner, one, two)
+        await _forget_rooms(one, two)
+    for command in HOUSEKEEPING:
+        refused = f"+{command.replace(' ', '|').lower()}" not in line and command not in NEVER_REACHED
+        assert caplog.text.count(f"it refuses {command};") == (2 if refused else 0), caplog.text
+
+
+HOUSEKEEPING = ["CLIENT SETNAME", "CLIENT ID", "CLIENT LIST", "CLIENT KILL", "SCRIPT LOAD"]
+
+NEVER_REACHED = ["CLIENT LIST", "CLIENT KILL"]
+"""Of a connection whose number it does not know a node asks nothing, and one that has ended it need not kill."""
+
+
+@pytest.mark.parametrize("command", HOUSEKEEPING)
+@pytest.mark.parametrize("how", ["by right", "as unknown"])
+async def test_housekeeping_that_is_refused_is_named_once_and_forgotten(
+    command: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often the node connects anew, and nothing is owed for it."""
+    whole = command.split(" ", maxsplit=1)[0]
+    options = ["--user", "walkie", "on", ">secret", "~*", "&*", "+@all"]
+    if how == "by right":
+        options.append(f"-{command.replace(' ', '|').lower()}")
+    else:
+        options += ["--rename-command", whole, "its-owner-s"]
+    async with redis_server(None, *options) as server:
+        site = Site(url_of(server))
+        await site.backend.start(site.kept)
+        try:
+            a = await site.join("a")
+            for number in range(3):
+                site.backend._uplink.lose(f"cut for the {number}. time")
+                await away(site)
+                await ready(site)
+            assert list(await site.backend.roster("r")) == [a]
+            await site.join("b")
+            assert len(site.backend._uplink._former) <= 2
+        finally:
+            await site.backend.close()
+    names = [name for name in HOUSEKEEPING if name.startswith(whole)] if how == "as unknown" else [command]
+    for name in names:
+        said = caplog.text.count(f"it refuses {name};")
+        assert said == 1 or (said == 0 and name in NEVER_REACHED), caplog.text
+
+
+async def test_a_command_that_is_needed_and_refused_is_named_and_asked_for_until_it_is_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    housekeeping = {f"+{name.replace(' ', '|').lower()}" for name in HOUSEKEEPING}
+    needed = sorted(word[1:] for word in rights() if word.startswith("+") and word not in housekeeping)
+    assert "hset" in needed
+    async with redis_server() as server:
+        sites = []
+        for command in needed:
+            line = [word for word in rights() if word != f"+{command}"]
+            await server.command("ACL", "SETUSER", f"without-{command}", *line[3:])
+            sites.append(Site(url_of(server).replace("walkie:", f"without-{command}:")))
+        await asyncio.gather(*(site.backend.start(site.kept) for site in sites))
+        try:
+            for command, site in zip(needed, sites, strict=True):
+                assert not site.backend.ready, command
+                named = re.compile(rf"(?:it refuses |run the '){command}\b", re.IGNORECASE)
+                said = [each for each in caplog.messages if named.search(each)]
+                assert len(said) == 1, (command, caplog.text)
+                await server.command("ACL", "SETUSER", f"without-{command}", f"+{command}")
+            await asyncio.gather(*(ready(site) for site in sites))
+        finally:
+            await asyncio.gather(*(site.backend.close() for site in sites))
+
+
+async def test_a_right_that_is_taken_away_is_named_too(caplog: pytest.LogCaptureFixture) -> None:
+    async with redis_server() as server:
+        await server.command(*rights())
+        site = Site(url_of(server))
+        await site.backend.start(site.kept)
+        try:
+            await site.join("a")
+            await server.command("ACL", "SETUSER", "walkie", "-hset")
+            with pytest.raises(SignalingError) as caught:
+                await site.join("b")
+            assert caught.value.code == "unavailable"
+            await away(site)
+            while "it refuses HSET, which a node needs" not in caplog.text:
+                await site.kept.pause()
+        finally:
+            await site.backend.close()
 
 
 async def _meet_and_part(one: Site, two: Site) -> None:
@@ -111,8 +225,8 @@ async def _reconnect(owner: Owner, one: Site, two: Site) -> None:
 
 async def _remove_a_dead_one(owner: Owner, one: Site, two: Site) -> None:
     room, rooms = f"{BASE}:room:{{r}}", f"{BASE}:node:{{dead}}:rooms"
-    epoch, number = (await owner.does("HGET", room, "")).split(" ")
-    await owner.does("HSET", room, "", f"{epoch} {number}", "ghost", f"{epoch} dead {{}}")
+    epoch = (await owner.does("HGET", room, "")).split(" ")[0]
+    await owner.does("HSET", room, "ghost", f"{epoch} dead {{}}")
     await owner.does("SADD", rooms, "r")
     await owner.does("ZADD", f"{BASE}:{{nodes}}", "1000000000000000", "dead")
     asked = ("ZSCORE", f"{BASE}:{{nodes}}", "dead")

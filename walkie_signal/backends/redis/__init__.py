@@ -1,7 +1,7 @@
 """Many nodes as one service, by a Redis server that orders the changes of each room.
 
     backend    the port, put together; its life
-    uplink     the two connections and their life      wire   one connection
+    uplink     the two connections and their life      wire   one connection       rights   what Redis lets us do
     followed   the rooms that are followed       rooms   joining and leaving       healing   agreeing with Redis
     mail       what nodes send one another             directory   where peers and users are
     heart      leases, and the removal of the dead

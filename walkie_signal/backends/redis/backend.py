@@ -18,13 +18,16 @@ from walkie_signal.backends.redis.healing import Healing
 from walkie_signal.backends.redis.heart import LEASE, Heart
 from walkie_signal.backends.redis.mail import Mail
 from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.rights import refuses
 from walkie_signal.backends.redis.rooms import Rooms
+from walkie_signal.backends.redis.scripts import NEEDED
 from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
-from walkie_signal.backends.redis.wire import Lost, ignore
+from walkie_signal.backends.redis.wire import Lost, Wire, ignore
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.packets import head_of
 from walkie_signal.core.rooms import Member, Reason
+from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
 
@@ -126,8 +129,9 @@ class RedisBackend:
         heart, listening = self._heart, self._uplink.listening
         if heart is None or listening is None:
             raise Lost
-        self._healing.generation = generation = await heart.renew()
         channel = self._names.node(self.node_id)
+        await self._check_rights(listening, channel)
+        self._healing.generation = generation = await heart.renew()
         self._channel = channel.encode()
         await asyncio.wait_for(listening.subscribe(channel), REPLY_TIMEOUT)
         heart.begin()
@@ -144,6 +148,21 @@ class RedisBackend:
         await self._healing.pay()
         self._generation = generation
         self._uplink.up = True
+
+    async def _check_rights(self, listening: Wire, channel: str) -> None:
+        """Try what a node needs.
+
+        Raises:
+            SignalingError: Some of it is refused; the message names it.
+            One of `Failed`: Redis is away, or refuses that very question.
+        """
+        asked = listening.ask("UNSUBSCRIBE", channel)
+        errors = await self._uplink.run(NEEDED, [self._names.trial(self.node_id)])
+        await asyncio.wait_for(asked, REPLY_TIMEOUT)
+        texts = [text.decode("utf-8", "replace") for text in errors]
+        refused = {name: None for name, error in zip(texts[::2], texts[1::2], strict=True) if refuses(error)}
+        if refused:
+            raise SignalingError("unavailable", f"it refuses {', '.join(refused)}, which a node needs")
 
     def _down(self) -> None:
         self._followed.down()

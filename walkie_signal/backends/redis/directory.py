@@ -93,11 +93,11 @@ class Directory:
         for number, entry in enumerate(list(self._owed), 1):
             self._uplink.post(packed("HDEL", *entry), partial(self._removed, entry))
             if number % AT_ONCE == 0:
-                await self._uplink.ask("PING")
+                await self._uplink.ask("GET", self._names.generation)
         for number, entry in enumerate(list(self._here), 1):
             self._write(entry)
             if number % AT_ONCE == 0:
-                await self._uplink.ask("PING")
+                await self._uplink.ask("GET", self._names.generation)
 
     def touch(self) -> None:
         """Write some of the entries anew, should Redis have refused them; each has its turn."""

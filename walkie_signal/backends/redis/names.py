@@ -29,6 +29,10 @@ class Names:
         """Channel: what is for that node alone."""
         return f"{self._base}:node:{{{node}}}"
 
+    def trial(self, node: str) -> str:
+        """Any type, for a moment of one script: whether the node may do what it needs."""
+        return f"{self._base}:node:{{{node}}}:trial"
+
     def rooms_of(self, node: str) -> str:
         """Set: the rooms that a node has members in, or may have."""
         return f"{self._base}:node:{{{node}}}:rooms"

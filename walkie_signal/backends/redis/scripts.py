@@ -211,4 +211,28 @@ return 1
 )
 """Takes a node that has no members any more from the nodes; the last one leaves nothing behind."""
 
-ALL = (JOIN, LEAVE, SETTLE, TOUCH, BEAT, CLAIM, FORGET)
+NEEDED = _script(
+    """
+-- KEYS: one that nobody uses. Returns the commands that give an error, each with that.
+local key, errors = KEYS[1], {}
+for _, command in ipairs({
+  {'TIME'}, {'PUBLISH', key, ''},
+  {'SET', key, '', 'PX', 1000}, {'GET', key}, {'PEXPIRE', key, 1000}, {'DEL', key},
+  {'HSET', key, 'a', ''}, {'PEXPIRE', key, 1000}, {'HGET', key, 'a'}, {'HGETALL', key}, {'HLEN', key},
+  {'HDEL', key, 'a'},
+  {'SADD', key, 'a'}, {'PEXPIRE', key, 1000}, {'SMEMBERS', key}, {'SREM', key, 'a'},
+  {'ZADD', key, 1, 'a'}, {'PEXPIRE', key, 1000}, {'ZSCORE', key, 'a'}, {'ZCARD', key}, {'ZRANGE', key, 0, -1},
+  {'ZRANGEBYSCORE', key, 0, 1}, {'ZREM', key, 'a'},
+}) do
+  local answer = redis.pcall(unpack(command))
+  if type(answer) == 'table' and answer.err then
+    errors[#errors + 1] = command[1]
+    errors[#errors + 1] = answer.err
+  end
+end
+return errors
+"""
+)
+"""Tries each command that a node needs, but for those that no script may run."""
+
+ALL = (NEEDED, JOIN, LEAVE, SETTLE, TOUCH, BEAT, CLAIM, FORGET)

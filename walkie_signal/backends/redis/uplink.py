@@ -16,11 +16,13 @@ import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import hiredis
 
 from walkie_signal.backends.redis import scripts
+from walkie_signal.backends.redis.rights import Housekeeping, is_refusal
 from walkie_signal.backends.redis.scripts import Script
 from walkie_signal.backends.redis.wire import Address, Answer, Lifetime, Lost, Wire
 from walkie_signal.errors import SignalingError
@@ -85,6 +87,8 @@ class Uplink:
         self._asking: Wire | None = None
         self.listening: Wire | None = None
         self._former: list[tuple[int, str]] = []
+        self._housekeeping = Housekeeping(self.address)
+        self._scripts_kept = False
         self._lost: asyncio.Event
         self._running: asyncio.Task[None] | None = None
         self._why = ""
@@ -142,17 +146,26 @@ class Uplink:
 
     async def _connect(self) -> None:
         self._lost.clear()
-        former = list(self._former)
-        self._asking = await self._open("asks")
-        self.listening = await self._open("listens")
-        asking = self._asking
-        self._watch_soon(asking)
+        former = len(self._former)
+        try:
+            self._asking = asking = await self._open("asks")
+            self.listening = await self._open("listens")
+            self._watch_soon(asking)
+            await self._end_former(asking, self._former[:former])
+            keep = partial(self._housekeeping.ask, asking, "SCRIPT", "LOAD")
+            kept = await asyncio.gather(*(keep(each.source) for each in scripts.ALL))
+            self._scripts_kept = None not in kept
+        except BaseException:
+            del self._former[former:]  # nothing that changes anything was asked on these
+            raise
+        del self._former[:former]
+
+    async def _end_former(self, asking: Wire, former: list[tuple[int, str]]) -> None:
+        """End former connections, if that is allowed; their names say whether they are this node's."""
         for number, name in former:
-            line = await asking.ask("CLIENT", "LIST", "ID", number)
-            if f" name={name} " in line.decode("utf-8", "replace"):
-                await asking.ask("CLIENT", "KILL", "ID", number)
-        del self._former[: len(former)]
-        await asyncio.gather(*(asking.ask("SCRIPT", "LOAD", each.source) for each in scripts.ALL))
+            line = await self._housekeeping.ask(asking, "CLIENT", "LIST", "ID", number)
+            if line is not None and f" name={name} " in line.decode("utf-8", "replace"):
+                await self._housekeeping.ask(asking, "CLIENT", "KILL", "ID", number)
 
     async def _open(self, part: str) -> Wire:
         address = self.address
@@ -164,17 +177,19 @@ class Uplink:
         except BaseException:
             wire.abort()
             raise
-        self._former.append((number, name))
+        if number is not None:
+            self._former.append((number, name))
         return wire
 
-    async def _introduce(self, wire: Wire, name: str) -> int:
+    async def _introduce(self, wire: Wire, name: str) -> int | None:
+        """Log in; returns the connection's number, or ``None`` if Redis does not say it."""
         address = self.address
         if address.password is not None:
             await wire.ask("AUTH", *([address.username] if address.username else []), address.password)
         if address.database:
             await wire.ask("SELECT", address.database)
-        await wire.ask("CLIENT", "SETNAME", name)
-        number: int = await wire.ask("CLIENT", "ID")
+        await self._housekeeping.ask(wire, "CLIENT", "SETNAME", name)
+        number: int | None = await self._housekeeping.ask(wire, "CLIENT", "ID")
         return number
 
     async def _restored(self) -> None:
@@ -245,14 +260,15 @@ class Uplink:
 
     def run(self, script: Script, keys: list[str], *arguments: str | int) -> asyncio.Future[Any]:
         """Run a script; see `Wire.ask`."""
-        answer = self.ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        how = ("EVALSHA", script.sha) if self._scripts_kept else ("EVAL", script.source)
+        answer = self.ask(*how, len(keys), *keys, *arguments)
         answer.add_done_callback(self._look)
         return answer
 
     def _look(self, answer: asyncio.Future[Any]) -> None:
-        """Connect anew where Redis has another role by now, or has forgotten the scripts."""
+        """Connect anew if Redis has another role by now, has forgotten the scripts, or refuses what it did not."""
         error = None if answer.cancelled() else answer.exception()
-        if isinstance(error, hiredis.ReplyError) and str(error).startswith(CHANGED):
+        if isinstance(error, hiredis.ReplyError) and (str(error).startswith(CHANGED) or is_refusal(error)):
             self.lose(str(error))
 
 
