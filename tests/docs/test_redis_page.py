@@ -37,7 +37,7 @@ async def sites(*urls: str) -> AsyncIterator[list[Site]]:
         await asyncio.gather(*(site.backend.close() for site in started))
 
 
-# What stands in it
+# What Redis holds
 
 
 def patterns(*heads: str) -> dict[str, list[str]]:
