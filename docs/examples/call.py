@@ -7,14 +7,14 @@ Set up and start a server; then run this file in two more terminals, with two na
     python call.py --name alice
     python call.py --name bob
 
-Each says hello on a data channel and plays a tone, as a microphone would, and prints what it hears. The
-server hears none of it: it relays an offer and an answer. The other end may also be a browser page that
-sends ``{description}`` and ``{candidate}``, as pages on perfect negotiation show it.
+Each says hello on a data channel, plays a tone in place of a microphone, and prints what it hears. The
+server hears none of this: it only relays an offer and an answer. The other end may also be a browser page
+that sends ``{description}`` and ``{candidate}``, as pages on perfect negotiation show it.
 
-Who offers? Of each pair the server tells one that it is ``polite``, the other that it is not. In perfect
-negotiation both may offer; where two offers meet, the polite one rolls its own back and takes the other's.
-aiortc can't roll back. So here the polite one does not offer: the impolite one does, and an offer that
-meets its own it ignores.
+Who offers? The server tells one peer of each pair that it is ``polite``, and the other that it is not. In
+perfect negotiation both may offer; if two offers cross, the polite peer rolls its own back and takes the
+other's. aiortc can't roll back, so here only the impolite peer offers, and it ignores an offer that crosses
+its own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from aiortc.sdp import candidate_from_sdp
 
 
 class Tone(AudioStreamTrack):
-    """A hum of 400 Hz: what it extends keeps the time and gives silence, which this fills."""
+    """A hum of 400 Hz: the base class keeps the time and gives silence, which this class fills."""
 
     async def recv(self) -> Any:
         """Return the next 20 ms."""
@@ -58,7 +58,7 @@ class Call:
 
     def __init__(self, sio: socketio.AsyncClient, name: str, peer_id: str, ice_servers: list[Any]) -> None:
         self.sio, self.name, self.peer_id = sio, name, peer_id
-        # even an empty list is given: with none aiortc asks a public STUN server
+        # an empty list is passed on too: without any list aiortc asks a public STUN server
         servers = [RTCIceServer(**server) for server in ice_servers]
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self.pc.addTrack(Tone())
@@ -77,7 +77,7 @@ class Call:
         if description := value.get("description"):
             offered = description["type"] == "offer"
             if offered and self.pc.signalingState != "stable":
-                return  # it met our own, and we are the impolite one
+                return  # it crossed our own offer, and we are the impolite peer
             await self.pc.setRemoteDescription(RTCSessionDescription(**description))
             if offered:
                 await self.pc.setLocalDescription(await self.pc.createAnswer())
@@ -88,14 +88,14 @@ class Call:
             await self.pc.addIceCandidate(candidate)
 
     async def send_description(self) -> None:
-        """Send the offer or answer that is ours now, with all our candidates in it."""
+        """Send our current offer or answer, with all our candidates in it."""
         ours = {"type": self.pc.localDescription.type, "sdp": self.pc.localDescription.sdp}
         ack = await self.sio.call("signal", {"targetId": self.peer_id, "signal": {"description": ours}})
-        if not ack["ok"]:  # peer_not_found, where the peer left meanwhile
+        if not ack["ok"]:  # peer_not_found, if the peer left meanwhile
             print("not delivered:", ack["error"]["message"])
 
     def talk(self, channel: RTCDataChannel) -> None:
-        """Say hello on the open channel, and print what comes."""
+        """Say hello on the open channel, and print the messages that come."""
         channel.on("message", lambda text: print("data channel:", text))
         channel.send(f"hello from {self.name}")
 
@@ -105,7 +105,7 @@ class Call:
 
     async def listen(self, track: MediaStreamTrack) -> None:
         """Print the loudness once a second."""
-        with suppress(MediaStreamError):  # how a track ends
+        with suppress(MediaStreamError):  # raised when the track ends
             while True:
                 frames: list[Any] = [await track.recv() for _ in range(50)]
                 loudest = max(max(array("h", bytes(frame.planes[0]))) for frame in frames)
@@ -114,13 +114,13 @@ class Call:
 
 async def main(url: str, room: str, name: str) -> None:
     """Join the room and be in a call with each peer there, until interrupted."""
-    # Ctrl-C ends this function, which then hangs up; else (with Python 3.10) it would end aiortc's tasks first
+    # Ctrl-C ends this function, which then hangs up; on Python 3.10 it would otherwise end aiortc's tasks first
     loop = asyncio.get_running_loop()
     this: Any = asyncio.current_task()
     signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(this.cancel))
     sio = socketio.AsyncClient(handle_sigint=False, reconnection=False)
     inbox: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-    # one event after the other: handlers that await would let a candidate overtake its offer
+    # the inbox keeps events in order: with handlers that await, a candidate could overtake its offer
     for event in ("new_peer", "signal", "peer_disconnected", "disconnect"):
         sio.on(event, lambda data, event=event: inbox.put_nowait((event, data)))
     await sio.connect(url)
