@@ -54,8 +54,10 @@ class BoundedLog:
         self._clock = clock
         self._windows: dict[str, _Window] = {}
 
-    def write(self, level: int, kind: str, message: str, *arguments: Any) -> None:
-        """Log a line of a kind, or count it."""
+    def write(
+        self, level: int, kind: str, message: str, *arguments: Any, fault: BaseException | None = None
+    ) -> None:
+        """Log a line of a kind, with the traceback of a fault where there is one, or count it."""
         if not self._log.isEnabledFor(level):
             return
         now = self._clock()
@@ -67,7 +69,7 @@ class BoundedLog:
             window = self._windows[kind] = _Window(now + self._window)
         if window.lines < self._most:
             window.lines += 1
-            self._log.log(level, message, *arguments)
+            self._log.log(level, message, *arguments, exc_info=fault)
             return
         window.left_out += 1
         if window.left_out == 1:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.identity import Credentials, Identity
 from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
@@ -47,6 +48,7 @@ class Host:
         self._on_join = on_join
         self._on_leave = on_leave
         self._threads: ThreadPoolExecutor | None = None
+        self._lines = BoundedLog(log)
 
     async def authenticate(self, read: Callable[[], Credentials]) -> Identity | None:
         """Ask who a connection is that shows what `read` returns; ``None`` where nothing asks for proof.
@@ -63,7 +65,7 @@ class Host:
             if verified is not None and not isinstance(verified, Identity):
                 raise TypeError(f"it returned {type(verified).__name__}, not an Identity, a mapping or None")
         except Exception as error:
-            raise _fault("authenticate", error) from error
+            raise self._fault("authenticate", error) from error
         if verified is None:
             raise SignalingError("unauthorized", "no valid credential")
         return verified
@@ -79,7 +81,7 @@ class Host:
         try:
             return bool(await self._call(self._authorize, identity, room))
         except Exception as error:
-            raise _fault("authorize", error) from error
+            raise self._fault("authorize", error) from error
 
     def on_join(self, member: Member) -> Awaitable[None] | None:
         """Tell the host of a new member; ``None`` where it does not want to know."""
@@ -98,8 +100,18 @@ class Host:
     async def _tell(self, name: str, function: Callable[..., object], *arguments: object) -> None:
         try:
             await self._call(function, *arguments)
-        except Exception:
-            log.exception("%s failed", name)
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            self._failed(name, error)
+
+    def _fault(self, name: str, error: Exception) -> SignalingError:
+        """Turn what a function of the host raised into an answer; a `SignalingError` is one already."""
+        if isinstance(error, SignalingError):
+            return error
+        self._failed(name, error)
+        return SignalingError("internal", "internal error")
+
+    def _failed(self, name: str, error: Exception) -> None:
+        self._lines.write(logging.ERROR, name, "%s failed", name, fault=error)
 
     async def _call(self, function: Callable[..., Any], *arguments: object) -> Any:
         pending = function(*arguments) if _is_async(function) else self._in_thread(function, *arguments)
@@ -136,11 +148,3 @@ def _read(task: asyncio.Future[Any]) -> None:
     """Look at the outcome of a call that nobody waits for any more, so that asyncio does not complain of it."""
     if not task.cancelled():
         task.exception()
-
-
-def _fault(name: str, error: Exception) -> SignalingError:
-    """Turn what a function of the host raised into an answer; a `SignalingError` is one already."""
-    if isinstance(error, SignalingError):
-        return error
-    log.error("%s failed", name, exc_info=error)
-    return SignalingError("internal", "internal error")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import signal
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -34,6 +35,7 @@ ATTACHED = pytest.mark.parametrize("kind", ["attach", "direct"])
 
 ROOM = "gate"
 OWN_FAULT = "raised by the test"
+END = re.compile(r": (draining|closed|ended): ")
 CLIENT_LOGGERS = ("httpx", "httpcore", "websockets.")
 SERVER = {"ws_ping_interval": None, "ws_per_message_deflate": False, "ws_max_size": 1_000_000}
 
@@ -68,8 +70,12 @@ class Service(ABC):
     signaling: Any = None
 
     @abstractmethod
-    def lines(self) -> list[Line]:
+    def logged(self) -> list[Line]:
         """Return what was logged since it was ready, from INFO on."""
+
+    def lines(self) -> list[Line]:
+        """Return what was logged since it was ready, the news of its end apart."""
+        return [line for line in self.logged() if not END.search(line.text)]
 
     def faults(self) -> list[Line]:
         """Return the lines with a traceback, but for those of a fault that the test's own functions raise."""
@@ -88,7 +94,7 @@ class Command(Service):
         self.program = program
         self._ready = len(program.output)
 
-    def lines(self) -> list[Line]:
+    def logged(self) -> list[Line]:
         logged = self.program.output[self._ready :].splitlines(keepends=True)
         return [_line_of(text) for text in logged if text.endswith("\n")]
 
@@ -116,7 +122,7 @@ class InProcess(Service, logging.Handler):
             text = f"{record.levelname} {record.name}: {record.getMessage()}"
             self._lines.append(Line(text, traceback))
 
-    def lines(self) -> list[Line]:
+    def logged(self) -> list[Line]:
         return list(self._lines)
 
     def state(self) -> Any:

@@ -137,7 +137,7 @@ async def test_too_large_an_event_is_answered_and_the_connection_stays(kind: Kin
     """The limit is of the encoded event; ``limitBytes`` tells it."""
     async with arena(kind) as fight:
         for transport in ("websocket", "polling"):
-            async with fight.attack(transport, transport=transport, lines=0) as attacker:
+            async with fight.attack(transport, transport=transport, lines=4) as attacker:
                 head, tail = f'["signal",{{"targetId":"{attacker.peer_id}","signal":"', '"}]'
                 room = 65_536 - len("2NN") - len(head + tail)
                 for text in ["x" * room, "é" * (room // 2)]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,6 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.transport import direct_frames
+
+# Each violation of many is to be seen
+direct_frames.lines = BoundedLog(logging.getLogger("walkie_signal.transport"), most=1000)
 
 fastapi = FastAPI()
 seen: dict[str, list[Any]] = defaultdict(list)

@@ -138,12 +138,14 @@ def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
         open_ones = [each.transport.get_extra_info("socket") for each in server.server_state.connections]
         app.signaling.drain()
         if hasattr(app.sio, "link"):  # no stock server
-            await app.sio.eio.polled(POLL_TIMEOUT)
+            from walkie_signal.transport import farewells  # noqa: PLC0415 - which a stock server lacks
+
+            await farewells.polled(app.sio.eio, POLL_TIMEOUT)
             await app.sio.eio.handed_back()
-            app.sio.eio.hang_up()
+            farewells.hang_up(app.sio.eio)
         asyncio.get_running_loop().call_later(HASTE, _cut, server, open_ones)
         await shutdown(sockets)
-        log.info("ended: %d connections closed, in %.1f s", len(open_ones), time.monotonic() - begun)
+        log.info("ended: connections closed in %.1f s: %d", time.monotonic() - begun, len(open_ones))
 
     return stop
 

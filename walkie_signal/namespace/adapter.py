@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.packets import event_of
 from walkie_signal.core.rooms import Reason
@@ -46,6 +47,7 @@ class Adapter:
         self._node = node
         self._host = host
         self._server: Any = None
+        self._lines = BoundedLog(log)
 
     def bind(self, server: Any) -> None:
         """Take our place on a server.
@@ -93,11 +95,23 @@ class Adapter:
         try:
             await self._node.ensure_started()
             return await self._host.authenticate(partial(read_credentials, environ, auth))
-        except SignalingError:
+        except SignalingError as error:
+            if error.code != "internal":  # a fault has a line of its own
+                self.refused(error.code, environ)
             raise
         except Exception as error:
-            log.exception("a connection could not be admitted")
+            line = "a connection could not be admitted"
+            self._lines.write(logging.ERROR, line, line, fault=error)
             raise SignalingError("internal", "internal error") from error
+
+    def refused(self, why: str, environ: Mapping[str, Any]) -> None:
+        """Log that a connection was not let in."""
+        line = "connect refused: %s (from %s)"
+        self._lines.write(logging.INFO, "connect refused", line, why, address_of(environ) or "a Unix socket")
+
+    def failed(self, line: str, fault: Exception) -> None:
+        """Log that a function of the host's failed."""
+        self._lines.write(logging.ERROR, line, line, fault=fault)
 
     async def release(self, sid: str, reason: str) -> None:
         """Take a connection that is over out of its rooms."""
@@ -121,6 +135,7 @@ class Adapter:
         """Close a connection that broke the protocol."""
         peer = self._node.peer(sid)
         if peer is not None:
-            log.warning("connection of peer %s closed: %s", sid, violation)
+            kind = f"connection closed: {violation}"
+            self._lines.write(logging.WARNING, kind, "connection closed: %s (peer %s)", violation, sid)
             self._node.disconnect(sid, "disconnected")
             peer.link.close()

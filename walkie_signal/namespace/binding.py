@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -23,8 +22,6 @@ import socketio
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.packets import checked_name
 from walkie_signal.errors import ProtocolViolation, SignalingError
-
-log = logging.getLogger("walkie_signal")
 
 Refused = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
 
@@ -54,6 +51,12 @@ class Bound(Protocol):
 
     def violate(self, sid: str, violation: ProtocolViolation) -> None:
         """Close a connection that broke the protocol."""
+
+    def refused(self, why: str, environ: Mapping[str, Any]) -> None:
+        """Log that a connection was not let in."""
+
+    def failed(self, line: str, fault: Exception) -> None:
+        """Log that a function of the host's failed."""
 
 
 class Binding:
@@ -167,11 +170,13 @@ class Binding:
         """Run the host's ``connect``, which may refuse, then ours."""
         try:
             if await self._host_function("connect", sid, environ, auth) is False:
+                self._bound.refused("by the host's connect", environ)
                 return False
         except Refused:
+            self._bound.refused("by the host's connect", environ)
             raise
-        except Exception:
-            log.exception("the host's connect failed")
+        except Exception as fault:  # noqa: BLE001 - answered, and logged there
+            self._bound.failed("the host's connect failed", fault)
             raise _refusal(SignalingError("internal", "internal error")) from None
         try:
             await self._bound.admit(sid, environ, auth)
@@ -188,8 +193,8 @@ class Binding:
     async def _host_disconnect(self, sid: str, reason: str) -> None:
         try:
             await self._host_function("disconnect", sid, reason)
-        except Exception:
-            log.exception("the host's disconnect failed")
+        except Exception as fault:  # noqa: BLE001 - logged there
+            self._bound.failed("the host's disconnect failed", fault)
 
     async def _host_function(self, event: str, *arguments: Any) -> Any:
         """Call the host's function for a reserved event, if it has one, with as many arguments as it takes."""

@@ -31,6 +31,9 @@ class StockLink:
         self._texts: deque[str | None] = deque()
         self._task: asyncio.Task[None] | None = None
 
+    def __str__(self) -> str:
+        return "on a stock server"
+
     def send(self, text: str) -> None:
         """Queue a text."""
         self._queue(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.packets import Event, ack_text, event_text
 from walkie_signal.core.payloads import Payload
 from walkie_signal.errors import SignalingError
@@ -14,12 +16,19 @@ log = logging.getLogger("walkie_signal")
 
 OK: dict[str, Any] = {"ok": True}
 
+TOLD = {"forbidden", "payload_too_large", "rate_limited", "room_full", "too_many_rooms", "unavailable"}
+"""Codes of what an operator may want to know: a limit, or the host, stood in the way of what may be a good client.
+
+The others are a client's mistake, or two peers that cross each other, and are told to whom debugs.
+"""
+
 
 class Answers:
     """Answers events; `prefix` is `packets.prefix_of` the namespace."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
+        self._lines = BoundedLog(log)
 
     def ack(self, peer: Peer, ack_id: int | None, payload: Payload) -> None:
         """Answer an event, where its peer asked for an ack."""
@@ -29,11 +38,18 @@ class Answers:
     def fail(self, peer: Peer, event: Event, error: Exception) -> None:
         """Answer an event that failed: by its ack, or where none was asked for by ``signal_error``."""
         if not isinstance(error, SignalingError):
-            log.error("%r failed", event.name, exc_info=error)
+            self._lines.write(logging.ERROR, "internal", "%r failed", event.name, fault=error)
             error = SignalingError("internal", "internal error")
+        else:
+            level = logging.INFO if error.code in TOLD else logging.DEBUG
+            name = event.name if event.name in CLIENT_EVENTS else "an event"  # any other is the client's word
+            line = "%s refused: %s (peer %s, %s)"
+            self._lines.write(
+                level, f"refused: {error.code}", line, name, error.code, peer.peer_id, peer.link
+            )
         if event.ack_id is not None:
             self.ack(peer, event.ack_id, {"ok": False, "error": error.to_payload()})
         else:
-            name = event.name.encode(errors="replace").decode()  # it may hold a lone surrogate
-            payload = {"event": name, **error.to_payload()}
+            encodable = event.name.encode(errors="replace").decode()  # it may hold a lone surrogate
+            payload = {"event": encodable, **error.to_payload()}
             peer.link.send(event_text(self._prefix, "signal_error", payload))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.identity import Identity
@@ -135,8 +136,11 @@ class Node:
         """Tell each peer that this node is about to close, and let nobody in from now on."""
         if not self._closed:
             self._closed = True
-            for peer in self._peers:
+            peers = list(self._peers)
+            for peer in peers:
                 self._fanout.farewell(peer)
+            spread = self.settings.drain_spread
+            log.info("draining: peers told to come back within %g s: %d", spread, len(peers))
 
     def farewell(self, peer: Peer) -> None:
         """Tell a peer that its connection is about to close, unless all have been told already."""
@@ -148,6 +152,7 @@ class Node:
         self.drain()
         if self._starting is None:
             return
+        begun = time.monotonic()
         peers = list(self._peers)
         for peer in peers:
             self._end(peer, "disconnected")
@@ -158,6 +163,8 @@ class Node:
         await self.backend.close()
         self._host.close()
         self._starting = None
+        if peers:  # a server that has hung up itself, as `serve` does, counts them
+            log.info("closed: peers disconnected in %.1f s: %d", time.monotonic() - begun, len(peers))
 
     # The life of a connection
 

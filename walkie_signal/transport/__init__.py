@@ -5,7 +5,7 @@ breaks the protocol is closed at once with one line in the log; nothing is sent 
 nothing of rooms and signals: a namespace reaches it through `walkie_signal.core.ports`.
 
     engine       sessions, their life        service      the requests that open and carry them
-    cors         which pages may send them
+    cors         which pages may send them    farewells  how a server that ends parts from them
     connection   one session, whatever carries it: polling, websocket; outbox: what waits, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
     hand_over    requests of other workers' sessions; carriage: one of them; pipes: events between two processes

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport import packets
@@ -49,6 +50,7 @@ class Owner(Protocol):
     """What a connection asks of the Engine.IO server that it belongs to."""
 
     bounds: Bounds
+    lines: BoundedLog
     reason: Any
     max_http_buffer_size: int
     take: Callable[[Connection, Frame], None]
@@ -165,7 +167,8 @@ class Connection:
     def overflow(self) -> None:
         """Close a connection that does not read."""
         if not self.closed:
-            log.info("connection closed: it does not read what it is sent (%s)", self)
+            line = "connection closed: it does not read what it is sent (%s)"
+            self.owner.lines.write(logging.INFO, OVERFLOW, line, self)
             self.outbox.clear()
             self.close(OVERFLOW, code=1008)
 
@@ -196,7 +199,8 @@ class Connection:
     def violate(self, violation: ProtocolViolation, code: int = 1002) -> None:
         """Close a connection that broke the protocol, with one line in the log."""
         if not self.closed:
-            log.warning("connection closed: %s (%s)", violation, self)
+            kind = f"connection closed: {violation}"
+            self.owner.lines.write(logging.WARNING, kind, "connection closed: %s (%s)", violation, self)
             self.outbox.clear()
             self.close(self.owner.reason.TRANSPORT_ERROR, code=code)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from websockets.exceptions import InvalidState
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.transport.direct_picows import (
     WSFrame,
     WSListener,
@@ -21,7 +22,7 @@ from walkie_signal.transport.direct_picows import (
 )
 from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of, not_utf8
 
-log = logging.getLogger("walkie_signal.transport")
+lines = BoundedLog(logging.getLogger("walkie_signal.transport"))
 
 LARGE = 1 << 16
 """Bytes in one read from which on the parser's buffer is given back when they are dealt with."""
@@ -219,16 +220,17 @@ class Frames(WSListener):
             self._fault(error)
 
     def _fault(self, error: Exception) -> None:
-        log.error("a fault in taking a message; the WebSocket is closed with 1011", exc_info=error)
+        line = "a fault in taking a message; the WebSocket is closed with 1011"
+        lines.write(logging.ERROR, line, line, fault=error)
         if not self._ended:
             self.fail(CloseCode.INTERNAL_ERROR)
             self._owner.handle_parser_exception()
 
     def _fail(self, error: FrameError) -> None:
         if not self._ended:
-            log.warning(
-                "WebSocket closed with %s: %s (from %s)", int(error.code), error.reason, self._owner.client
-            )
+            code = int(error.code)
+            line = "WebSocket closed with %s: %s (from %s)"
+            lines.write(logging.WARNING, f"closed with {code}", line, code, error.reason, self._owner.client)
             self.fail(error.code, error.reason)
             self._owner.handle_parser_exception()
 

@@ -6,6 +6,7 @@ It stands under `walkie_signal.transport.server.Server`, and is an `engineio.Asy
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 
 import engineio
 
-from walkie_signal.core.addresses import plain_address
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.codec import dumps
 from walkie_signal.transport import packets, requests
 from walkie_signal.transport.connection import Connection
@@ -27,6 +28,8 @@ from walkie_signal.transport.polling import Polling
 from walkie_signal.transport.requests import Receive, Refused, Request, Scope, Send
 from walkie_signal.transport.service import Service
 from walkie_signal.transport.turns import Turns
+
+log = logging.getLogger("walkie_signal.transport")
 
 ENDS = 16
 """Connections whose end begins in one turn of the loop, at some 0.1 ms each until it is over: behind all of 8,000
@@ -52,6 +55,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """
         super().__init__(**options)
         self.bounds = bounds
+        self.lines = BoundedLog(log)
         self.connect_timeout = connect_timeout
         self.sockets: dict[str, Connection] = {}
         self.take: Callable[[Connection, Frame], None] = self._take_message
@@ -129,21 +133,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if self.hand_over is not None:
             await self.hand_over.end()
 
-    async def polled(self, within: float) -> None:
-        """Wait, so many seconds at the most, until those who poll have fetched what waits, and poll again.
-
-        Only on a poll that is under way can `hang_up` tell them.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within
-        while loop.time() < deadline and any(  # noqa: ASYNC110 - once in a server's life, and not for long
-            isinstance(connection.carrier, Polling)
-            and not connection.closed
-            and not connection.carrier.polled
-            for connection in self.sockets.values()
-        ):
-            await asyncio.sleep(0.02)
-
     def hand_back(self) -> None:
         """Let other workers end what is carried here for their sessions, their peers told: this one is to end."""
         if self.hand_over is not None:
@@ -153,14 +142,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """Wait until they have."""
         if self.hand_over is not None:
             await self.hand_over.handed_back()
-
-    def hang_up(self) -> None:
-        """Close all connections, waiting for none, as a server does that ends: stock clients then come back."""
-        for connection in list(self.sockets.values()):
-            carrier = connection.carrier
-            stays_away = isinstance(carrier, Polling) and carrier.stays_away
-            farewell = packets.NOOP if stays_away else packets.CLOSE
-            connection.close(self.reason.TRANSPORT_CLOSE, code=1012, farewell=farewell)
 
     def _get_socket(self, sid: str) -> Connection:
         # A closed one is still there for its disconnect handler, which may ask for its session.
@@ -244,6 +225,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if waiting and connection.outbox.stalled(now):
             connection.overflow()
         elif idle is not None and now >= idle + self.connect_timeout:
+            line = "connection closed: it joins nothing (%s)"
+            self.lines.write(logging.INFO, "connection closed: it joins nothing", line, connection)
             connection.close(self.reason.SERVER_DISCONNECT)
         return waiting or idle is not None
 
@@ -278,8 +261,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         sid = self.generate_id()
         if self.hand_over is not None:
             sid = self.hand_over.start() + sid
-        client = request.scope.get("client")
-        connection = Connection(self, sid, plain_address(client[0]) if client else "a Unix socket")
+        connection = Connection(self, sid, request.address)
         self.sockets[sid] = connection
         self.alive(connection)
         self._sweep.add(sid, connection.ping_at)

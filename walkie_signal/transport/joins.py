@@ -7,6 +7,7 @@ the disconnect handler, and nothing of a socket stays in the server's tables aft
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 import socketio
@@ -42,9 +43,9 @@ class Joins:
         if before is not None:
             self.leave(before, server.reason.CLIENT_DISCONNECT)
         if namespace in sockets.barred:
-            self._send(sockets, CONNECT_ERROR, namespace, BARRED)
+            self._refuse(sockets, namespace, BARRED)
         elif not server.accepts(namespace):
-            self._send(sockets, CONNECT_ERROR, namespace, INVALID_NAMESPACE)
+            self._refuse(sockets, namespace, INVALID_NAMESPACE)
         else:
             socket = sockets.add(namespace, auth)
             server.eio.spawn(self._join(socket, auth, before.left if before is not None else None))
@@ -159,6 +160,11 @@ class Joins:
         if not sockets.busy:
             sockets.connection.close(self._server.reason.SERVER_DISCONNECT)
         await asyncio.wait({left})
+
+    def _refuse(self, sockets: Sockets, namespace: str, why: dict[str, str]) -> None:
+        line, connection = f"connect refused: {why['message']}", sockets.connection
+        connection.owner.lines.write(logging.INFO, line, "%s (%s)", line, connection)
+        self._send(sockets, CONNECT_ERROR, namespace, why)
 
     def _send(self, sockets: Sockets, kind: int, namespace: str, data: Any) -> None:
         text = self._server.packet_class(kind, data=data, namespace=namespace).encode()

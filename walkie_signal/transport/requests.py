@@ -88,6 +88,12 @@ class Request:
         for key, value in parse_qsl(query, keep_blank_values=True):
             self.query.setdefault(key, value)
 
+    @property
+    def address(self) -> str:
+        """Where the other side is, for the log."""
+        client = self.scope.get("client")
+        return plain_address(client[0]) if client else "a Unix socket"
+
     def header(self, name: bytes) -> bytes | None:
         """Return the first header of that lower-case name."""
         for key, value in self.scope["headers"]:

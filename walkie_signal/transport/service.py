@@ -39,6 +39,7 @@ class Service:
         try:
             response = await self._answer(request)
         except Refused as refused:
+            self._note(request, refused.refusal)
             refusal = await self._elsewhere(request, refused.refusal, send)
             if refusal is None:
                 return
@@ -51,6 +52,18 @@ class Service:
         if self._engine.http_compression and len(response.body) >= self._engine.compression_threshold:
             response = requests.compressed(response, request.header(b"accept-encoding"))
         await requests.answer(send, response)
+
+    def _note(self, request: Request, refusal: Refusal) -> None:
+        """Log that a handshake is refused, a page's of another origin apart.
+
+        With a session's id it is no refusal of anybody: each peer of a server that has restarted sends one request
+        for a session that is gone, and comes back.
+        """
+        if "sid" not in request.query and refusal is not requests.FORBIDDEN:
+            kind = f"handshake refused ({refusal.code})"
+            self._engine.lines.write(
+                logging.INFO, kind, "handshake refused: %s (from %s)", refusal.message, request.address
+            )
 
     async def _answer(self, request: Request) -> Response:
         self._engine.cors.check(request)
@@ -129,6 +142,7 @@ class Service:
             else:
                 connection = self._known(sid)
         except Refused as refused:
+            self._note(request, refused.refusal)
             if await self._elsewhere(request, refused.refusal, send) is not None:
                 await requests.refuse_websocket(send)
             return None

@@ -230,6 +230,9 @@ class SocketLink:
         connection = socket.sockets.connection
         connection.close(connection.owner.reason.SERVER_DISCONNECT)
 
+    def __str__(self) -> str:
+        return str(self._socket.sockets.connection)
+
     def listen(self, handler: TextHandler) -> None:
         """Hand the text of each event of this socket to `handler` first."""
         self._socket.handler = handler
@@ -240,6 +243,9 @@ class DeadLink:
     """A link to a connection that is gone."""
 
     __slots__ = ()
+
+    def __str__(self) -> str:
+        return "gone"
 
     def send(self, text: str) -> None:
         """Do nothing."""

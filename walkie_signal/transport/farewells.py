@@ -1,0 +1,35 @@
+"""How a server that ends parts from its connections, so that stock clients come back to the next on its port."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from walkie_signal.transport import packets
+from walkie_signal.transport.polling import Polling
+
+if TYPE_CHECKING:
+    from walkie_signal.transport.engine import Engine
+
+
+async def polled(engine: Engine, within: float) -> None:
+    """Wait, so many seconds at the most, until those who poll have fetched what waits, and poll again.
+
+    Only on a poll that is under way can `hang_up` tell them.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while loop.time() < deadline and any(  # noqa: ASYNC110 - once in a server's life, and not for long
+        isinstance(connection.carrier, Polling) and not connection.closed and not connection.carrier.polled
+        for connection in engine.sockets.values()
+    ):
+        await asyncio.sleep(0.02)
+
+
+def hang_up(engine: Engine) -> None:
+    """Close all connections, waiting for none."""
+    for connection in list(engine.sockets.values()):
+        carrier = connection.carrier
+        stays_away = isinstance(carrier, Polling) and carrier.stays_away
+        farewell = packets.NOOP if stays_away else packets.CLOSE
+        connection.close(engine.reason.TRANSPORT_CLOSE, code=1012, farewell=farewell)
