@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
@@ -14,7 +15,6 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-import socketio
 
 from hosts.peers import web
 from support.bare import bare_serve
@@ -75,22 +75,43 @@ async def test_a_stock_peer_that_polls_is_told_of_a_close_and_of_no_error() -> N
         await peer.line('"disconnect".*"transport close"')
 
 
+PYTHON_CLIENT = """
+import asyncio, sys, socketio
+
+async def main(url, transport):
+    client = socketio.AsyncClient(reconnection_delay=0.1, randomization_factor=0)
+    client.on("connect", lambda: print("connected", flush=True))
+    client.on("disconnect", lambda reason: print("disconnected", flush=True))
+    await client.connect(url, transports=[transport])
+    await client.call("join_room", {"room": "gate"})
+    print("joined", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_a_python_client_comes_back_by_itself(transport: str) -> None:
     """The close that others are told of on a poll, python-engineio takes for its own, and stays away."""
-    port = free_port()
-    connected: asyncio.Queue[str] = asyncio.Queue()
-    client = socketio.AsyncClient(handle_sigint=False, reconnection_delay=0.1, randomization_factor=0)
-    client.on("connect", lambda: connected.put_nowait(client.get_sid()))
+    port = str(free_port())
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(serve("--port", str(port)))
-        stack.push_async_callback(client.shutdown)
-        await client.connect(server.url, transports=[transport])
-        first = await asyncio.wait_for(connected.get(), 10)
-        await client.call("join_room", {"room": "gate"})
+        server = await stack.enter_async_context(serve("--port", port))
+        command = [sys.executable, "-c", PYTHON_CLIENT, server.url, transport]
+        client = await stack.enter_async_context(running(command))
+        await client.line("^joined")
         await ends(server)
-        await stack.enter_async_context(serve("--port", str(port)))
-        assert await asyncio.wait_for(connected.get(), 10) != first, "it did not come back"
+        await client.line("^disconnected")
+        before = client.output.count("connected\n")
+        await stack.enter_async_context(serve("--port", port))
+        await until(lambda: client.output.count("connected\n") > before, lambda: client.output)
+
+
+async def until(seen: Callable[[], bool], shown: Callable[[], str], within: float = 15.0) -> None:
+    deadline = time.monotonic() + within
+    while not seen():
+        assert time.monotonic() < deadline, f"not within {within} s: {shown()}"
+        await asyncio.sleep(0.02)
 
 
 # Those who do not do their part

@@ -64,7 +64,7 @@ def run(
     for number in ending_signals():
         signal.signal(number, server.handle_exit)
     server.startup = _announced(server, app, started, beat)  # type: ignore[method-assign]
-    server.shutdown = _drained(server, app)  # type: ignore[method-assign]
+    server.shutdown = _drained(server, app, options.workers)  # type: ignore[method-assign]
     server.run(sockets=[listener])
 
 
@@ -129,7 +129,7 @@ async def _beat_on(beat: Callable[[], None]) -> None:
         await asyncio.sleep(BEAT)
 
 
-def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
+def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any, Any, None]]:
     """Tell the peers that the server ends, and close their connections before uvicorn waits for them."""
     shutdown = server.shutdown
 
@@ -140,6 +140,8 @@ def _drained(server: Any, app: Any) -> Callable[..., Coroutine[Any, Any, None]]:
         if hasattr(app.sio, "link"):  # no stock server
             from walkie_signal.transport import farewells  # noqa: PLC0415 - which a stock server lacks
 
+            if workers > 1:  # polls of the others' peers come here too: all hang up at about one time
+                await asyncio.sleep(POLL_TIMEOUT)
             await farewells.polled(app.sio.eio, POLL_TIMEOUT)
             await app.sio.eio.handed_back()
             farewells.hang_up(app.sio.eio)
