@@ -23,7 +23,7 @@ PACKAGE = "walkie_signal"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings",),
-    ("core", "bounded_log"),
+    ("core", "bounded_log", "turns"),
     ("auth", "backends", "host", "ice", "metrics"),
     ("node",),
     ("namespace", "transport"),

@@ -172,9 +172,13 @@ async def _logging(handler: logging.Handler) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def service(
-    kind: Kind, *arguments: str, settings: Settings | None = None, **options: Any
+    kind: Kind,
+    *arguments: str,
+    settings: Settings | None = None,
+    wrap: Callable[[Any], Any] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Any]:
-    """Run a server; `arguments` are the command's, `settings` and `options` the namespace's."""
+    """Run a server, `wrap` around it; `arguments` are the command's, the rest the namespace's."""
     async with AsyncExitStack() as stack:
         if kind == "serve":
             serving = await stack.enter_async_context(serve("--log-format", "json", *arguments))
@@ -198,7 +202,7 @@ async def service(
             app, running = socketio.ASGIApp(sio), InProcess(sio, signaling)
         await stack.enter_async_context(running.logging())
         running.url = await stack.enter_async_context(
-            hosted(app, ws=DirectProtocol if kind == "direct" else "auto", **SERVER)
+            hosted(wrap(app) if wrap else app, ws=DirectProtocol if kind == "direct" else "auto", **SERVER)
         )
         stack.push_async_callback(running.signaling.close)
         async with raw_peer(running.url):

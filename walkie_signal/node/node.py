@@ -170,7 +170,7 @@ class Node:
 
     def open(self, peer_id: str, link: Link) -> Peer:
         """Take note of a connection that is not admitted yet; its events wait."""
-        peer = Peer(peer_id, link, self._events.work, self._relays.head(peer_id))
+        peer = Peer(peer_id, link, self._events.work, self._relays.head(peer_id), self._peers.turns)
         self._peers.add(peer)
         return peer
 

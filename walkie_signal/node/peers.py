@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 
 from walkie_signal.core.identity import Identity, UserId
 from walkie_signal.core.packets import Event
 from walkie_signal.core.ports import Link
 from walkie_signal.core.rooms import Reason
+from walkie_signal.turns import SLICE, Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,11 @@ class Peer:
     """
 
     __slots__ = (
-        "_task", "_waiting", "_work", "gone", "has_joined", "head", "identity", "idle", "link", "peer_id",
-        "user_id",
+        "_task", "_turns", "_waiting", "_work", "gone", "has_joined", "head", "identity", "idle", "link",
+        "peer_id", "user_id",
     )  # fmt: skip
 
-    def __init__(self, peer_id: str, link: Link, work: Work, head: str) -> None:
+    def __init__(self, peer_id: str, link: Link, work: Work, head: str, turns: Turns) -> None:
         self.peer_id = peer_id
         self.head = head
         self.link = link
@@ -61,6 +63,7 @@ class Peer:
         self.has_joined = False
         self.idle = False
         self._work = work
+        self._turns = turns
         self._waiting: list[Item] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -95,21 +98,30 @@ class Peer:
         try:
             if pending is not None:
                 await pending
+            began = monotonic()
             while self._waiting:
                 pending = self._work(self, self._waiting.pop(0))
                 if pending is not None:
                     await pending
+                if monotonic() - began > SLICE:  # all of it may have been done without others getting a turn
+                    await self._turns.wait()
+                    began = monotonic()
         finally:
             self._task = None
             self.idle = True
 
 
 class Peers:
-    """The peers by id, and by the user that they speak for."""
+    """The peers by id, and by the user that they speak for.
+
+    Attributes:
+        turns: Of those with more events that wait than one turn may be spent on.
+    """
 
     def __init__(self) -> None:
         self._by_id: dict[str, Peer] = {}
         self._by_user: dict[str, dict[str, Peer]] = {}
+        self.turns = Turns()
         self.get = self._by_id.get
         """Returns the peer with that id, or ``None`` where this node holds none."""
 

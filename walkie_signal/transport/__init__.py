@@ -9,8 +9,8 @@ nothing of rooms and signals: a namespace reaches it through `walkie_signal.core
     connection   one session, whatever carries it: polling, websocket; outbox: what waits, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
     hand_over    requests of other workers' sessions; carriage: one of them; pipes: events between two processes
-    liveness     one sweep                    turns        what is due at once, a few at a time
-    lingering    what the closed are owed     fanout       python-socketio's rooms
+    liveness     one sweep                    fanout       python-socketio's rooms
+    lingering    what the closed are owed
     beneath      what it leans on in the libraries beneath
 """
 

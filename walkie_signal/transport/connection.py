@@ -2,9 +2,10 @@
 
 Theory of operation. A connection has one *carrier* at a time, `Polling` or `WebSocket`; an upgrade puts the
 second in the place of the first. What comes in is acted upon at once, in the turn of the event loop that
-brought it. What goes out is pushed to the carrier, which writes it or lets it wait in the outbox. `close` is
-synchronous and final: from then on nothing is taken or sent but what was waiting, and whoever has to hear of
-it is told in a task of its own, so that nobody's `send` ever runs somebody else's code.
+brought it; of what comes all at once the carrier keeps the rest for the next turns, once a `SLICE` is used up.
+What goes out is pushed to the carrier, which writes it or lets it wait in the outbox. `close` is synchronous and
+final: from then on nothing is taken or sent but what was waiting, and whoever has to hear of it is told in a task
+of its own, so that nobody's `send` ever runs somebody else's code.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport import packets
 from walkie_signal.transport.outbox import Bounds, Outbox
 from walkie_signal.transport.packets import Frame
+from walkie_signal.turns import Turns
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -53,6 +55,8 @@ class Owner(Protocol):
     lines: BoundedLog
     reason: Any
     max_http_buffer_size: int
+    turns: Turns
+    """Of those that have sent more at once than one turn may be spent on."""
     take: Callable[[Connection, Frame], None]
     """Takes a message that arrived."""
 

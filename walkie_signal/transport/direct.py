@@ -76,13 +76,17 @@ class Direct:
         on_text: Callable[[str], None],
         on_bytes: Callable[[bytes], None],
         on_pause: Callable[[bool], None] | None = None,
+        on_more: Callable[[], None] | None = None,
     ) -> None:
         """Hand over each message from now on; those that wait for `receive` are handed over at once, in order.
+
+        After `hold` it reads on, and hands over to these callbacks.
 
         Args:
             on_text: Takes a text message. A fault in it is logged, and closes with 1011.
             on_bytes: Takes a binary one, likewise.
             on_pause: Is told when the transport's buffer is full (true), and when it has drained (false).
+            on_more: Is told after a message behind which more follows that was read with it.
 
         Raises:
             RuntimeError: The connection is not accepted.
@@ -92,7 +96,12 @@ class Direct:
             return
         if protocol.frames is None:
             raise RuntimeError("direct frames start once websocket.accept was sent")
-        protocol.direct(on_text, on_bytes, on_pause)
+        protocol.direct(on_text, on_bytes, on_pause, on_more)
+
+    def hold(self, on_message: Callable[[str | bytes], None], on_pause: Callable[[bool], None]) -> None:
+        """Read no more until `start` is called again; `on_message` takes what was read already."""
+        if self._protocol is not None:
+            self._protocol.hold(on_message, on_pause)
 
     @property
     def send(self) -> Callable[[str | bytes], None]:
@@ -136,8 +145,14 @@ class _Transport:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
+    def write(self, data: bytes) -> None:
+        if (
+            not self._transport.is_closing()
+        ):  # asyncio has a line in the log for each write to one that is lost
+            self._transport.write(data)
+
     def writelines(self, pieces: list[bytes]) -> None:
-        self._transport.write(b"".join(pieces))
+        self.write(b"".join(pieces))
 
     def close(self) -> None:
         self._transport.close()
@@ -248,12 +263,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
                 self.read_paused = True
                 self.transport.pause_reading()
 
-    def direct(
-        self,
-        on_text: Callable[[str], None],
-        on_bytes: Callable[[bytes], None],
-        on_pause: Callable[[bool], None] | None,
-    ) -> None:
+    def direct(self, on_text: Callable[[str], None], on_bytes: Callable[[bytes], None], *others: Any) -> None:
         """Hand over what is queued, and then each message as it comes."""
         for _ in range(self.queue.qsize()):
             event: Any = self.queue.get_nowait()
@@ -263,10 +273,17 @@ class DirectProtocol(WebSocketsSansIOProtocol):
                 on_text(event["text"])
             else:
                 on_bytes(event["bytes"])
-        self.frames.listen(on_text, on_bytes, on_pause)
-        if self.read_paused:
+        self.frames.listen(on_text, on_bytes, *others)
+        if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
             self.transport.resume_reading()
+
+    def hold(self, on_message: Callable[[str | bytes], None], on_pause: Callable[[bool], None]) -> None:
+        """Read no more, and hand over what was read."""
+        self.frames.listen(on_message, on_message, on_pause, None)
+        if not self.read_paused and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
 
     # The end
 

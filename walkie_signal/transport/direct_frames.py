@@ -12,6 +12,7 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.transport.direct_picows import (
+    SmallReads,
     WSFrame,
     WSListener,
     WSMsgType,
@@ -20,7 +21,7 @@ from walkie_signal.transport.direct_picows import (
     new_parser,
     new_writer,
 )
-from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of, not_utf8
+from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of, not_utf8, text_of
 
 lines = BoundedLog(logging.getLogger("walkie_signal.transport"))
 
@@ -69,8 +70,8 @@ class Frames(WSListener):
     """
 
     __slots__ = (
-        "_ended", "_fragments", "_large", "_limit", "_on_bytes", "_on_pause", "_on_text", "_owner", "_pong",
-        "_transport", "_writer", "close_rcvd", "close_sent", "parser",
+        "_ended", "_fragments", "_large", "_limit", "_on_bytes", "_on_more", "_on_pause", "_on_text", "_owner",
+        "_pong", "_transport", "_writer", "close_rcvd", "close_sent", "parser",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, transport: Any, limit: int | None) -> None:
@@ -86,6 +87,7 @@ class Frames(WSListener):
         self._on_text: Any = None
         self._on_bytes: Any = None
         self._on_pause: Any = None
+        self._on_more: Any = None
         self.parser: Any = new_parser(self, self._limit, self.refused)
 
     def feed(self, data: bytes) -> None:
@@ -130,14 +132,28 @@ class Frames(WSListener):
             except Exception as error:  # noqa: BLE001 - whatever the callback has
                 self._fault(error)
         tail = frame.tail_size
+        if tail or self._large or size > LARGE:
+            self._after(tail, size)
+
+    def _after(self, tail: int, size: int) -> None:
+        """Note that more of the same read follows, and give a large buffer back behind the last of it."""
+        if tail and self._on_more is not None:
+            self._on_more()
         if self._large or tail > LARGE or size > LARGE:
             self._give_back(tail)
 
     def _give_back(self, tail: int) -> None:
-        self._large = tail > 0
-        if not self._large and not self._ended:
+        if self._ended:
+            return
+        if not tail:
+            self._large = False
             self.parser = new_parser(self, self._limit, self.refused)
             self._transport.set_protocol(self.parser)
+        elif not self._large:
+            self._large = (
+                True  # what is behind the last whole frame is in the buffer: it stays, but grows no more
+            )
+            self._transport.set_protocol(SmallReads(self.parser, LARGE))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002
         """Pass it on."""
@@ -199,7 +215,7 @@ class Frames(WSListener):
             expected = "expected" if self._fragments is not None else "unexpected"
             raise FrameError(CloseCode.PROTOCOL_ERROR, f"{expected} continuation frame")
         if self._fragments is None and frame.fin:
-            self._deliver(_text_of(frame) if opcode == TEXT else frame.get_payload_as_bytes())
+            self._deliver(text_of(frame) if opcode == TEXT else frame.get_payload_as_bytes())
             return
         if self._fragments is None:
             self._fragments = Fragments(is_text=opcode == TEXT, limit=self._limit)
@@ -237,7 +253,7 @@ class Frames(WSListener):
     def _end(self) -> None:
         self._ended = True
         self._fragments = self._pong = None
-        self._on_text = self._on_bytes = self._on_pause = None
+        self._on_text = self._on_bytes = self._on_pause = self._on_more = None
 
     # Out: what uvicorn's class calls
 
@@ -268,7 +284,7 @@ class Frames(WSListener):
         frame.check()
         self._write(CLOSE, frame.data)
         self.close_sent = close
-        self._on_text = self._on_bytes = self._on_pause = None
+        self._on_text = self._on_bytes = self._on_pause = self._on_more = None
 
     def fail(self, code: int, reason: str = "") -> None:
         """Send a CLOSE unless there was one, and take nothing more; closing the transport is the caller's."""
@@ -290,19 +306,13 @@ class Frames(WSListener):
 
     # Direct frames; once the connection is closing they do nothing
 
-    def listen(self, on_text: Any, on_bytes: Any, on_pause: Any) -> None:
+    def listen(self, on_text: Any, on_bytes: Any, on_pause: Any, on_more: Any) -> None:
         """Give each message to these callbacks, not to the owner."""
         if self.close_sent is None and not self._ended:
-            self._on_text, self._on_bytes, self._on_pause = on_text, on_bytes, on_pause
+            self._on_text, self._on_bytes = on_text, on_bytes
+            self._on_pause, self._on_more = on_pause, on_more
 
     def send(self, message: str | bytes) -> None:
         """Send a message in one frame."""
         if self.close_sent is None and self._writer is not None:
             self._writer.send(TEXT if isinstance(message, str) else BINARY, message)
-
-
-def _text_of(frame: WSFrame) -> str:
-    try:
-        return frame.get_payload_as_utf8_text()
-    except UnicodeDecodeError as error:
-        raise not_utf8(error) from None

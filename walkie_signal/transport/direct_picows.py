@@ -10,7 +10,8 @@ writer), and works around the following in 2.3:
   writes to nobody, who reads its CLOSE as a violation that is still to be acted upon.
 - Its writer hands frames over 8 KiB to `writelines` as a view of a buffer that it then uses again: the transport
   that it is given has to copy them.
-- Its read buffer grows with what came and never shrinks: after a large read one has to make a new parser.
+- Its read buffer doubles with each read that fills it, to as much as the kernel holds, and never shrinks: after a
+  large read one has to make a new parser, and until then read less than it offers.
 - It leaves UTF-8, reserved bits, the order of fragments and some close codes to its listener.
 """
 
@@ -46,7 +47,16 @@ if not picows.__version__.startswith("2.3."):  # type: ignore[attr-defined]
         "install it with: pip install 'walkie-signal[fast]'"
     )
 
-__all__ = ["WSFrame", "WSListener", "WSMsgType", "WSTransport", "feed", "new_parser", "new_writer"]
+__all__ = [
+    "SmallReads",
+    "WSFrame",
+    "WSListener",
+    "WSMsgType",
+    "WSTransport",
+    "feed",
+    "new_parser",
+    "new_writer",
+]
 
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -145,6 +155,20 @@ def new_parser(listener: WSListener, limit: int, refuse: Callable[[bytes], None]
     feed(parser, HANDSHAKE)
     parser.transport.request.headers = _Answer.headers  # half a KiB, and nobody reads them
     return parser
+
+
+class SmallReads(asyncio.BufferedProtocol):
+    """Stands in front of a parser, and lets a transport read no more than `most` bytes at once."""
+
+    def __init__(self, parser: Any, most: int) -> None:
+        self._parser = parser
+        self._most = most
+        for name in ("buffer_updated", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
+            setattr(self, name, getattr(parser, name))
+
+    def get_buffer(self, sizehint: int) -> Any:
+        """Return where to read to."""
+        return self._parser.get_buffer(sizehint)[: self._most]
 
 
 def feed(parser: Any, data: bytes) -> bytes:

@@ -8,6 +8,7 @@ which, how long they get together, whether a text is UTF-8. That is here, with n
 from __future__ import annotations
 
 import codecs
+from typing import Any
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close, CloseCode
@@ -81,3 +82,16 @@ def close_of(payload: bytes) -> Close:
         raise FrameError(CloseCode.PROTOCOL_ERROR, str(error)) from None
     except UnicodeDecodeError as error:
         raise not_utf8(error) from None
+
+
+def text_of(frame: Any) -> str:
+    """Return the text of a picows frame.
+
+    Raises:
+        FrameError: It is not UTF-8.
+    """
+    try:
+        text: str = frame.get_payload_as_utf8_text()
+    except UnicodeDecodeError as error:
+        raise not_utf8(error) from None
+    return text

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from walkie_signal.errors import ProtocolViolation
@@ -14,9 +17,12 @@ from walkie_signal.transport.outbox import size_of
 from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.requests import Receive, Scope, Send
 from walkie_signal.transport.websocket import FAREWELL, TOO_BIG, WebSocket
+from walkie_signal.turns import SLICE
 
 if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
+
+log = logging.getLogger("walkie_signal.transport")
 
 EXTENSION = "walkie_signal.direct"
 
@@ -47,6 +53,8 @@ class DirectWebSocket:
         self.push: Callable[[Frame], None] = direct.send
         self._paused = False
         self._left = 0
+        self._since: float | None = None
+        self._waiting: deque[Frame] | None = None
         self._limit: int = connection.owner.max_http_buffer_size
         self._quarter = self._limit // 4  # a character has four bytes at the most
 
@@ -89,11 +97,45 @@ class DirectWebSocket:
     async def run(self, receive: Receive) -> None:
         """Hear what comes, until the WebSocket is closed."""
         connection = self._connection
-        self._direct.start(self._take, self._take, self._pause)
+        self._listen()
         try:
             await receive()
+            while self._waiting is not None and connection.reason is None:
+                await connection.owner.turns.wait()  # what came before the end is carried out before it
         finally:
             connection.close(connection.owner.reason.TRANSPORT_CLOSE)
+
+    def _listen(self) -> None:
+        self._direct.start(self._take, self._take, self._pause, self._more)
+
+    def _more(self) -> None:
+        """Hold what else was read at once, where this turn has been spent on it for long enough."""
+        now = monotonic()
+        if self._since is None:
+            self._since = now
+            asyncio.get_running_loop().call_soon(self._turn_over)
+        elif now - self._since > SLICE:
+            self._waiting = deque()
+            self._direct.hold(self._waiting.append, self._pause)
+            self._connection.owner.turns.later(self._go_on)
+
+    def _turn_over(self) -> None:
+        self._since = None
+
+    def _go_on(self) -> None:
+        """Take what was held, for as long as one turn may take, and then read on."""
+        began = monotonic()
+        while self._waiting and self._connection.reason is None:
+            try:
+                self._take(self._waiting.popleft())
+            except Exception:
+                log.exception("a fault in taking a message; the connection is closed")
+                self._connection.close(self._connection.owner.reason.TRANSPORT_ERROR, code=1011)
+            if monotonic() - began > SLICE:
+                self._connection.owner.turns.later(self._go_on)
+                return
+        self._waiting = None
+        self._listen()  # on a connection that is closed too: to hear the other side's CLOSE
 
     def _take(self, frame: Frame) -> None:
         connection = self._connection

@@ -27,7 +27,7 @@ from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.polling import Polling
 from walkie_signal.transport.requests import Receive, Refused, Request, Scope, Send
 from walkie_signal.transport.service import Service
-from walkie_signal.transport.turns import Turns
+from walkie_signal.turns import Turns
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -65,6 +65,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self.lingering = Lingering()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ends = Turns(ENDS)
+        self.turns = Turns()
         self._service = Service(self)
         self.hand_over: HandOver | None = None
         if hand_over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from walkie_signal.errors import ProtocolViolation
@@ -17,6 +18,7 @@ from walkie_signal.transport.requests import (
     Response,
     TooLarge,
 )
+from walkie_signal.turns import SLICE
 
 if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
@@ -27,10 +29,6 @@ NOOP_INTERVAL = 0.25
 A client sends its upgrade when no poll of its own is under way. One that comes with it has been sent after it, on
 another connection, and is given the time to be refused.
 """
-
-YIELD_EVERY = 256
-"""Packets of one POST after which others get their turn."""
-
 
 PYTHON_AGENTS = (b"aiohttp", b"python-requests")
 """What python-engineio's clients say they are: they drop an answer of more than `PYTHON_MOST` packets."""
@@ -182,12 +180,15 @@ class Polling:
         return Response(b"ok")
 
     async def _take(self, frames: list[Frame]) -> None:
-        for index, frame in enumerate(frames, 1):
-            if self._connection.closed:
+        connection = self._connection
+        began = monotonic()
+        for frame in frames:
+            if connection.closed:
                 return
-            self._connection.receive(frame)
-            if index % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
+            if monotonic() - began > SLICE:
+                await connection.owner.turns.wait()
+                began = monotonic()
+            connection.receive(frame)
 
     async def _body(self, request: Request) -> bytes:
         """Read the body for as long as the connection lasts: a POST that never ends holds up nothing."""

@@ -7,12 +7,14 @@ import logging
 import types
 from collections.abc import Callable, Coroutine, Generator, MutableMapping
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.outbox import size_of
 from walkie_signal.transport.packets import Frame
 from walkie_signal.transport.requests import PARTING, Receive, Send
+from walkie_signal.turns import SLICE
 
 if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
@@ -21,6 +23,9 @@ log = logging.getLogger("walkie_signal.transport")
 
 FAREWELL = 0.5
 """Seconds that a closed connection has to take what waits for it; ASGI has no other way to abort one."""
+
+PAUSE = 0.0002
+"""Seconds in `receive` from which on it has surely waited, and others had their turn."""
 
 TOO_BIG = 1009
 """The close code for a message over the limit (RFC 6455, 7.4.1)."""
@@ -38,10 +43,26 @@ A middleware's may not: `asyncio.timeout` in it would cancel the task that happe
 """
 
 
+READ = 1 << 14
+"""Bytes that asyncio may read at once: it takes 256 KiB, of which uvicorn makes 7,000 frames in one turn."""
+
+UNSEEN = 4
+"""Frames written in a turn where a middleware hides whether the connection is lost: from the fifth on asyncio has a
+line in the log for each."""
+
+
 def sends_eagerly(send: Send) -> bool:
     """Tell whether `send` is a known server's own, with no middleware around it."""
     owner = getattr(send, "__self__", None)
     return owner is not None and type(owner).__module__.startswith(EAGER_SERVERS)
+
+
+def _is_closing(send: Send) -> Callable[[], bool] | None:
+    """Return what tells whether nothing can be written any more, and see to it that little is read at once."""
+    transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
+    if hasattr(transport, "max_size"):
+        transport.max_size = READ
+    return getattr(transport, "is_closing", None)
 
 
 class WebSocket:
@@ -54,9 +75,12 @@ class WebSocket:
         self._outbox = connection.outbox
         self._send = send
         self._eager = sends_eagerly(send)
+        self._is_closing = _is_closing(send) if self._eager else None
         self._writer: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[Any] | None = None
         self._code: int | None = None
+        self._limit: int = connection.owner.max_http_buffer_size
+        self._quarter = self._limit // 4  # a character has four bytes at the most
 
     @property
     def waiting(self) -> bool:
@@ -66,7 +90,9 @@ class WebSocket:
     # Out
 
     def push(self, frame: Frame) -> None:
-        """Write a frame at once where nothing is before it, or let it wait."""
+        """Write a frame at once where nothing is before it, or let it wait; do nothing on a lost connection."""
+        if self._is_closing is not None and self._is_closing():
+            return
         if self._writer is None and self._eager:
             self._start(_message(frame))
         else:
@@ -97,8 +123,15 @@ class WebSocket:
         try:
             if begun is not None:
                 await begun
+            written = 0
             while len(outbox):
+                if self._is_closing is not None and self._is_closing():
+                    outbox.clear()
+                    return
                 await self._send(_message(outbox.take()))
+                written += 1
+                if self._is_closing is None and written % UNSEEN == 0:
+                    await asyncio.sleep(0)
             if self._code is not None:
                 await self._send({"type": "websocket.close", "code": self._code})
         except Exception:  # noqa: BLE001 - as above
@@ -147,9 +180,8 @@ class WebSocket:
 
     async def _receive(self, receive: Receive) -> None:
         connection = self._connection
-        limit: int = connection.owner.max_http_buffer_size
-        quarter = limit // 4  # a character has four bytes at the most
         task = asyncio.current_task()
+        began = ended = monotonic()
         while connection.reason is None:
             self._reader = task  # whoever closes the connection cancels this wait
             try:
@@ -157,21 +189,36 @@ class WebSocket:
             except Exception:  # noqa: BLE001 - as above
                 return
             self._reader = None
-            if event["type"] == PARTING:
-                connection.owner.part(connection)
-                return
-            if event["type"] != "websocket.receive":
-                if event.get("code") in REFUSED:
-                    self._violation_code = event["code"]
-                    raise ProtocolViolation(f"a frame that the web server refuses ({event['code']})")
-                return
-            frame: Frame | None = event.get("text")
+            now = monotonic()
+            if now - ended > PAUSE:
+                began = now
+            frame = self._frame_of(event)
             if frame is None:
-                frame = event.get("bytes") or b""
-            if len(frame) > quarter and size_of(frame) > limit:
-                self._violation_code = TOO_BIG
-                raise ProtocolViolation("a frame over the size limit")
+                return
             connection.receive(frame)
+            ended = monotonic()
+            if ended - began > SLICE:  # a web server's `receive` returns at once while it has something
+                await connection.owner.turns.wait()
+                began = ended = monotonic()
+
+    def _frame_of(self, event: MutableMapping[str, Any]) -> Frame | None:
+        """Return the frame that an event brings; ``None`` for one that ends the connection."""
+        connection = self._connection
+        if event["type"] == PARTING:
+            connection.owner.part(connection)
+            return None
+        if event["type"] != "websocket.receive":
+            if event.get("code") in REFUSED:
+                self._violation_code = event["code"]
+                raise ProtocolViolation(f"a frame that the web server refuses ({event['code']})")
+            return None
+        frame: Frame | None = event.get("text")
+        if frame is None:
+            frame = event.get("bytes") or b""
+        if len(frame) > self._quarter and size_of(frame) > self._limit:
+            self._violation_code = TOO_BIG
+            raise ProtocolViolation("a frame over the size limit")
+        return frame
 
 
 def _message(frame: Frame) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""One connection that sends small frames as fast as it can takes its turns, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from hostile.services import ATTACHED, Kind, eventually, service
+from support.raw import RawPeer, Transport, raw_peer
+from walkie_signal import Settings
+
+FRAMES = 3000
+IN_A_TURN = 800
+"""In a slice of 1 ms, of which each takes 4 µs at the least."""
+
+EVENTS = {
+    "signals": ["signal", {"targetId": "{peer_id}", "signal": 0}],
+    "refused": ["leave_room", {"room": "no room of mine"}],
+    "re-joins": ["join_room", {"room": "gate"}],
+    "unknown": ["nobody", {}],
+    "malformed": ["signal", []],
+}
+
+
+class Turns:
+    """How many events of any connection were begun in each turn of the loop."""
+
+    def __init__(self) -> None:
+        self.counts = [0]
+
+    def counted(self, function: Any) -> Any:
+        def count(*arguments: Any) -> Any:
+            self.counts[-1] += 1
+            return function(*arguments)
+
+        return count
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+            self.counts.append(0)
+
+
+@contextmanager
+def turns_of(running: Any) -> Iterator[tuple[Turns, Turns]]:
+    """Count what is taken, and what is worked on; for peers that connect within."""
+    node = running.signaling._node
+    taken, worked = Turns(), Turns()
+    node.take = taken.counted(node.take)
+    node._events.work = worked.counted(node._events.work)
+    tasks = [asyncio.ensure_future(each.run()) for each in (taken, worked)]
+    try:
+        yield taken, worked
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def masked(text: str) -> bytes:
+    """Make the WebSocket frame of a client, of at most 125 bytes, with a mask of zeros."""
+    return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode()
+
+
+async def flood(peer: RawPeer, frames: list[str], transport: Transport) -> None:
+    """Send frames in one write, or one POST."""
+    if transport == "polling":
+        await peer.send(*frames)
+    else:
+        socket: Any = peer
+        socket.socket.transport.write(b"".join(map(masked, frames)))
+
+
+def frames_of(kind: str, peer: RawPeer) -> list[str]:
+    event = json.dumps(EVENTS[kind], separators=(",", ":")).replace("{peer_id}", peer.peer_id)
+    return [f"42{number}{event}" for number in range(1, FRAMES + 1)]
+
+
+def acks(peer: RawPeer) -> list[int]:
+    return [int(text[2 : text.index("[")]) for text in map(str, peer.heard) if text.startswith("43")]
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+@pytest.mark.parametrize("events", EVENTS)
+@ATTACHED
+async def test_a_flood_of_small_frames_takes_its_turns_and_no_more(
+    kind: Kind, events: str, transport: Transport
+) -> None:
+    """Each is answered once, in order where nothing waits; what came in one read was done in one turn before."""
+    settings = Settings(outbox_messages=FRAMES, queued_events=FRAMES)
+    async with service(kind, settings=settings) as running:
+        with turns_of(running) as counts:
+            async with raw_peer(running.url, transport) as peer:
+                await peer.join("gate")
+                before = len(acks(peer))
+                for each in counts:
+                    each.counts = [0]
+                await flood(peer, frames_of(events, peer), transport)
+                await peer.until(lambda frame: frame.startswith(f"43{FRAMES}["), "the last ack", within=20)
+                assert acks(peer)[before:] == [*range(1, FRAMES + 1)]
+            for each in counts:
+                assert max(each.counts) <= IN_A_TURN, max(each.counts)
+        assert not running.lines()
+
+
+@pytest.mark.parametrize("farewell", ["41", "1", "close", "abort"])
+@ATTACHED
+async def test_what_came_before_the_end_of_a_connection_is_carried_out_before_it(
+    kind: Kind, farewell: str
+) -> None:
+    """A flood, one last word to somebody, and the end, all of it in one write."""
+    async with (
+        service(kind) as running,
+        raw_peer(running.url) as friend,
+        raw_peer(running.url) as peer,
+    ):
+        await friend.join("gate")
+        await peer.join("gate")
+        frames = [f'42["signal",{{"targetId":"{friend.peer_id}","signal":{n}}}]' for n in range(900)]
+        blob = b"".join(map(masked, frames))
+        blob += (
+            b"\x88\x80\0\0\0\0" if farewell == "close" else b"" if farewell == "abort" else masked(farewell)
+        )
+        peer.socket.transport.write(blob)
+        if farewell == "abort":
+            peer.socket.transport.write_eof()
+        await friend.event("peer_disconnected")
+        heard = [payload.get("signal") for name, payload in friend.events() if name == "signal"]
+        assert heard == [*range(900)]
+        assert not running.lines()
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "behind a middleware"])
+@ATTACHED
+async def test_who_floods_and_leaves_is_answered_no_more(kind: Kind, *, wrapped: bool) -> None:
+    """asyncio has a line in the log for each write to a connection that is lost, but for the first four."""
+    async with service(kind, wrap=_wrapped if wrapped else None) as running:
+        for _ in range(5):
+            async with raw_peer(running.url) as peer:
+                await peer.join("gate")
+                socket: Any = peer
+                socket.socket.transport.pause_reading()
+                socket.socket.transport.write(b"".join(map(masked, frames_of("malformed", peer))))
+                while socket.socket.transport.get_write_buffer_size():  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+                socket.socket.transport.abort()  # which resets it, for there is something unread
+        await eventually(lambda: [*running.sio.eio.sockets], [])
+        assert not running.lines()
+
+
+def _wrapped(app: Any) -> Any:
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return call

@@ -1,0 +1,78 @@
+"""The event loop's turns, shared out: of what is due at once a few are done at a time, and others come between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+SLICE = 0.001
+"""Seconds that the events of one connection may take in a turn of the loop: some 50 of them."""
+
+SLICES = 5
+"""Slices in one turn, however many connections have events that wait for one."""
+
+Job = Callable[[], None]
+
+
+class Turns:
+    """Runs jobs in order, so many in a turn of the event loop.
+
+    Args:
+        each: How many.
+    """
+
+    def __init__(self, each: int = SLICES) -> None:
+        self._each = each
+        self._begun = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[Job] = deque()
+
+    def take(self, job: Job) -> None:
+        """Run a job now, or where this turn has had its jobs, in one of the next."""
+        self._schedule()
+        if self._begun < self._each:
+            self._begun += 1
+            job()
+        else:
+            self._waiting.append(job)
+
+    def later(self, job: Job) -> None:
+        """Run a job in one of the next turns."""
+        self._schedule()
+        self._waiting.append(job)
+
+    async def wait(self) -> None:
+        """Wait for a turn that is not this one."""
+        turn = asyncio.get_running_loop().create_future()
+        self.later(partial(_grant, turn))
+        await turn
+
+    async def done(self) -> None:
+        """Wait until no job waits."""
+        while self._waiting:  # noqa: ASYNC110 - they are done turn by turn
+            await asyncio.sleep(0)
+
+    def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            loop.call_soon(self._next)
+        elif self._loop is not loop:  # a host's tests have one each: what the last has left is not due here
+            self._waiting.clear()
+            self._begun = 0
+            loop.call_soon(self._next)
+        self._loop = loop
+
+    def _next(self) -> None:
+        self._loop = None
+        self._begun = min(self._each, len(self._waiting))
+        if self._begun:
+            self._schedule()
+        for job in [self._waiting.popleft() for _ in range(self._begun)]:
+            job()
+
+
+def _grant(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
