@@ -20,20 +20,20 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class SignalingMiddleware:
-    """Serves signaling under one path of an ASGI app, and hands everything else on to it.
+    """Serves signaling under one path of an ASGI app, and passes all other requests on to the app.
 
-    The app's lifespan goes on working, and starts and ends the signaling too. Each request that is handed on
+    The app's lifespan goes on working, and also starts and ends signaling. Each request that is passed on
     carries the namespace as ``request.state.signaling``.
 
     Args:
         app: Any ASGI app.
-        path: Where Socket.IO is served, with or without the last slash, below whatever root path the app has.
-        signaling: The namespace; ``None`` makes one of `options`.
-        sio: Your own server; ``None`` makes one by `create_server`.
-        cors_origins: Origins whose pages may connect, beside those of the own host: as browsers send them, such
-            as ``https://example.com``, or with ``*.`` for each host below; ``"*"`` for any, without credentials.
-            It is for the server that is made here: with `sio`, say it to yours.
-        options: Those of `SignalingNamespace`.
+        path: The path where Socket.IO is served, with or without the last slash, below the app's root path.
+        signaling: The namespace; ``None`` creates one from `options`.
+        sio: Your own server; ``None`` creates one by `create_server`.
+        cors_origins: Origins whose pages may connect, besides the server's own host. Write them as browsers send
+            them, such as ``https://example.com``, or with ``*.`` for each host below; ``"*"`` allows any origin,
+            without credentials. With `sio`, give them to that server instead.
+        options: The options of `SignalingNamespace`.
 
     Attributes:
         signaling: The namespace.
@@ -41,7 +41,7 @@ class SignalingMiddleware:
 
     Raises:
         ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
-            `sio` would hide one of ours; or `path` is no path; or an origin is one that no browser sends.
+            `sio` would hide one of ours; or `path` is not a path; or no browser sends one of the origins.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SignalingMiddleware:
         if signaling is not None and options:
             raise ValueError(f"give signaling, or its options ({', '.join(options)}), not both")
         if not is_path(path):
-            raise ValueError(f"path: {path!r} is no path of an endpoint, such as /socket.io")
+            raise ValueError(f"path: {path!r} is not the path of an endpoint, such as /socket.io")
         self.app = app
         self.signaling = signaling or SignalingNamespace(**options)
         self.sio = self._serve(sio, cors_origins)
@@ -70,11 +70,11 @@ class SignalingMiddleware:
         registered = getattr(self.signaling, "server", None)
         if registered is not None:
             if sio not in (None, registered):
-                raise ValueError("signaling is registered on another server than sio")
+                raise ValueError("signaling is already registered on another server than sio")
             sio = registered
         if sio is not None and cors_origins != "*":
             raise ValueError(
-                "cors_origins is for a server that is made here: give cors_allowed_origins to yours"
+                "cors_origins has no effect on a server of your own: give it cors_allowed_origins"
             )
         if registered is not None:
             return registered
@@ -110,24 +110,24 @@ def attach(
     cors_origins: str | Sequence[str] = "*",
     **options: Unpack[Options],
 ) -> SignalingMiddleware:
-    """Put signaling in front of an ASGI app; give the result to the server in place of the app.
+    """Put signaling in front of an ASGI app; let the server run the result in place of the app.
 
     Args:
         app: Any ASGI app: FastAPI, Starlette, Django, …
-        path: Where Socket.IO is served, with or without the last slash, below whatever root path the app has.
-        signaling: The namespace; ``None`` makes one of `options`.
-        sio: Your own server, with whatever else it serves; ``None`` makes one.
-        cors_origins: Origins whose pages may connect, beside those of the own host: as browsers send them, such
-            as ``https://example.com``, or with ``*.`` for each host below; ``"*"`` for any, without credentials.
-            Not with `sio`.
-        options: Those of `SignalingNamespace`.
+        path: The path where Socket.IO is served, with or without the last slash, below the app's root path.
+        signaling: The namespace; ``None`` creates one from `options`.
+        sio: Your own server, with anything else that it serves; ``None`` creates one by `create_server`.
+        cors_origins: Origins whose pages may connect, besides the server's own host. Write them as browsers send
+            them, such as ``https://example.com``, or with ``*.`` for each host below; ``"*"`` allows any origin,
+            without credentials. With `sio`, give them to that server instead.
+        options: The options of `SignalingNamespace`.
 
     Returns:
-        An ASGI app; its ``signaling`` is the namespace, to ask and to order.
+        An ASGI app; its ``signaling`` is the namespace, by which you ask and order.
 
     Raises:
         ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
-            `sio` would hide one of ours; or `path` is no path; or an origin is one that no browser sends.
+            `sio` would hide one of ours; or `path` is not a path; or no browser sends one of the origins.
     """
     return SignalingMiddleware(
         app, path=path, signaling=signaling, sio=sio, cors_origins=cors_origins, **options

@@ -28,17 +28,17 @@ ErrorCode = Literal[
 
 
 class WalkieSignalError(Exception):
-    """Base of what this package raises."""
+    """Base of the errors that this package raises."""
 
 
 class SignalingError(WalkieSignalError):
-    """An event that parses but can't be carried out.
+    """An event was read but can't be carried out.
 
-    It changes nothing, and its connection stays open.
+    The event changes nothing, and its connection stays open.
 
     Attributes:
-        code: What a program reads.
-        message: What a person reads; in English, with nothing secret in it.
+        code: For programs; its meaning never changes.
+        message: For people; in English, with nothing secret in it.
         details: Further keys of the error, such as ``retryAfterMs`` or ``limitBytes``.
     """
 

@@ -1,7 +1,7 @@
 """Every setting, its default and its text, in one place.
 
-Two groups: `Settings` is what a signaling server is told wherever it runs; `ServeOptions` is what the command
-``walkie-signal serve`` is told besides. The command's options, the names in its environment and the settings
+There are two groups: `Settings` are those of a signaling server wherever it runs; `ServeOptions` are those that
+only the command ``walkie-signal serve`` has. The command's options, the names in its environment and the settings
 page of the documentation are derived from the fields.
 """
 
@@ -59,7 +59,7 @@ def _faults(each: Field[Any], value: Any) -> Iterator[str]:
     if "most" in facts and not value <= facts["most"]:
         yield f"{value!r} is above {facts['most']}"
     if "choices" in facts and value not in facts["choices"]:
-        yield f"{value!r} is none of {', '.join(facts['choices'])}"
+        yield f"{value!r} is not one of {', '.join(facts['choices'])}"
     if "form" in facts:
         for one in value if isinstance(value, tuple) else (value,):
             if not facts["form"](one):
@@ -95,7 +95,7 @@ def is_redis_url(value: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Group):
-    """What a signaling server is told, wherever it runs.
+    """The settings of a signaling server, wherever it runs.
 
     Raises:
         ValueError: A value is of the wrong type or out of its bounds; the text names the field.
@@ -103,10 +103,10 @@ class Settings(Group):
 
     title: ClassVar[str] = "Signaling"
 
-    room_capacity: int = setting(1000, "Members that a room holds at the most.", least=1)
+    room_capacity: int = setting(1000, "How many members a room may have.", least=1)
     rooms_per_peer: int = setting(
         1,
-        "Rooms that a peer may be in at once. With 1, joining another room moves the peer; "
+        "How many rooms a peer may be in at once. With 1, joining another room moves the peer; "
         "with more, it adds a room.",
         least=1,
     )
@@ -118,7 +118,7 @@ class Settings(Group):
         64, "Deepest nesting of lists and objects in an event.", unit="levels", least=4
     )
     queued_events: int = setting(
-        128, "Events of one peer that wait while an earlier one is under way.", least=1
+        128, "How many events of a peer may wait while an earlier one is under way.", least=1
     )
     status_interval: float = setting(
         0.2,
@@ -129,8 +129,8 @@ class Settings(Group):
     # 67 Mbit/s: a room of 150 keeps the interval above, one of 1,000 (70 MB for all) has a roster in some 8 s
     status_bytes: int = setting(
         8 << 20,
-        "What the room_status events of a room may come to on a node, on average; in a large room they "
-        "are further apart.",
+        "How much the room_status events of a room may add up to on a node, on average; in a large room they "
+        "come less often.",
         unit="bytes a second",
         least=1024,
     )
@@ -147,12 +147,12 @@ class Settings(Group):
         unit="seconds",
         above=0,
     )
-    callback_threads: int = setting(8, "Threads for those functions of the host that are not async.", least=1)
+    callback_threads: int = setting(8, "Threads for the functions of the host that are not async.", least=1)
     ping_interval: float = setting(10.0, "Time between two pings to a peer.", unit="seconds", above=0)
     ping_timeout: float = setting(8.0, "How long a peer has to answer a ping.", unit="seconds", above=0)
     drain_spread: float = setting(
         5.0,
-        "Time over which the peers of a server that closes are told to come back, so that not all do at once.",
+        "Time over which the peers of a closing server are told to come back, so that not all do so at once.",
         unit="seconds",
         least=0,
     )
@@ -162,54 +162,57 @@ class Settings(Group):
     max_http_buffer_size: int = setting(1_000_000, "Largest frame or request body.", unit="bytes", least=1024)
     outbox_bytes: int = setting(
         1 << 20,
-        "What may wait for a peer that does not read, before it is closed.",
+        "How much may wait for a peer that does not read before it is closed.",
         unit="bytes",
         least=1024,
     )
-    outbox_messages: int = setting(1000, "Messages that may wait for such a peer.", least=1)
+    outbox_messages: int = setting(1000, "How many messages may wait for such a peer.", least=1)
     stall_timeout: float = setting(
-        10.0, "How long anything may wait for a peer without progress.", unit="seconds", above=0
+        10.0,
+        "How long messages may wait for a peer without progress before it is closed.",
+        unit="seconds",
+        above=0,
     )
     redis_prefix: str = setting(
         "walkie-signal",
-        "What the names of all keys and channels in Redis begin with; services that share it share their rooms.",
+        "The beginning of the names of all keys and channels in Redis; services with the same prefix share rooms.",
         form=is_prefix,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions(Group):
-    """What the command ``walkie-signal serve`` is told besides."""
+    """The further settings of the command ``walkie-signal serve``."""
 
     title: ClassVar[str] = "The command"
 
-    host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 or :: for every one of the machine.")
-    port: int = setting(8000, "Port to listen on; 0 for a free one.", least=0, most=65_535)
+    host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 or :: for every address of the machine.")
+    port: int = setting(8000, "Port to listen on; 0 picks a free one.", least=0, most=65_535)
     uds: str = setting("", "Path of a Unix socket to listen on, in place of host and port.")
     path: str = setting("/socket.io", "Path of the Socket.IO endpoint.", form=is_path)
     redis_url: str = setting(
         "",
         "URL of the Redis server that joins this node with others into one service, such as "
-        "redis://user:password@host:6379/0; empty keeps rooms in memory.",
+        "redis://user:password@host:6379/0; without it rooms are kept in memory.",
         form=is_redis_url,
     )
     workers: int = setting(
-        1, "Processes that serve the port together; more than one need a redis_url.", least=1
+        1, "How many processes serve the port together; more than one need a redis_url.", least=1
     )
     cors_origin: tuple[str, ...] = setting(
         ("*",),
         "Origin whose pages may connect, such as https://example.com, or https://*.example.com for each host "
-        "below; * for any, without credentials.",
+        "below it; * for any origin, without credentials.",
     )
     trusted_proxy: tuple[str, ...] = setting(
         (),
-        "Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed; "
-        "unix: for who connects by the --uds socket, * for whoever connects.",
+        "Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are trusted; "
+        "unix: for every client of the --uds socket, * for every client.",
         form=is_network,
     )
-    ssl_certfile: str = setting("", "File with the TLS certificate, PEM.")
-    ssl_keyfile: str = setting("", "File with its private key, PEM.")
+    ssl_certfile: str = setting("", "File with the TLS certificate, in PEM format.")
+    ssl_keyfile: str = setting("", "File with the private key of that certificate, in PEM format.")
     log_level: str = setting(
         "info", "Least severe messages to log.", choices=("debug", "info", "warning", "error")
     )
-    log_format: str = setting("text", "How a line of the log looks.", choices=("text", "json"))
+    log_format: str = setting("text", "Format of a line in the log.", choices=("text", "json"))

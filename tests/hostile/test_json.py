@@ -138,7 +138,7 @@ BAD_ATTACHMENTS: dict[str, list[Frame]] = {
     "one announced, no place": ['451-["signal",{}]', b"x"],
     "no number": [f'45["signal",{placeholder(0)}]', b"x"],
     "a negative number": [f'45-1-["signal",{placeholder(0)}]', b"x"],
-    "text in the place of an attachment": [f'451-["signal",{placeholder(0)}]', '42["signal",{}]'],
+    "text in place of an attachment": [f'451-["signal",{placeholder(0)}]', '42["signal",{}]'],
     "CONNECT in the place of an attachment": [f'451-["signal",{placeholder(0)}]', "40"],
     "a second event before the attachment": [
         f'451-["signal",{placeholder(0)}]',

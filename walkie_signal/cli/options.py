@@ -91,7 +91,11 @@ def _checked(each: Field[Any]) -> Callable[[click.Context, click.Parameter, Any]
     def check(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         fault = out_of_bounds(each, value)
         if fault is not None:
-            raise click.BadParameter("it will not do, and is not shown" if each.name in SECRET else fault)
+            raise click.BadParameter(
+                "the value is not valid; it is not shown, because it may hold a password"
+                if each.name in SECRET
+                else fault
+            )
         return value
 
     return check

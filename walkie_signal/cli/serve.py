@@ -27,7 +27,7 @@ log = logging.getLogger("walkie_signal")
 def serve(**values: Any) -> None:
     """Run a signaling server.
 
-    Each option can also be given in the environment, by the name that stands with it.
+    Each option can also be given as the environment variable that is named beside it.
     """
     options: ServeOptions = group_of(ServeOptions, values)
     settings: Settings = group_of(Settings, values)
@@ -50,11 +50,12 @@ def _check(options: ServeOptions) -> None:
         except ValueError as error:
             raise click.UsageError(f"--cors-origin: {error}") from None
     if bool(options.ssl_certfile) != bool(options.ssl_keyfile):
-        raise click.UsageError("--ssl-certfile and --ssl-keyfile go together")
+        raise click.UsageError("give both --ssl-certfile and --ssl-keyfile, or neither")
     if options.workers > 1 and not options.redis_url:
         raise click.UsageError(
-            f"--workers {options.workers} needs --redis-url: each worker would keep rooms of its own, whose peers "
-            f"never meet; write --workers {options.workers} --redis-url redis://127.0.0.1:6379/0, or --workers 1"
+            f"--workers {options.workers} needs --redis-url: without it each worker keeps its own rooms, and peers "
+            f"of different workers never meet; write --workers {options.workers} "
+            "--redis-url redis://127.0.0.1:6379/0, or --workers 1"
         )
     if options.redis_url:
         _check_redis(options.redis_url)
@@ -73,8 +74,8 @@ def _check_redis(url: str) -> None:
         backend_of(url, "/", Settings())
     except ValueError:  # whose text may hold a part of the password
         raise click.UsageError(
-            "--redis-url: it is no URL of a Redis server, such as redis://user:password@host:6379/0; what is "
-            "special in the password is written as in any URL, / as %2F"
+            "--redis-url: this is not the URL of a Redis server, such as redis://user:password@host:6379/0; write "
+            "special characters in the password as in any URL, such as / as %2F"
         ) from None
     except ImportError as error:
         raise click.ClickException(str(error)) from None
@@ -84,7 +85,7 @@ def _run(options: ServeOptions, settings: Settings, listener: socket.socket) -> 
     url = url_of(listener, "https" if options.ssl_certfile else "http", f"/{options.path.strip('/')}/")
     if is_open(listener):
         log.warning(
-            "open to other machines, with no authentication: whoever reaches this port may join any room"
+            "open to other machines, with no authentication: anybody who can reach this port may join any room"
         )
     if options.workers == 1:
         run(

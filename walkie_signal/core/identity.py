@@ -30,14 +30,14 @@ def read_user_id(value: object) -> UserId | None:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a peer is, as the host's `authenticate` has verified.
+    """Who a peer is, as the host's `authenticate` has verified it.
 
-    Where there is one, a peer is announced with its `role` and `user_id`, whatever the peer itself says.
+    The peer is announced with this `role` and `user_id`, whatever it says itself.
 
     Attributes:
-        user_id: A string, or an integer within ±2^53 (7.0 becomes 7); ``None`` announces none.
-        role: ``None`` announces none.
-        attributes: Whatever else the host wants to find again in `authorize`; never sent to a peer.
+        user_id: A string, or an integer within ±2^53 (7.0 becomes 7); with ``None`` the peer has no user id.
+        role: A string; with ``None`` the peer has no role.
+        attributes: Anything else that the host needs in `authorize`; it is never sent to a peer.
 
     Raises:
         ValueError: `user_id` or `role` is of another type.
@@ -54,11 +54,11 @@ class Identity:
                 raise ValueError(f"user_id is neither a string nor an integer within ±2^53: {self.user_id!r}")
             object.__setattr__(self, "user_id", user_id)
         if self.role is not None and not isinstance(self.role, str):
-            raise ValueError(f"role is no string: {self.role!r}")
+            raise ValueError(f"role is not a string: {self.role!r}")
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Identity:
-        """Make an identity of a mapping with ``user_id``, ``role`` and anything else.
+        """Create an identity from a mapping with ``user_id``, ``role`` and anything else.
 
         Raises:
             ValueError: As for `Identity`.
@@ -69,16 +69,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a connection shows to prove who it is; the argument of the host's `authenticate`.
+    """The proof of identity that a connection offers; the argument of the host's `authenticate`.
 
     Attributes:
-        token: ``auth.token`` of Socket.IO's CONNECT, else ``token`` of the query, else the bearer token of the
-            ``Authorization`` header; ``None`` where there is none. (A token in a query lands in access logs.)
-        auth: The whole ``auth`` object of Socket.IO's CONNECT, empty where there is none.
-        headers: The request's headers, names in lower case.
-        query: The request's query; of a name that stands twice, the last value.
-        client: The address that the connection comes from, without the port; the one that a proxy forwards
-            where the server trusts that proxy. ``None`` on a Unix socket.
+        token: ``auth.token`` of Socket.IO's CONNECT, or else ``token`` of the query, or else the bearer token of
+            the ``Authorization`` header; ``None`` if there is none. (A token in a query ends up in access logs.)
+        auth: The whole ``auth`` object of Socket.IO's CONNECT; empty if there is none.
+        headers: The request's headers, with names in lower case.
+        query: The request's query; if a name occurs twice, the last value.
+        client: The address that the connection comes from, without the port. If the server trusts a proxy in front,
+            it is the address that the proxy forwards. ``None`` on a Unix socket.
     """
 
     token: str | None

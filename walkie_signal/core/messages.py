@@ -50,7 +50,7 @@ def read_message(event: Event, settings: Settings) -> Message:
     """
     read = _READERS.get(event.name)
     if read is None:
-        raise SignalingError("unknown_event", "nobody here handles this event")
+        raise SignalingError("unknown_event", "this event has no handler here")
     if event.fault is not None:
         raise _invalid(event.fault)
     if event.size > settings.event_bytes:
@@ -76,7 +76,7 @@ def _signal(event: Event, settings: Settings) -> SignalTo:  # noqa: ARG001 - as 
     payload = _object(event.arguments)
     target_id = payload.get("targetId")
     if not isinstance(target_id, str):
-        raise _invalid("targetId is no string")
+        raise _invalid("targetId is not a string")
     if event.text is not None:
         return SignalTo(target_id, text_of(event.text, "signal"))
     return SignalTo(target_id, dumps(payload["signal"]) if "signal" in payload else None)
@@ -95,14 +95,14 @@ CLIENT_EVENTS = frozenset(_READERS)
 def _object(arguments: tuple[Any, ...]) -> Mapping[str, Any]:
     payload = arguments[0] if arguments else None
     if not isinstance(payload, dict):
-        raise _invalid("the payload is no object")
+        raise _invalid("the payload is not an object")
     return payload
 
 
 def _room(payload: Mapping[str, Any], settings: Settings) -> str:
     room = payload.get("room")
     if not isinstance(room, str) or not 1 <= len(room) <= settings.room_name_length:
-        raise _invalid(f"room is no string of 1 to {settings.room_name_length} characters")
+        raise _invalid(f"room is not a string of 1 to {settings.room_name_length} characters")
     return room
 
 
@@ -111,7 +111,7 @@ def _role(payload: Mapping[str, Any], settings: Settings) -> str | None:
         return None
     role = payload["role"]
     if not isinstance(role, str) or len(role) > settings.role_length:
-        raise _invalid(f"role is no string of at most {settings.role_length} characters")
+        raise _invalid(f"role is not a string of at most {settings.role_length} characters")
     return role
 
 

@@ -141,21 +141,21 @@ class Origins:
 
     def _read(self, text: str) -> None:
         if not isinstance(text, str):
-            raise ValueError("is no string")  # noqa: TRY004 - as for every other fault in what is named
+            raise ValueError("is not a string")  # noqa: TRY004 - as for every other fault in what is named
         if text == "*":
-            raise ValueError("stands for every origin: leave the others out")
+            raise ValueError("means every origin: leave the others out")
         scheme, separator, rest = text.partition("://*.")
         if "*" in (rest if separator else text):
-            raise ValueError(
-                "has a * elsewhere than at the beginning of its host, as in https://*.example.com"
-            )
+            raise ValueError("has a * that is not at the beginning of its host, as in https://*.example.com")
         origin = read_origin(f"{scheme}://{rest}" if separator else text)
         if scheme.lower() in OF_WEBSOCKETS or text.lower().startswith(("ws:", "wss:")):
-            raise ValueError(f"has the scheme of a WebSocket: write that of the page, {origin.scheme}://")
+            raise ValueError(
+                f"has the scheme of a WebSocket: write the scheme of the page, {origin.scheme}://"
+            )
         if not separator:
             self._exact.add(origin)
         elif not origin.host or origin.host.startswith("[") or origin.host.replace(".", "").isdigit():
-            raise ValueError("has a * before what is no domain: write https://*.example.com")
+            raise ValueError("has a * that is not before a domain: write https://*.example.com")
         else:
             self._patterns.append(Pattern(origin.scheme, f".{origin.host}", origin.port))
 

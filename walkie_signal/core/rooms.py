@@ -28,11 +28,11 @@ class Member:
     """A peer as a room knows it.
 
     Attributes:
-        peer_id: The id that other peers address it by.
+        peer_id: The id by which other peers address it.
         room: The room's name.
-        role: As announced; ``None`` where none was given.
-        user_id: As announced; ``None`` where none was given.
-        node: The node that holds its connection, in the incarnation that took it.
+        role: The role as announced; ``None`` if none was given.
+        user_id: The user id as announced; ``None`` if none was given.
+        node: The id of the node that holds its connection; a node that starts again has a new id.
     """
 
     peer_id: str

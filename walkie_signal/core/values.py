@@ -46,7 +46,7 @@ def _levels(value: Any) -> Iterator[list[Any]]:
 def _fault_of_keys(keys: Iterable[Any]) -> str | None:
     for key in keys:
         if not isinstance(key, str):
-            return "an object's key that is no string"
+            return "an object's key that is not a string"
         if not is_text(key):
             return "a lone surrogate"
     return None

@@ -56,7 +56,7 @@ class Adapter:
             ValueError: This namespace has a server already, or a handler of the host's would hide ours.
         """
         if self._server is not None:
-            raise ValueError("this SignalingNamespace has a server already: make one for each")
+            raise ValueError("this SignalingNamespace has a server already: create one for each server")
         Binding(server, self)
         self._server = server
         if hasattr(server, "farewells"):  # no stock server

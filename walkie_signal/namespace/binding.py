@@ -105,15 +105,15 @@ class Binding:
         if event in CLIENT_EVENTS:
             raise ValueError(
                 f"{event!r} on namespace {self._namespace!r} is handled by walkie-signal: remove this handler "
-                "(authorize= decides who may join, on_join= and on_leave= tell of it), or give "
+                "(authorize= decides which joins are allowed, on_join= and on_leave= run after them), or give "
                 "SignalingNamespace a namespace of its own"
             )
 
     def _refuse_class(self, handler: Any) -> None:
         if handler is not None and handler is not self._bound.registered:
             raise ValueError(
-                f"namespace {self._namespace!r} can have one class: write {type(handler).__name__}'s events as "
-                "functions (@sio.on), derive it from SignalingNamespace, or give one of the two a namespace of "
+                f"namespace {self._namespace!r} can have one class only: write {type(handler).__name__}'s events "
+                "as functions (@sio.on), derive it from SignalingNamespace, or give one of the two a namespace of "
                 "its own"
             )
 

@@ -33,28 +33,29 @@ class Options(TypedDict, total=False):
 class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio has no types
     """Rooms and signals on one Socket.IO namespace of any `socketio.AsyncServer`.
 
-    Register it by ``sio.register_namespace(SignalingNamespace(...))``, beside any other handlers of yours on
-    that server and on that namespace, or give it to `attach`. What clients may send is the protocol reference's.
+    Register it by ``sio.register_namespace(SignalingNamespace(...))``, or give it to `attach`. Other handlers of
+    yours may be on the same server and the same namespace. The protocol reference says what clients may send.
 
     Args:
-        namespace: The Socket.IO namespace, ``/`` as clients of the legacy server expect.
-        settings: Limits and times; ``None`` for the defaults of `Settings`.
+        namespace: The Socket.IO namespace; clients of the legacy server expect ``/``.
+        settings: Limits and times; ``None`` uses the defaults of `Settings`.
         authenticate: Called with the `Credentials` of each connection; returns an `Identity`, a mapping with
-            ``user_id``, ``role`` and whatever else you want to find in ``attributes``, or ``None`` to refuse.
-            ``None`` for no authentication: peers are what they say they are.
-        authorize: Called with an `Identity` and the name of a room before each join; returns whether it may.
-            ``None`` lets everybody into every room. Without `authenticate` the identity is what the peer claims.
+            ``user_id``, ``role`` and anything else that you want to find in ``attributes``, or ``None`` to refuse.
+            Without this function nothing is verified: a peer is who it claims to be.
+        authorize: Called with an `Identity` and the name of a room before each join; returns whether the join is
+            allowed. Without this function every join is. Without `authenticate` the identity is the one that the
+            peer claims.
         on_join: Called with the `Member` after it has joined a room (once, not when it is announced again).
-        on_leave: Called with the `Member` and the reason after it has left a room, in whatever way.
-        backend: What joins this node with others into one service: the URL of a Redis server, such as
+        on_leave: Called with the `Member` and the reason after it has left a room in any way.
+        backend: The URL of the Redis server that joins this node with others into one service, such as
             ``redis://user:password@host:6379/0``; ``None`` keeps rooms in this process.
 
-    Each function may be async or not; one that is not runs in a thread. Each has ``callback_timeout`` seconds.
-    A fault in one of the first two answers ``internal``; a fault in a hook is logged.
+    Each function may be async or not; one that is not async runs in a thread. Each has ``callback_timeout``
+    seconds. If one of the first two fails, the peer is answered ``internal``; if a hook fails, that is only logged.
 
     Raises:
-        ValueError: At registration, where a handler of the host's would hide ours; the text says what to write.
-        TypeError: When a class derives from this one with a handler of an event that is ours.
+        ValueError: At registration, if a handler of yours would hide one of ours; the text says what to write.
+        TypeError: If a derived class has a handler for one of our events.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -68,7 +69,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         for hook in ("on_join", "on_leave"):
             if hasattr(cls, hook):
                 raise TypeError(
-                    f"{cls.__name__}.{hook} would be what peers call: give {hook}= to the constructor"
+                    f"peers could call {cls.__name__}.{hook} as an event: give {hook}= to the constructor instead"
                 )
 
     def __init__(
@@ -99,19 +100,19 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
 
     @property
     def backend(self) -> Backend:
-        """What keeps the rooms, alone or together with other nodes."""
+        """The backend that keeps the rooms, for this node only or for several."""
         return self._node.backend
 
     @property
     def ready(self) -> bool:
-        """Whether a peer that comes now can join a room: not before the start, while Redis is away, nor at the end.
+        """Whether a new peer can join a room now: not before the start, not while Redis is away, not at the end.
 
-        It is what a readiness probe of the host's should answer.
+        Let your readiness probe answer this.
         """
         return self._node.ready
 
     async def rooms(self) -> list[str]:
-        """Return the names of the rooms that somebody is in, on any node, in alphabetical order.
+        """Return the names of the rooms that have members, on any node, in alphabetical order.
 
         Raises:
             SignalingError: ``unavailable``: other nodes can't be asked now.
@@ -119,7 +120,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         return await self._node.orders.rooms()
 
     async def peers(self, room: str) -> list[Member]:
-        """Return who is in a room, on any node, in the order of their joining; an empty list where nobody is.
+        """Return the members of a room, on any node, in the order in which they joined; the list may be empty.
 
         Raises:
             SignalingError: ``unavailable``: other nodes can't be asked now.
@@ -130,18 +131,18 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         """Send an event of your own to every connection of a user, in a room or not.
 
         Args:
-            user_id: As your `authenticate` returned it, or as the peer claimed where there is none; 7, 7.0 and
-                "7" are the same user.
-            event: The event's name, none that Socket.IO reserves.
+            user_id: The id that your `authenticate` returned, or without `authenticate` the id that the peer
+                claimed; 7, 7.0 and "7" are the same user.
+            event: The event's name; it must not be one that Socket.IO reserves.
             data: Any JSON value; ``None`` sends the event without an argument.
 
         Returns:
-            How many connections it was sent to. With 0 nobody is there: wake the phone another way.
+            How many connections it was sent to. With 0 the user is not connected: wake the phone another way.
 
         Raises:
-            ValueError: `user_id` is none, `event` is reserved, or `data` has no JSON form.
-            SignalingError: ``unavailable``: other nodes can't be asked now; ``details["sent"]`` tells how many
-                connections of this node it was sent to all the same.
+            ValueError: `user_id` is not a user id, `event` is reserved, or `data` has no JSON form.
+            SignalingError: ``unavailable``: other nodes can't be asked now; ``details["sent"]`` says to how many
+                connections of this node it was sent.
         """
         return await self._node.orders.send(user_id, event, *(() if data is None else (data,)))
 
@@ -149,34 +150,34 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         """Close a peer's connection for good: its rooms hear that it was kicked, and a stock client stays away.
 
         Returns:
-            Whether there was such a peer. One of another node is closed a moment later than this returns.
+            Whether there was such a peer. A peer of another node is closed a moment after this returns.
 
         Raises:
-            SignalingError: ``unavailable``: it is none of this node, and others can't be asked now.
+            SignalingError: ``unavailable``: the peer is not on this node, and other nodes can't be asked now.
         """
         return await self._node.orders.kick(peer_id)
 
     async def start(self) -> None:
-        """Start what runs in the background, also after `close`.
+        """Start the tasks in the background, also after `close`.
 
-        `attach` does so at the app's start-up; where nobody does, the first connection does.
+        `attach` calls this at the app's start-up; otherwise the first connection does.
         """
         await self._node.start()
 
     def drain(self) -> None:
-        """Tell every peer ``server_draining``; until the next `start`, who connects is refused as `unavailable`.
+        """Send every peer ``server_draining``; until the next `start`, refuse new connections with ``unavailable``.
 
-        `close` does so itself. Call it before that where the web server closes connections before it ends the app's
-        lifespan, as uvicorn does. With several workers the connections that this process carries for sessions of
-        another one are closed, their peers told.
+        `close` does this by itself. Call `drain` before it if the web server, like uvicorn, closes connections
+        before it ends the app's lifespan. With several workers, connections that this process carries for sessions
+        of another worker are closed, after their peers were told.
         """
         self._node.drain()
         self._adapter.hand_back()
 
     async def close(self) -> None:
-        """Close every connection of this namespace, its peers told, and end what runs in the background.
+        """Tell the peers of this namespace, close their connections, and end the tasks in the background.
 
-        Until the next `start`, who connects is refused with ``unavailable``.
+        Until the next `start`, new connections are refused with ``unavailable``.
         """
         await self._node.close()
 

@@ -142,7 +142,7 @@ class Events:
             return ()
         if self._settings.rooms_per_peer == 1:
             return rooms
-        raise SignalingError("too_many_rooms", "you are in as many rooms as a peer may be")
+        raise SignalingError("too_many_rooms", "you are already in as many rooms as a peer may join")
 
     async def _leave(self, peer: Peer, message: LeaveRoom) -> None:
         rooms = self._registry.rooms_of(peer.peer_id)

@@ -93,8 +93,8 @@ class Node:
         if not (self._ran or self._warned):
             self._warned = True
             log.warning(
-                "signaling is asked, but nothing has started it: nobody can be there. Let the server run what "
-                "attach() has returned, or the app with SignalingMiddleware; `fastapi run` finds only the latter"
+                "signaling is asked, but nothing has started it: no peer can be there. Run the app that "
+                "attach() returned, or the app with SignalingMiddleware; `fastapi run` only finds the latter"
             )
         return self._orders
 

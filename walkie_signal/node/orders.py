@@ -55,7 +55,7 @@ class Orders:
             raise ValueError(f"the data can't be sent: {fault}")
         known = read_user_id(user_id)
         if known is None:
-            raise ValueError(f"this is no user id: {user_id!r}")
+            raise ValueError(f"this is not a user id: {user_id!r}")
         text = event_text(self._prefix, event, *arguments)
         peers = self._peers.of_user(known)
         for peer in peers:

@@ -65,7 +65,7 @@ class Signals:
             return
         target = self._peers.get(target_id)
         if target is None or not self._registry.share_room(peer.peer_id, target_id):
-            raise SignalingError("peer_not_found", "no such peer in a room of yours")
+            raise SignalingError("peer_not_found", "no peer with this targetId shares a room with you")
         target.link.send(text)
         self._answers.ack(peer, ack_id, OK)
 

@@ -36,29 +36,29 @@ def create_server(
     hand_over: bool = False,
     **options: Any,
 ) -> Any:
-    """Make a `socketio.AsyncServer` with walkie-signal's own transport.
+    """Create a `socketio.AsyncServer` with walkie-signal's own transport.
 
     Args:
-        outbox_bytes: How many bytes may wait for a connection that does not read, before it is closed.
-        outbox_messages: How many messages may.
-        stall_timeout: Seconds that anything may wait without progress.
-        connect_timeout: Seconds that a connection may have joined no namespace.
-        hand_over: Whether this is one of several worker processes that serve one port, with nothing sticky in
-            front of them: requests of a session that another one holds are handed over to it, by Unix sockets in
-            ``walkie-signal-<uid>``, in the system's folder for temporary files. Where that can't be used there is
-            one warning in the log, and no hand-over.
-        options: Those of `socketio.AsyncServer`. The defaults differ in ``ping_interval`` (10 s) and
-            ``ping_timeout`` (8 s), in ``cors_credentials``, which are not allowed where every origin is, and in
-            ``json`` and ``logger``, which hold for this server alone. ``cors_allowed_origins`` takes what
-            ``cors_origins`` of `attach` does, a function, or ``[]``, which checks nothing.
+        outbox_bytes: How many bytes may wait for a connection that does not read before it is closed.
+        outbox_messages: How many messages may wait for such a connection.
+        stall_timeout: How many seconds messages may wait without progress before the connection is closed.
+        connect_timeout: How many seconds a connection may take to join a namespace.
+        hand_over: Whether several worker processes serve one port, without sticky sessions in front of them. A
+            request is then handed over to the worker that holds its session, by Unix sockets in
+            ``walkie-signal-<uid>``, in the system's folder for temporary files. If that folder can't be used,
+            there is one warning in the log, and no hand-over.
+        options: The options of `socketio.AsyncServer`. The defaults differ in ``ping_interval`` (10 s) and
+            ``ping_timeout`` (8 s), in ``cors_credentials``, which are not allowed if every origin is, and in
+            ``json`` and ``logger``, which only hold for this server. ``cors_allowed_origins`` takes the values of
+            ``cors_origins`` of `attach`, a function, or ``[]``, which checks nothing.
 
     Returns:
-        The server. Where python-socketio or python-engineio are not as the transport knows them, a stock
-        server, with one warning in the log.
+        The server. If the transport does not know the installed versions of python-socketio and python-engineio,
+        it is a stock server, with one warning in the log.
 
     Raises:
-        ValueError: An option has no meaning here: another ``async_mode`` than ``asgi``, credentials from
-            every origin, or an origin that no browser sends.
+        ValueError: An option can't be used here: another ``async_mode`` than ``asgi``, credentials for every
+            origin, or an origin that no browser sends.
     """
     checked = _checked(options)
     try:
@@ -81,11 +81,11 @@ def create_server(
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("async_mode", "asgi") != "asgi":
-        raise ValueError("create_server makes servers for ASGI: leave async_mode out")
+        raise ValueError("create_server only makes servers for ASGI: leave async_mode out")
     everybody = names_everybody(options.get("cors_allowed_origins"))
     if everybody and options.get("cors_credentials"):
         raise ValueError(
-            "cors_credentials with any origin would hand them to every web page: name the origins"
+            "cors_credentials with any origin would let every web page use them: name the origins"
         )
     defaults = {
         name: getattr(Settings, name) for name in ("ping_interval", "ping_timeout", "max_http_buffer_size")
@@ -107,7 +107,7 @@ def _quiet(name: str) -> logging.Logger:
 def _stock(options: dict[str, Any], problems: list[str]) -> Any:
     log.warning(
         "walkie-signal's transport does not know this version of python-socketio (%s): a stock server is used, "
-        "without bounded outboxes, strict parsing and prompt kicks. Install a version that it names.",
+        "without bounded outboxes, strict parsing and prompt kicks. Install a version that walkie-signal asks for.",
         ", ".join(problems),
     )
     options["cors_allowed_origins"] = for_stock(options.get("cors_allowed_origins"))

@@ -52,7 +52,7 @@ class Cors:
         self._log.write(
             logging.WARNING,
             "origin refused",
-            "origin refused: %s is neither allowed nor that of the host asked for, %s",
+            "origin refused: %s is not in the list, nor is it the requested host, %s",
             _quoted(origin),
             _quoted(request.header(b"host") or b""),
         )

@@ -92,7 +92,7 @@ class HandOver:
     def _give_up(self, reason: Unusable) -> None:
         self._folder, self._unusable = None, True
         log.warning(
-            "requests are not handed over to other workers, so that peers that poll need sticky sessions: %s",
+            "requests are not handed over to other workers, so peers that poll need sticky sessions: %s",
             reason,
         )
 

@@ -129,7 +129,7 @@ def read_packet(text: str) -> Packet:
     if not rest and packet.kind not in (CONNECT, DISCONNECT):
         raise ProtocolViolation("a packet without data")
     if rest and packet.kind == CONNECT and not isinstance(data, dict):
-        raise ProtocolViolation("a CONNECT whose payload is no object")
+        raise ProtocolViolation("a CONNECT whose payload is not an object")
     if attachments is not None and packet.kind not in (BINARY_EVENT, BINARY_ACK):
         raise ProtocolViolation("attachments to a packet that has none")
     check_packet(packet)

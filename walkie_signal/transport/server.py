@@ -61,7 +61,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         if self._strict:
             serializer = type("Packet", (socketio.packet.Packet,), {"json": json or Json})
         elif json is not None:
-            raise ValueError("json= goes with the default serializer")
+            raise ValueError("json= only works with the default serializer")
         self._joins = Joins(self)
         super().__init__(serializer=serializer, **options)
         self.farewells: dict[str, Callable[[str], None]] = {}
@@ -183,7 +183,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._take_attachment(sockets, message)
             return
         if sockets.partial is not None:
-            raise ProtocolViolation("text in the place of an attachment")
+            raise ProtocolViolation("text in place of an attachment")
         packet = packets.read_packet(message) if self._strict else self._read_foreign(message)
         if packet.attachments:
             sockets.partial = Partial(packet, len(message), self.eio.max_http_buffer_size)
@@ -197,7 +197,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
                 sockets.partial = None
                 self._dispatch(sockets, partial.packet, partial.size)
         elif self._strict:
-            raise ProtocolViolation("an attachment to nothing")
+            raise ProtocolViolation("an attachment that no packet announced")
         else:
             self._dispatch(sockets, self._read_foreign(attachment), len(attachment))
 

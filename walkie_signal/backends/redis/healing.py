@@ -187,7 +187,7 @@ class Healing:
         # Redis' clock may have been set back, so that a later room has an earlier epoch
         another = known.epoch != version.epoch and known == before and (version != NOWHERE or followed.wanted)
         if known < version or another:
-            message = "room %r: a change has not come here; it is read anew"
+            message = "room %r: a change was lost; the room is read anew"
             self._lines.write(logging.WARNING, "changes that have not come", message, room)
             self.heal(room)
 

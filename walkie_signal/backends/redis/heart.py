@@ -146,7 +146,7 @@ class Heart:
     def _listen_for(self, number: int, due: float) -> None:
         late = self._loop.time() - due > DEAF_AFTER / 2  # it was this process that stood still
         if self._uplink.up and self._mail.heard_beat < number and not late:
-            self._uplink.lose("what is published is not heard")
+            self._uplink.lose("published messages do not arrive")
 
     async def renew(self) -> str:
         """Renew the lease, and look at those who have not; returns the generation of what Redis holds.

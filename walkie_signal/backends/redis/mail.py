@@ -112,7 +112,7 @@ class Mail:
         try:
             message = read_node_message(data)
         except ValueError as error:
-            line = "a message of another node can't be read: %s"
+            line = "a message from another node can't be read: %s"
             self._lines.write(logging.WARNING, "messages that can't be read", line, error)
             return
         if isinstance(message, Signal):
@@ -131,7 +131,7 @@ class Mail:
         expected = self._received.get(node, number - 1) + 1
         self._received[node] = number
         if number > expected:
-            message = "%d signals of a node have not come here"
+            message = "%d signals from another node were lost"
             self._lines.write(logging.WARNING, "signals that have not come", message, number - expected)
             self._healing.heal_all()
         followed = self._rooms.get(room)
@@ -159,13 +159,13 @@ class Mail:
         """
         if text.startswith(self._head) and text.endswith("]") and "\x1e" not in text:
             return True
-        message = "a frame of another node is no event, and is not passed on"
+        message = "a frame from another node is not an event, and is not passed on"
         self._lines.write(logging.WARNING, "frames that are no event", message)
         return False
 
     def _keep(self, key: tuple[str, str], signal: Signal) -> None:
         if sum(map(len, self._early.values())) >= MOST_WAITING:
-            message = "a signal is dropped: too many wait for the joining of their senders"
+            message = "a signal is dropped: too many wait until the join of their sender is known"
             self._lines.write(logging.WARNING, "signals that are dropped", message)
             return
         if key not in self._early:
@@ -197,7 +197,7 @@ class Mail:
         waiting = self._early.get(key)
         if waiting and waiting[0] is first:
             del self._early[key]
-            message = "signals of nobody known are dropped"
+            message = "signals of unknown peers are dropped"
             self._lines.write(logging.INFO, "signals of nobody known", message)
             self._healing.heal(first.room)
             for signal in waiting[1:]:

@@ -59,5 +59,5 @@ class Housekeeping:
             name = f"{command} {part}"
             if name not in self._refused:
                 self._refused.add(name)
-                log.warning("Redis at %s: it refuses %s; the node does without", self._address, name)
+                log.warning("Redis at %s: it refuses %s; the node goes on without it", self._address, name)
             return None

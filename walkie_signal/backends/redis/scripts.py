@@ -31,7 +31,7 @@ def _script(source: str) -> Script:
 _STRANGE = """
 local function strange(answer, key)
   if answer and not string.find(answer.err, 'WRONGTYPE', 1, true) then return answer end
-  return redis.error_reply('STRANGE ' .. key .. ' holds what no node writes there')
+  return redis.error_reply('STRANGE ' .. key .. ' holds a value that no node writes')
 end
 """
 """Makes the answer of a script that has found a strange key; any other error stays what it is."""

@@ -35,9 +35,7 @@ class StrangeKeys:
         if len(self._told) >= MOST_TOLD:
             del self._told[next(iter(self._told))]
         self._told[key] = None
-        message = (
-            "the key %r holds what no node writes there: what it is for is unavailable, the rest goes on"
-        )
+        message = "the key %r holds a value that no node writes: only what needs this key is unavailable"
         self._lines.write(logging.WARNING, "strange keys", message, key)
 
     def look(self, key: str, answer: Any) -> None:

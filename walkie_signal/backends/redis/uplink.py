@@ -142,7 +142,7 @@ class Uplink:
     def _complain(self, why: str) -> None:
         if why != self._complaint:
             self._complaint = why
-            log.warning("Redis at %s: %s; trying on", self.address, why)
+            log.warning("Redis at %s: %s; trying again", self.address, why)
 
     async def _connect(self) -> None:
         self._lost.clear()
