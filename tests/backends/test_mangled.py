@@ -279,7 +279,7 @@ async def test_what_does_not_begin_as_an_event_is_passed_on_to_nobody(
         await one.until(lambda: bool(one.kept.told and one.kept.handed_over))
         assert one.kept.handed_over == [("a", frame("an event"))]
         assert one.kept.told == [("7", frame("an event"))]
-    lines = [each for each in caplog.records if "is no event" in each.getMessage()]
+    lines = [each for each in caplog.records if "is not an event" in each.getMessage()]
     assert len(lines) == MOST
 
 
