@@ -11,6 +11,7 @@ import click
 
 from walkie_signal import __version__
 from walkie_signal.backends.urls import backend_of
+from walkie_signal.cli.descriptors import raise_limit
 from walkie_signal.cli.listeners import SocketFile, address_of, bind, is_open, url_of
 from walkie_signal.cli.logs import set_up_logs
 from walkie_signal.cli.options import group_of, options_of
@@ -39,6 +40,7 @@ def serve(**values: Any) -> None:
         where = options.uds or address_of(options.host, options.port)
         raise click.ClickException(f"can't listen on {where}: {error.strerror or error}") from None
     with listener, SocketFile(options.uds):
+        raise_limit()
         _run(options, settings, listener)
 
 
