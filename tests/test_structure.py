@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LIBRARIES = {
     "click": ("cli",),
     "engineio": ("asgi", "namespace", "transport"),
+    "h11": ("transport",),
     "hiredis": ("backends.redis",),
     "jwt": ("auth",),
     "orjson": ("core.codec",),

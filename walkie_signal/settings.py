@@ -210,6 +210,12 @@ class ServeOptions(Group):
         "unix: for every client of the --uds socket, * for every client.",
         form=is_network,
     )
+    head_timeout: float = setting(
+        10.0,
+        "How long a connection may take for a TLS handshake, and then to send the head of a request.",
+        unit="seconds",
+        above=0,
+    )
     ssl_certfile: str = setting("", "File with the TLS certificate, in PEM format.")
     ssl_keyfile: str = setting("", "File with the private key of that certificate, in PEM format.")
     log_level: str = setting(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from transport.hosts import client, host, lines  # noqa: F401 - fixtures
+from transport.http_app import app, protocol  # noqa: F401 - fixtures
 from transport.official_servers import (  # noqa: F401
     engineio_client,
     http,

@@ -7,6 +7,8 @@ import logging
 import logging.config
 from datetime import datetime, timezone
 
+from walkie_signal.bounded_log import BoundedLog
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
@@ -32,6 +34,24 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
+class Bounds:
+    """Bounds the warnings of uvicorn's protocol classes, any number of which a client can cause."""
+
+    def __init__(self) -> None:
+        self._lines = BoundedLog(logging.getLogger("walkie_signal"))
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is written as it is; a warning is, in its place, within the bounds of its kind.
+
+        A warning's text without its arguments is uvicorn's or ours, and so a kind of its own.
+        """
+        if record.levelno != logging.WARNING or record.exc_info:
+            return True
+        kind = str(record.msg).partition("%")[0].rstrip(" ;.,:")
+        self._lines.write(record.levelno, kind, str(record.msg), *(record.args or ()))
+        return False
+
+
 def set_up_logs(level: str, log_format: str, *, several: bool) -> None:
     """Log to standard error from `level` on; of several processes each line says which.
 
@@ -54,3 +74,4 @@ def set_up_logs(level: str, log_format: str, *, several: bool) -> None:
         }
     )
     logging.getLogger("uvicorn.error").addFilter(_without_traceback)
+    logging.getLogger("uvicorn.error").addFilter(Bounds())

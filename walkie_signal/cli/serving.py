@@ -12,7 +12,14 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from walkie_signal.cli.descriptors import Shortage
 from walkie_signal.cli.probes import Probes
+from walkie_signal.cli.protocols import (
+    handshakes_within,
+    http_class,
+    let_websockets_read_long_heads,
+    websocket_class,
+)
 from walkie_signal.cli.proxies import believing
 from walkie_signal.settings import ServeOptions, Settings
 
@@ -48,6 +55,7 @@ def run(
         started: Told, once it listens, what serves it: uvicorn's WebSocket class, and where rooms are.
         beat: Called every `BEAT` seconds, as long as the event loop runs.
     """
+    let_websockets_read_long_heads()
     import uvicorn  # noqa: PLC0415 - only here, so that --help is quick
 
     from walkie_signal.asgi import attach  # noqa: PLC0415 - likewise
@@ -63,7 +71,7 @@ def run(
     # Also for a signal before uvicorn takes them, and when it raises the one that ended it once more.
     for number in ending_signals():
         signal.signal(number, server.handle_exit)
-    server.startup = _announced(server, app, started, beat)  # type: ignore[method-assign]
+    server.startup = _announced(server, app, options, started, beat)  # type: ignore[method-assign]
     server.shutdown = _drained(server, app, options.workers)  # type: ignore[method-assign]
     server.run(sockets=[listener])
 
@@ -83,30 +91,26 @@ def _config(options: ServeOptions, settings: Settings, app: Any) -> Any:
     return uvicorn.Config(
         believing(app, options.trusted_proxy),
         access_log=False,  # it would hold tokens that came in a query
+        http=http_class(options.head_timeout),
         log_config=None,
         proxy_headers=False,  # `believing` does it
         server_header=False,
         ssl_certfile=options.ssl_certfile or None,
         ssl_keyfile=options.ssl_keyfile or None,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
-        ws=_websocket_class(),
+        ws=websocket_class(),
         ws_max_size=settings.max_http_buffer_size,
         ws_per_message_deflate=False,  # it doubles the memory of each connection
         ws_ping_interval=None,  # Engine.IO has pings of its own
     )
 
 
-def _websocket_class() -> Any:
-    """Return our protocol class for uvicorn, or its own choice where the extra `fast` is not installed."""
-    try:
-        from walkie_signal.transport.direct import DirectProtocol  # noqa: PLC0415
-    except ImportError:
-        return "auto"
-    return DirectProtocol
-
-
 def _announced(
-    server: Any, app: Any, started: Callable[[str], None], beat: Callable[[], None] | None
+    server: Any,
+    app: Any,
+    options: ServeOptions,
+    started: Callable[[str], None],
+    beat: Callable[[], None] | None,
 ) -> Callable[..., Coroutine[Any, Any, None]]:
     """Say that the server listens, once it does."""
     startup = server.startup
@@ -115,7 +119,9 @@ def _announced(
     async def start(sockets: list[socket.socket] | None = None) -> None:
         if beat is not None:
             beating.append(asyncio.create_task(_beat_on(beat)))
-        await startup(sockets)
+        with handshakes_within(options.head_timeout):
+            await startup(sockets)
+        Shortage()
         _spare_the_collector()
         protocol = getattr(server.config.ws_protocol_class, "__name__", "no WebSocket")
         started(f"uvicorn, {protocol}; rooms in {app.signaling.backend.name}")

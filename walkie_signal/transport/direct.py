@@ -9,7 +9,8 @@ is its class for websockets, which from `websocket.accept` on talks to `Frames` 
 - There is no permessage-deflate.
 - A CLOSE between the fragments of a message is answered in kind, and not as a protocol error.
 - A frame whose length is not in its shortest form is a protocol error (RFC 6455, 5.2).
-- A request that passes uvicorn's HTTP parser and not websockets' is answered 400, and not left waiting.
+- A request that passes uvicorn's HTTP parser and not websockets' is answered 400, with one line in the log, and not
+  left waiting. A line may have up to 64 KiB; websockets takes 8.
 - A text that is no UTF-8 closes with 1007 at the fragment that spoils it, with one line in the log.
 - A connection that was closed and takes nothing more of what is left is aborted after `LINGER` seconds, at the
   server's shutdown after `HASTE`; uvicorn waits for ever.
@@ -31,6 +32,7 @@ from uvicorn.server import ServerState
 
 from walkie_signal.transport.direct_frames import Frames
 from walkie_signal.transport.direct_handshake import opening
+from walkie_signal.transport.direct_http import refuse_websocket
 from walkie_signal.transport.direct_inbox import Gate, Inbox
 
 if tuple(int(part) for part in uvicorn.__version__.split(".")[:2]) < (0, 52):
@@ -49,9 +51,6 @@ LINGER = 10.0
 
 HASTE = 1.0
 """The same when the server shuts down."""
-
-
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Direct:
@@ -229,8 +228,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         if plain is None:
             super().data_received(data)
             if not self.handshake_initiated:  # websockets can't read it; uvicorn's class would say nothing
-                self.transport.write(BAD_REQUEST)
-                self.transport.close()
+                refuse_websocket(self)
         else:
             request, response = plain
             self.conn.accept = lambda _: response

@@ -1,7 +1,8 @@
 """The opening handshake as nearly every client sends it, read in a quarter of the time that websockets takes.
 
 `opening` answers `None` for whatever is not just that, right or wrong: then websockets reads it, and finds what to
-say. So nothing here refuses anything, and what is accepted here websockets accepts alike (RFC 6455, 4.2.1).
+say. So nothing here refuses anything, and what is accepted here websockets accepts alike (RFC 6455, 4.2.1), unless
+it is too long for websockets.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 REQUEST = re.compile(
-    rb"GET (?P<path>/[!-~]{0,2000}) HTTP/1\.1\r\n(?P<headers>(?:[a-z0-9_-]{1,50}: [ -~]{0,4000}\r\n){4,60})\r\n"
+    rb"GET (?P<path>/[!-~]{0,65000}) HTTP/1\.1\r\n"
+    rb"(?P<headers>(?:[a-z0-9_-]{1,100}: [ -~]{0,65000}\r\n){4,256})\r\n"
 )
-"""As uvicorn's HTTP protocols hand it on: names in lower case, nothing folded; well within websockets' limits."""
+"""As uvicorn's HTTP protocols hand it on: names in lower case, nothing folded. The bounds are those of
+`direct_http`; websockets refuses a line over 8 KiB, and more than 128 headers."""
 
 KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 """Sixteen bytes in base64."""

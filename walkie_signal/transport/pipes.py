@@ -22,8 +22,8 @@ Event = MutableMapping[str, Any]
 WINDOW = 1 << 16
 """Bytes that may be on their way unread, and one frame more; asyncio's own high-water mark for a socket."""
 
-HEAD = 1 << 18
-"""Bytes that a head may have: those of HTTP servers' limits on headers, and JSON's escapes of them."""
+HEAD = 1 << 19
+"""Bytes that a head may have: 64 KiB are what `direct_http` lets in, and JSON may write six for each."""
 
 LINGER = 5.0
 """Seconds that the other end has to read what was written before a close."""

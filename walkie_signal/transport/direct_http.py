@@ -1,0 +1,278 @@
+"""An HTTP protocol class for uvicorn that bounds the head of a request, in bytes and in time.
+
+    uvicorn app:app --http walkie_signal.transport.direct_http:HttpProtocol
+
+It is uvicorn's own, httptools' where that is installed and h11's elsewhere, for any app. It differs in this:
+
+- A head over `HEAD_BYTES`, or with more lines than `HEAD_LINES`, is answered 431. It is counted as it comes, and so
+  are the trailers of a chunked body. With httptools uvicorn has no bound, and reads a long head in quadratic time.
+- A connection on which no request is being answered, and that doesn't send a whole one within `HEAD_TIMEOUT`, is
+  closed. uvicorn only closes one that sends nothing at all between two requests.
+- Requests that come before the one ahead of them is answered wait unread; of these uvicorn makes tasks that wait.
+- A connection that takes nothing of what it is sent for 10 s is aborted; uvicorn waits for ever.
+- A request for a WebSocket that websockets can't read is answered 400; uvicorn's class leaves it waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from walkie_signal.transport.direct_draining import Draining
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+
+HEAD_BYTES = 1 << 16
+"""Bytes of a request's line and headers. nginx takes 32 KiB (4 lines of 8), Node 16 KiB, h11 16 KiB, Go 1 MiB; some
+proxies and single sign-ons make cookies and tokens of more than 16."""
+
+HEAD_LINES = 256
+"""Lines of a head: Apache takes 100 headers, websockets 128, nginx 1,000, Node 2,000."""
+
+HEAD_TIMEOUT = 10.0
+"""Seconds: nginx and Node give a head 60, Apache 20; uvicorn and h11 have no bound. A head is a packet or two, and
+on a bad mobile network these take some seconds."""
+
+BODY_PIECE = 1 << 14
+"""Bytes of a body that are parsed at once: so much of the next request may be read before its turn."""
+
+END = b"\r\n\r\n"
+NOTHING = b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n" + NOTHING
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + NOTHING
+
+
+class _Bounded(Draining):
+    """The bounds, over one of uvicorn's classes.
+
+    Attributes:
+        head_timeout: See `HEAD_TIMEOUT`; a subclass may set another.
+    """
+
+    head_timeout: ClassVar[float] = HEAD_TIMEOUT
+
+    flow: Any
+    cycle: Any
+    scope: Any
+    client: Any
+    logger: Any
+
+    # What most connections never change is the class's, and costs none of them anything.
+    _read = 0  # bytes since there was last some progress: those of a head, of trailers, of blank lines
+    _lines = 0
+    _body = 0  # bytes of a body in the piece that is being parsed
+    _rest = b""  # what came before its turn
+    _over = False  # nothing is read any more: it is a WebSocket now, or was refused
+    _deadline: asyncio.TimerHandle | None = None
+
+    # Which part of a request is on its way
+
+    def _in_body(self) -> bool:
+        raise NotImplementedError
+
+    def _in_new_head(self, scope: Any) -> bool:
+        """Tell whether a head has begun since the scope was that."""
+        raise NotImplementedError
+
+    def _is_answering(self) -> bool:
+        """Tell whether a request has come as a whole, and its answer is not over."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and not self._in_body()
+
+    # The life of a connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self.head_timeout, transport.abort)  # type: ignore[attr-defined]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the transport is gone."""
+        super().connection_lost(exc)
+        self._over = True
+        self._rest = b""
+        self._no_deadline()
+
+    def _no_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, or refuse it."""
+        if (
+            data.endswith(END)
+            and not self._read
+            and len(data) <= HEAD_BYTES
+            and data.count(b"\n") <= HEAD_LINES
+            and not self._is_answering()
+        ):
+            super().data_received(data)  # nearly always: a head in one piece
+        else:
+            self._parse(self._rest + data)
+        if self._over:
+            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._no_deadline()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.head_timeout, self.transport.abort)
+
+    def _parse(self, data: bytes) -> None:
+        self._rest = b""
+        start = 0
+        while start < len(data) and not self._over and not self.transport.is_closing():
+            if self._is_answering():
+                self._rest = data[start:]
+                if len(self._rest) >= HEAD_BYTES:
+                    self.flow.pause_reading()
+                return
+            end = self._end_of_piece(data, start)
+            if end == start or self._lines > HEAD_LINES:
+                self._refuse()
+                return
+            self._parse_piece(data[start:end])
+            start = end
+
+    def _end_of_piece(self, data: bytes, start: int) -> int:
+        """Return up to where to parse: to the end of a head at most, so that the next is counted from its start."""
+        room = HEAD_BYTES - self._read
+        if self._in_body():
+            return min(len(data), start + min(room, BODY_PIECE))
+        found = data.find(END, start, start + room)
+        end = min(len(data), start + room) if found < 0 else found + len(END)
+        self._lines += data.count(b"\n", start, end)
+        return end
+
+    def _parse_piece(self, piece: bytes) -> None:
+        cycle, scope, in_body = self.cycle, self.scope, self._in_body()
+        self._body = 0
+        super().data_received(piece)
+        if self._in_new_head(scope):
+            self._read = len(piece) - self._body
+        elif self.cycle is not cycle or self._body or self._in_body() is not in_body:
+            self._read = self._lines = 0
+        else:
+            self._read += len(piece)
+
+    def _refuse(self) -> None:
+        self._over = True
+        self.logger.warning(
+            "Request refused, its head is over %d bytes or %d lines; from %s",
+            HEAD_BYTES,
+            HEAD_LINES,
+            (self.client or ("a Unix socket",))[0],
+        )
+        if self._may_answer():
+            self.transport.write(TOO_LARGE)
+        self._break_off()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, and let nobody else answer: uvicorn would send two answers to one request."""
+        self._over = True
+        if self._may_answer():
+            super().send_400_response(msg)
+        self._break_off()
+
+    def _may_answer(self) -> bool:
+        """Tell whether no answer to the request that is on its way has begun."""
+        return not (self._in_body() and self.cycle.response_started)
+
+    def end(self) -> None:
+        """Wait for nothing more, and close."""
+        self._no_deadline()
+        super().end()
+
+    def _break_off(self) -> None:
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.end()
+
+    def on_response_complete(self) -> None:
+        """Go on with what came meanwhile."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self.end()
+        elif self._rest:
+            self.data_received(b"")
+
+    def handle_websocket_upgrade(self, *event: Any) -> None:
+        """Leave the transport to a WebSocket protocol, and hold nothing more of the request."""
+        self._over = True
+        self._no_deadline()
+        super().handle_websocket_upgrade(*event)
+        protocol: Any = self.transport.get_protocol()
+        if not getattr(protocol, "handshake_initiated", True) and not self.transport.is_closing():
+            refuse_websocket(protocol)
+
+
+def refuse_websocket(protocol: Any) -> None:
+    """Answer a request for a WebSocket that websockets could not read."""
+    sender = (protocol.client or ("a Unix socket",))[0]
+    protocol.logger.warning("Request for a WebSocket refused, websockets can't read it; from %s", sender)
+    protocol.transport.write(BAD_REQUEST)
+    protocol.transport.close()
+
+
+class BoundedH11Protocol(_Bounded, H11Protocol):
+    """uvicorn's class for h11, with the bounds."""
+
+    def __init__(self, config: Config, *args: Any, **options: Any) -> None:
+        if config.h11_max_incomplete_event_size is None:
+            config.h11_max_incomplete_event_size = HEAD_BYTES  # otherwise 16 KiB
+        super().__init__(config, *args, **options)
+
+    def _in_body(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY
+
+    def _in_new_head(self, scope: Any) -> bool:  # noqa: ARG002 - httptools' needs it
+        return False  # h11 keeps it; it is counted below
+
+    def _may_answer(self) -> bool:
+        return self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE)
+
+    def _parse_piece(self, piece: bytes) -> None:
+        in_body = self._in_body()
+        super()._parse_piece(piece)
+        if self._in_body():  # whose chunks and trailers h11 bounds
+            self._read = self._lines = 0
+        elif in_body:
+            self._read = len(self.conn.trailing_data[0])
+
+
+HttpProtocol: Any = BoundedH11Protocol
+
+try:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+except ImportError:
+    pass  # the extra `fast` is not installed
+else:
+
+    class BoundedHttpToolsProtocol(_Bounded, HttpToolsProtocol):
+        """uvicorn's class for httptools, with the bounds."""
+
+        def _in_body(self) -> bool:
+            cycle = self.cycle
+            return cycle is not None and cycle.more_body and cycle.scope is self.scope
+
+        def _in_new_head(self, scope: Any) -> bool:
+            cycle = self.cycle
+            return self.scope is not scope and (cycle is None or cycle.scope is not self.scope)
+
+        def on_body(self, body: bytes) -> None:
+            """Count what is a body's."""
+            self._body += len(body)
+            super().on_body(body)
+
+        def handle_websocket_upgrade(self, *event: Any) -> None:
+            """Let go of the parser too: the two hold one another, and the headers, until a cycle is looked for."""
+            super().handle_websocket_upgrade(*event)
+            self.parser: Any = None
+
+    HttpProtocol = BoundedHttpToolsProtocol
