@@ -90,7 +90,7 @@ def is_prefix(value: str) -> bool:
 
 def is_redis_url(value: str) -> bool:
     """Tell whether a string is a URL of a Redis server, or empty."""
-    return re.fullmatch(r"|(rediss?|unix)://\S+", value) is not None
+    return re.fullmatch(r"|(rediss?(\+sentinel)?|unix)://\S+", value) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,8 @@ class ServeOptions(Group):
     redis_url: str = setting(
         "",
         "URL of the Redis server that joins this node with others into one service, such as "
-        "redis://user:password@host:6379/0; without it rooms are kept in memory.",
+        "redis://user:password@host:6379/0, or of its sentinels, such as redis+sentinel://host1,host2/service/0; "
+        "without it rooms are kept in memory.",
         form=is_redis_url,
     )
     workers: int = setting(

@@ -20,6 +20,7 @@ from support.certificates import certificate
 from support.cut import cut
 from support.redis import redis_server
 from support.servers import free_port
+from walkie_signal.backends.redis.address import OPTIONS
 from walkie_signal.core.rooms import Joined, Left
 
 PAGE = PAGES["docs/redis.md"]
@@ -144,13 +145,25 @@ async def test_tls_verifies_the_server(tmp_path: Path, caplog: pytest.LogCapture
     certfile, keyfile = map(str, certificate(tmp_path))
     port = free_port()
     files = ("--tls-cert-file", certfile, "--tls-key-file", keyfile, "--tls-ca-cert-file", certfile)
-    async with redis_server(None, "--tls-port", str(port), "--tls-auth-clients", "no", *files):
+    bound = ("--bind", "127.0.0.1", "127.0.0.2")
+    async with redis_server(None, *bound, "--tls-port", str(port), "--tls-auth-clients", "no", *files):
         url = f"rediss://127.0.0.1:{port}/0"
         async with sites(f"{url}?ssl_ca_certs={certfile}", url) as (trusts, does_not):
             assert trusts.backend.ready
             await trusts.join("a")
             assert not does_not.backend.ready
         assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+        other = f"rediss://127.0.0.2:{port}/0?ssl_ca_certs={certfile}"  # the certificate is for 127.0.0.1
+        async with sites(f"{other}&ssl_check_hostname=false", other) as (does_not_look, looks):
+            assert does_not_look.backend.ready
+            assert not looks.backend.ready
+        assert "IP address mismatch" in caplog.text
+
+
+def test_these_are_all_options_of_the_url() -> None:
+    rows = PAGE.table("Option", "Value")
+    documented = [name for row in rows for name in re.findall(r"`([^`]+)`", row[0])]
+    assert sorted(documented) == sorted(OPTIONS)
 
 
 # When it refuses to write
@@ -220,6 +233,36 @@ async def test_a_replica_takes_over(tmp_path: Path) -> None:
         for site, applied in zip((one, two), before, strict=True):
             await site.until(partial(operator.contains, site.kept.applied, Joined(new)))
             assert site.kept.applied[:-1] == applied, "nobody was announced for it"
+
+
+async def test_a_replica_that_lagged_behind_takes_over() -> None:
+    """As it knows them, all nodes have been silent for longer than a lease, though they beat on elsewhere."""
+    async with (
+        redis_server() as primary,
+        redis_server() as replica,
+        cut(primary.port) as proxy,
+        sites(*[f"redis://127.0.0.1:{proxy.port}/0"] * 2) as (one, two),
+    ):
+        await one.join("a")
+        await two.join("b")
+        for site in (one, two):
+            await _beaten(site)
+        for key in await primary.keys():
+            await primary.command("MIGRATE", "127.0.0.1", replica.port, key, 0, 5000, "COPY")
+        for site in (one, two):
+            await replica.command("ZINCRBY", NODES, -20_000_000, site.backend.node_id)
+            heart = site.backend._heart
+            assert heart is not None
+            heart._watch._steady_since -= 20  # as though they had beaten for as long
+        proxy.target = ("127.0.0.1", replica.port)
+        proxy.cut()
+        await asyncio.gather(*(away(site) for site in (one, two)))
+        await asyncio.gather(*(ready(site) for site in (one, two)))
+        new = await two.join("new")
+        for site in (one, two):
+            await site.until(partial(operator.contains, site.kept.applied, Joined(new)))
+            assert not [each for each in site.kept.applied if isinstance(each, Left)]
+            assert site.kept.fences == 0
 
 
 async def test_an_old_snapshot_is_worse_than_none(tmp_path: Path) -> None:

@@ -6,12 +6,25 @@ from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.settings import Settings, is_redis_url
 
+SENTINEL = "+sentinel"
+"""The end of the scheme of a URL that names sentinels."""
+
+FORMS = (
+    "this is not the URL of a Redis server, such as redis://user:password@host:6379/0, rediss://… for TLS, "
+    f"unix://path or redis{SENTINEL}://host1,host2/service/0; write special characters in the password as in any "
+    "URL, such as / as %2F"
+)
+
+
+class UnusableURL(ValueError):  # noqa: N818 - what it is, not a fault of ours
+    """It can't be done as a URL says; the text says why, and holds nothing of its password."""
+
 
 def backend_of(named: Backend | str | None, namespace: str, settings: Settings) -> Backend:
     """Return a backend: the one that is given, that of a URL, or for ``None`` this process's memory.
 
     Raises:
-        ValueError: It is no URL of a Redis server.
+        UnusableURL: It is no URL of a Redis server, or one with options that are not known.
         ImportError: It is one, and the extra ``redis`` is not installed.
     """
     if named is None:
@@ -19,7 +32,7 @@ def backend_of(named: Backend | str | None, namespace: str, settings: Settings) 
     if not isinstance(named, str):
         return named
     if not named or not is_redis_url(named):
-        raise ValueError("backend: give a URL such as redis://host:6379/0, rediss://… or unix://…")
+        raise UnusableURL(f"backend: {FORMS}")
     from walkie_signal.backends.redis import RedisBackend  # noqa: PLC0415 - only where it is asked for
 
     return RedisBackend(named, namespace=namespace, prefix=settings.redis_prefix)

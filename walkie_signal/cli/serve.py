@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from walkie_signal import __version__
-from walkie_signal.backends.urls import backend_of
+from walkie_signal.backends.urls import UnusableURL, backend_of
 from walkie_signal.cli.descriptors import raise_limit
 from walkie_signal.cli.listeners import SocketFile, address_of, bind, is_open, url_of
 from walkie_signal.cli.logs import set_up_logs
@@ -74,11 +74,8 @@ def _check_redis(url: str) -> None:
     """Refuse a URL that is none, and say what to install where that is missing."""
     try:
         backend_of(url, "/", Settings())
-    except ValueError:  # whose text may hold a part of the password
-        raise click.UsageError(
-            "--redis-url: this is not the URL of a Redis server, such as redis://user:password@host:6379/0; write "
-            "special characters in the password as in any URL, such as / as %2F"
-        ) from None
+    except UnusableURL as error:
+        raise click.UsageError(f"--redis-url: {error}") from None
     except ImportError as error:
         raise click.ClickException(str(error)) from None
 

@@ -2,6 +2,8 @@
 
     backend    the port, put together; its life
     uplink     the two connections and their life      wire   one connection       rights   what Redis lets us do
+    server     which server, and that it will do       address   of a URL          dial, sentinels   how it is found
+    outage     what the log says of a time without it
     followed   the rooms that are followed       rooms   joining and leaving       healing   agreeing with Redis
     mail       what nodes send one another             directory   where peers and users are
     heart      leases, and the removal of the dead

@@ -43,7 +43,7 @@ class RedisBackend:
 
     Args:
         url: Of the server, in redis-py's forms: ``redis://[[user]:password@]host[:port][/database]``, ``rediss://``
-            for TLS, ``unix://path``.
+            for TLS, ``unix://path``; or of its sentinels, ``redis+sentinel://host[,host]/service[/database]``.
         namespace: The Socket.IO namespace whose rooms these are.
         prefix: What the names of all keys and channels begin with.
 

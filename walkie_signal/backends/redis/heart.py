@@ -24,6 +24,7 @@ from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.scripts import BEAT, CLAIM, FORGET, STRANGE_CLAIM
 from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Failed, Uplink
+from walkie_signal.backends.redis.wire import words
 from walkie_signal.core.leases import Watch
 from walkie_signal.core.rooms import Member
 from walkie_signal.errors import SignalingError
@@ -71,6 +72,7 @@ class Heart:
         fence: Callable[[], None],
     ) -> None:
         self._registered = ("", "")
+        self._last = 0.0  # when this node renewed last, on Redis' clock
         self._names = names
         self._uplink = uplink
         self._rooms = rooms
@@ -140,7 +142,7 @@ class Heart:
             return await self.renew()
         except hiredis.ReplyError as error:
             # Full, or short of replicas: it takes no change now. When it does again, the restore makes up for them.
-            self._uplink.lose(str(error))
+            self._uplink.lose(words(error))
             raise
 
     def _listen_for(self, number: int, due: float) -> None:
@@ -159,7 +161,11 @@ class Heart:
         keys = [self._names.nodes, self._names.generation]
         known = self._registered[1] if self._registered[0] == node else ""
         answer = await self._uplink.run(BEAT, keys, EXPIRY, node, known, fresh, SILENT_AFTER)
-        stored, now, alive, silent = answer
+        stored, now, alive, silent, before = answer
+        if known and float(before or 0) < self._last:
+            # Redis has gone back, to a replica that lagged or a snapshot: in it the others look silent, too
+            self._watch = Watch(LEASE)
+        self._last = float(now)
         generation: str = stored.decode("utf-8", "replace")
         self._registered = (node, generation)
         if generation.partition(":")[0] not in READS:

@@ -153,7 +153,8 @@ BEAT = _script(
     + """
 -- KEYS: the nodes, the generation.
 -- ARGV: expiry, node, the generation that it knows or '', a new one, the microseconds after which a node is silent.
--- Returns the generation, the time, whether this node is still one, and the silent nodes with their last renewal.
+-- Returns the generation, the time, whether this node is still one, the silent nodes with their last renewal, and
+-- when this node renewed before, or false.
 local time = redis.call('TIME')
 local now = time[1] .. string.format('%06d', time[2])
 local generation = redis.pcall('GET', KEYS[2])
@@ -173,7 +174,7 @@ if alive then redis.call('ZADD', KEYS[1], now, ARGV[2]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[2], ARGV[1])
 local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', tonumber(now) - tonumber(ARGV[5]), 'WITHSCORES')
-return {generation, now, alive and 1 or 0, silent}
+return {generation, now, alive and 1 or 0, silent, renewed}
 """
 )
 """Renews a node's lease."""

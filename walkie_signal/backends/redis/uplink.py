@@ -22,9 +22,11 @@ from typing import Any
 import hiredis
 
 from walkie_signal.backends.redis import scripts
+from walkie_signal.backends.redis.outage import Outage
 from walkie_signal.backends.redis.rights import Housekeeping, is_refusal
 from walkie_signal.backends.redis.scripts import Script
-from walkie_signal.backends.redis.wire import Address, Answer, Lifetime, Lost, Wire
+from walkie_signal.backends.redis.server import Server
+from walkie_signal.backends.redis.wire import Answer, Lifetime, Lost, Wire, words
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
@@ -46,6 +48,8 @@ DELAY = 1.0
 
 CANCEL_INTERVAL = 0.1
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
+
+SILENT = "it does not answer"
 
 CHANGED = ("NOSCRIPT", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
 """The errors of a Redis that is not what it was when we connected."""
@@ -77,7 +81,8 @@ class Uplink:
         hear: Callable[[bytes, bytes], None],
         down: Callable[[], None],
     ) -> None:
-        self.address = Address(url)
+        self._server = Server(url)
+        self.address = self._server.address
         self.node_id = ""
         self.up = False
         self.lifetime = Lifetime()
@@ -92,7 +97,8 @@ class Uplink:
         self._lost: asyncio.Event
         self._running: asyncio.Task[None] | None = None
         self._why = ""
-        self._complaint = ""
+        self._outage = Outage(str(self.address))
+        self._fault = ""
 
     # Its life
 
@@ -109,6 +115,7 @@ class Uplink:
         if self._running is not None:
             await _end(self._running)
             self._running = None
+        self._server.close()
 
     def lose(self, why: str) -> None:
         """Give the connections up, and connect anew."""
@@ -122,30 +129,32 @@ class Uplink:
             try:
                 await self._connect()
                 await asyncio.wait_for(self._restored(), RESTORE_TIMEOUT)
-                log.info("Redis at %s: connected", self.address)
-                delay, self._complaint = FIRST_DELAY, ""
+                self._outage.end(self._server.where())
+                delay, self._fault = FIRST_DELAY, ""
                 if not first.done():
                     first.set_result(None)
                 await self._lost.wait()
-                self._complain(self._why)
+                self._outage.begin(self._why)
             except (OSError, asyncio.TimeoutError, hiredis.HiredisError, SignalingError) as error:
-                self._complain(str(error) or "it does not answer")
+                self._failed(words(error) if isinstance(error, hiredis.ReplyError) else str(error))
             except Exception as error:
-                if repr(error) != self._complaint:
-                    self._complaint = repr(error)
+                self._server.shun()
+                if repr(error) != self._fault:
+                    self._fault = repr(error)
                     log.exception("Redis at %s: a fault of ours", self.address)
             finally:
                 self._give_up()
             await asyncio.sleep(random.uniform(delay / 2 if delay == DELAY else 0, delay))  # noqa: S311
             delay = DELAY
 
-    def _complain(self, why: str) -> None:
-        if why != self._complaint:
-            self._complaint = why
-            log.warning("Redis at %s: %s; trying again", self.address, why)
+    def _failed(self, why: str) -> None:
+        self._server.shun()
+        self._outage.failed(why or self._why or SILENT)
 
     async def _connect(self) -> None:
         self._lost.clear()
+        self._why = ""
+        await self._server.find()
         former = len(self._former)
         try:
             self._asking = asking = await self._open("asks")
@@ -168,9 +177,7 @@ class Uplink:
                 await self._housekeeping.ask(asking, "CLIENT", "KILL", "ID", number)
 
     async def _open(self, part: str) -> Wire:
-        address = self.address
-        connecting = address.connect(self._hear, lambda: self.lose("the connection ended"), self.lifetime)
-        wire = await asyncio.wait_for(connecting, REPLY_TIMEOUT)
+        wire = await self._server.open(self._hear, self.lose, self.lifetime)
         try:
             name = f"walkie-signal-{part}-{secrets.token_hex(8)}"
             number = await asyncio.wait_for(self._introduce(wire, name), REPLY_TIMEOUT)
@@ -183,12 +190,10 @@ class Uplink:
 
     async def _introduce(self, wire: Wire, name: str) -> int | None:
         """Log in; returns the connection's number, or ``None`` if Redis does not say it."""
-        address = self.address
-        if address.password is not None:
-            await wire.ask("AUTH", *([address.username] if address.username else []), address.password)
-        if address.database:
-            await wire.ask("SELECT", address.database)
+        await self._server.enter(wire)
         await self._housekeeping.ask(wire, "CLIENT", "SETNAME", name)
+        if self._asking is None:  # it is the first of the two
+            await self._server.examine(wire)
         number: int | None = await self._housekeeping.ask(wire, "CLIENT", "ID")
         return number
 
@@ -218,7 +223,7 @@ class Uplink:
             now - due > WATCH_INTERVAL
         )  # it was this process that stood still: the answer may be here, unread
         if since is not None and not late and now - since > REPLY_TIMEOUT - WATCH_INTERVAL:
-            self.lose("it does not answer")
+            self.lose(SILENT)
             self._give_up()
         else:
             self._watch_soon(wire)
@@ -269,7 +274,7 @@ class Uplink:
         """Connect anew if Redis has another role by now, has forgotten the scripts, or refuses what it did not."""
         error = None if answer.cancelled() else answer.exception()
         if isinstance(error, hiredis.ReplyError) and (str(error).startswith(CHANGED) or is_refusal(error)):
-            self.lose(str(error))
+            self.lose(words(error))
 
 
 async def _end(task: asyncio.Future[None]) -> None:

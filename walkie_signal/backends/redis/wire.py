@@ -1,27 +1,35 @@
 """One connection to Redis, as lean as the way of a signal needs it.
 
-Requests are answered in their order. Parsing and packing is hiredis'; of
-redis-py the URL and the TLS settings are used.
+Requests are answered in their order. Parsing and packing is hiredis'.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import ssl
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import hiredis
-from redis.asyncio.connection import parse_url
 
 Answer = Callable[[Any], None]
 """Takes what Redis answers; an exception where it refuses, or where the connection ended before."""
 
 
 class Lost(ConnectionError):  # noqa: N818 - what has happened, not a fault
-    """The connection ended before Redis answered."""
+    """The connection ended before Redis answered; the text says why, as far as that is known."""
+
+
+ENDED = "the connection ended"
+
+STRANGE = "what answers there does not speak as Redis does; perhaps it wants TLS (rediss://)"
+
+
+def words(error: Exception) -> str:
+    """Return the first sentence of what Redis says when it refuses: some of its texts are a page long."""
+    return str(error).partition(". ")[0].partition("\n")[0].rstrip(".")[:200]
 
 
 def packed(*parts: str | bytes | int) -> bytes:
@@ -31,67 +39,6 @@ def packed(*parts: str | bytes | int) -> bytes:
 
 def ignore(_answer: Any) -> None:
     """Take an answer that nobody waits for."""
-
-
-class Address:
-    """Where a Redis server is, and how to speak to it, from a URL of redis-py's forms.
-
-    Raises:
-        ValueError: `url` is no such URL.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._options: dict[str, Any] = dict(parse_url(url))
-        self.path: str | None = self._options.get("path")
-        self.host: str = self._options.get("host", "localhost")
-        self.port: int = int(self._options.get("port", 6379))
-        self.database: int = int(self._options.get("db", 0))
-        self.username: str | None = self._options.get("username")
-        self.password: str | None = self._options.get("password")
-        self._tls = url.startswith("rediss:")
-
-    def __str__(self) -> str:
-        """Name it without its secrets."""
-        return f"{self.path or f'{self.host}:{self.port}'}/{self.database}"
-
-    def tls(self) -> ssl.SSLContext | None:
-        """Return what to verify the server with, or ``None`` where the URL wants no TLS."""
-        if not self._tls:
-            return None
-        options = self._options
-        context = ssl.create_default_context(
-            cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
-        )
-        if options.get("ssl_certfile"):
-            context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
-        requirement = options.get("ssl_cert_reqs")
-        if requirement == "none" or options.get("ssl_check_hostname") in ("False", "false", "0"):
-            context.check_hostname = False
-        if requirement == "none":
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    async def connect(
-        self, hear: Callable[[bytes, bytes], None], lost: Callable[[], None], lifetime: Lifetime
-    ) -> Wire:
-        """Open a connection.
-
-        Args:
-            hear: Takes a channel and what was published on it.
-            lost: Called when the connection has ended, in whatever way.
-            lifetime: The process's; beyond it nothing is sent and nothing is heard.
-
-        Raises:
-            OSError: It can't be opened.
-        """
-        loop = asyncio.get_running_loop()
-        context = self.tls()
-        wire = Wire(hear, lost, lifetime)
-        if self.path is not None:
-            await loop.create_unix_connection(lambda: wire, self.path)
-        else:
-            await loop.create_connection(lambda: wire, self.host, self.port, ssl=context)
-        return wire
 
 
 class Lifetime:
@@ -108,10 +55,16 @@ class Lifetime:
 
 
 class Wire(asyncio.Protocol):
-    """A connection; made by `Address.connect`."""
+    """A connection.
+
+    Args:
+        hear: Takes a channel and what was published on it.
+        lost: Called with the reason when the connection has ended, in whatever way.
+        lifetime: The process's; beyond it nothing is sent and nothing is heard.
+    """
 
     def __init__(
-        self, hear: Callable[[bytes, bytes], None], lost: Callable[[], None], lifetime: Lifetime
+        self, hear: Callable[[bytes, bytes], None], lost: Callable[[str], None], lifetime: Lifetime
     ) -> None:
         self._hear = hear
         self._lifetime = lifetime
@@ -122,6 +75,7 @@ class Wire(asyncio.Protocol):
         self._confirmed: dict[tuple[bytes, bytes], list[asyncio.Future[None]]] = {}
         self._transport: Any = None
         self._ended = False
+        self._why = ENDED
 
     # What is asked
 
@@ -131,7 +85,7 @@ class Wire(asyncio.Protocol):
         if now > self._lifetime.until:
             self._lifetime.over()
         if self._ended:
-            answer(Lost())
+            answer(Lost(self._why))
             return
         self._answers.append((now, answer))
         self._transport.write(request)
@@ -151,7 +105,7 @@ class Wire(asyncio.Protocol):
         """Begin to hear a channel; done when Redis has confirmed it."""
         future = self._loop.create_future()
         if self._ended:
-            future.set_exception(Lost())
+            future.set_exception(Lost(self._why))
             return future
         self._confirmed.setdefault((b"subscribe", channel.encode()), []).append(future)
         self._transport.write(packed("SUBSCRIBE", channel))
@@ -195,12 +149,14 @@ class Wire(asyncio.Protocol):
                 else:
                     self._confirm(reply)
         except hiredis.ProtocolError:
+            self._why = STRANGE
             self.abort()
 
     def _confirm(self, reply: Any) -> None:
         """Take the confirmation that a channel is heard, or not any more."""
-        if isinstance(reply, hiredis.ReplyError):  # a channel is refused, and it does not say which
-            self._refuse(reply)
+        if isinstance(reply, hiredis.ReplyError):
+            self._why = words(reply)  # where it lets nobody in, that is all it says before it hangs up
+            self._refuse(reply)  # or a channel is refused, and it does not say which
             return
         kind, channel, _ = reply
         for future in self._confirmed.pop((kind, channel), ()):
@@ -216,8 +172,11 @@ class Wire(asyncio.Protocol):
                     future.exception()  # whoever has stopped waiting need not be told
         self._confirmed.clear()
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """End."""
+        number = getattr(error, "errno", None)
+        if number and self._why == ENDED:
+            self._why = f"{ENDED}: {os.strerror(number)}"
         self._end()
 
     def _end(self) -> None:
@@ -226,9 +185,9 @@ class Wire(asyncio.Protocol):
         self._ended = True
         answers, self._answers = self._answers, deque()
         for _, answer in answers:
-            answer(Lost())
-        self._refuse(Lost())
-        self._lost()
+            answer(Lost(self._why))
+        self._refuse(Lost(self._why))
+        self._lost(self._why)
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:

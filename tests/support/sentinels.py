@@ -1,0 +1,81 @@
+"""Real sentinels for a test, and the servers that they watch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from support.processes import running
+from support.redis import RedisServer
+from support.servers import free_port
+
+SERVICE = "walkie"
+
+
+class Sentinel:
+    """One that listens.
+
+    Attributes:
+        port: Of loopback.
+    """
+
+    def __init__(self, port: int, password: str | None) -> None:
+        self.port = port
+        self._password = password
+
+    async def command(self, *arguments: Any) -> Any:
+        """Ask it something; text comes back as str."""
+        async with Redis(port=self.port, password=self._password, decode_responses=True) as connection:
+            return await connection.execute_command(*arguments)  # type: ignore[no-untyped-call]
+
+    async def facts(self) -> dict[str, str]:
+        """Return what it knows of the primary."""
+        found: dict[str, str] = await self.command("SENTINEL", "MASTER", SERVICE)
+        return found
+
+    async def knows(self, *, sentinels: int, replicas: int, within: float = 20.0) -> None:
+        """Wait until it knows of so many others."""
+        deadline = time.monotonic() + within
+        while True:
+            facts = await self.facts()
+            others, slaves = int(facts["num-other-sentinels"]), int(facts["num-slaves"])
+            if (others, slaves) == (sentinels, replicas):
+                return
+            assert time.monotonic() < deadline, facts
+            await asyncio.sleep(0.05)  # nothing tells of it
+
+
+@asynccontextmanager
+async def sentinel(
+    folder: Path, primary: int, *lines: str, password: str | None = None, tls: bool = False
+) -> AsyncIterator[Sentinel]:
+    """Run a sentinel that watches the server at a port of loopback; `lines` are added to its configuration."""
+    port = free_port()
+    configuration = folder / f"sentinel-{port}.conf"
+    settings = [
+        f"port {0 if tls else port}",
+        f"tls-port {port}" if tls else "bind 127.0.0.1",
+        f"sentinel monitor {SERVICE} 127.0.0.1 {primary} 2",
+        f"sentinel down-after-milliseconds {SERVICE} 1000",
+        f"sentinel failover-timeout {SERVICE} 3000",
+        *([f"requirepass {password}"] if password else []),
+        *lines,
+    ]
+    configuration.write_text("\n".join(settings))
+    async with running(["redis-server", configuration, "--sentinel"]) as program:
+        await program.line(r"\+monitor")
+        yield Sentinel(port, password)
+
+
+async def follows(replica: RedisServer, within: float = 20.0) -> None:
+    """Wait until it has what its primary has."""
+    deadline = time.monotonic() + within
+    while (facts := await replica.command("INFO", "replication"))["master_link_status"] != "up":
+        assert time.monotonic() < deadline, facts
+        await asyncio.sleep(0.05)  # as above

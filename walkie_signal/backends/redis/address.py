@@ -1,0 +1,198 @@
+"""Where a Redis server is and how to speak to it, read from a URL of redis-py's forms, or of ours for Sentinel.
+
+What a URL asks for is done or refused: an option that did nothing would be believed. No text of an error holds a
+part of the URL but names that are ours, since any other part may belong to a password that was not encoded.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis.asyncio.connection import parse_url
+
+from walkie_signal.backends.urls import FORMS, SENTINEL, UnusableURL
+
+PORT, SENTINEL_PORT = 6379, 26379
+
+TLS_OPTIONS = frozenset({
+    "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile",
+    "ssl_password",
+})  # fmt: skip
+SENTINEL_OPTIONS = frozenset({"sentinel_password", "sentinel_ssl", "sentinel_username"})
+OPTIONS = frozenset({"db", "password", "username"}) | TLS_OPTIONS | SENTINEL_OPTIONS
+
+FALSE, TRUE = ("0", "f", "false", "n", "no"), ("1", "t", "true", "y", "yes")
+"""redis-py's words, which takes any other for true."""
+
+REQUIREMENTS = {
+    "none": ssl.CERT_NONE, "cert_none": ssl.CERT_NONE,
+    "required": ssl.CERT_REQUIRED, "cert_required": ssl.CERT_REQUIRED,
+    # to whoever connects Python takes it for the same
+    "optional": ssl.CERT_REQUIRED, "cert_optional": ssl.CERT_REQUIRED,
+}  # fmt: skip
+"""redis-py's words for `ssl_cert_reqs`, and Celery's."""
+
+
+class Address:
+    """A Redis server, or the sentinels that know which one it is.
+
+    Attributes:
+        hosts: Names and ports, of the server or of the sentinels; none for a Unix socket.
+        path: Of the Unix socket.
+        service: What the sentinels call the server; ``None`` without sentinels.
+        database: Its number.
+        login: What follows AUTH; empty without a password.
+        sentinel_login: Likewise, for the sentinels.
+
+    Raises:
+        UnusableURL: It can't be done as `url` says; a file that it names is looked at too.
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme, _, rest = url.partition("://")
+        self._tls = scheme.startswith("rediss")
+        sentinel = scheme.endswith(SENTINEL)
+        options = _options(url, sentinel=sentinel, tls=self._tls)
+        hosts = self._hosts(rest, SENTINEL_PORT) if sentinel else ()
+        parsed = _parsed(_of_one_host(scheme, rest) if sentinel else url)
+        self.service, self.database = _service_and_database(url, parsed, sentinel=sentinel)
+        self.path: str | None = parsed.get("path")
+        one = (parsed.get("host", "localhost"), int(parsed.get("port", PORT)))
+        self.hosts: tuple[tuple[str, int], ...] = hosts or ((one,) if self.path is None else ())
+        self.login = _login(parsed.get("username"), parsed.get("password"))
+        self.sentinel_login = _login(options.get("sentinel_username"), options.get("sentinel_password"))
+        self._sentinel_tls = _truth(options, "sentinel_ssl", default=self._tls)
+        if self._sentinel_tls and not self._tls:
+            raise UnusableURL(f"sentinel_ssl: TLS is what rediss{SENTINEL}:// asks for")
+        self._tls_options = {key: value for key, value in options.items() if key in TLS_OPTIONS}
+        try:
+            self.tls()
+        except OSError as error:  # an ssl.SSLError is one
+            raise UnusableURL(
+                f"a file of its ssl_ options can't be used: {error.strerror or error}"
+            ) from None
+
+    @staticmethod
+    def _hosts(rest: str, port: int) -> tuple[tuple[str, int], ...]:
+        netloc = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        try:
+            each = [urlsplit(f"//{one}") for one in netloc.split(",")]
+            found = tuple((one.hostname or "", one.port or port) for one in each)
+        except ValueError:
+            raise UnusableURL(FORMS) from None
+        if not all(host for host, _ in found):
+            raise UnusableURL(FORMS)
+        return found
+
+    def __str__(self) -> str:
+        """Name it without its secrets."""
+        named = self.path or ",".join(at(host, port) for host, port in self.hosts)
+        service = f"/{self.service}" if self.service is not None else ""
+        return f"{named}{service}/{self.database}"
+
+    def tls(self, *, sentinel: bool = False) -> ssl.SSLContext | None:
+        """Return what to verify the server with, or ``None`` where the URL wants no TLS.
+
+        Raises:
+            OSError: One of the files can't be read, or is not what it should be.
+        """
+        if not (self._sentinel_tls if sentinel else self._tls):
+            return None
+        options = self._tls_options
+        requirement = REQUIREMENTS.get(options.get("ssl_cert_reqs", "required").lower())
+        if requirement is None:
+            raise UnusableURL("ssl_cert_reqs: one of required, none")
+        context = ssl.create_default_context(
+            cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
+        )
+        if "ssl_certfile" in options:
+            context.load_cert_chain(
+                options["ssl_certfile"], options.get("ssl_keyfile"), options.get("ssl_password", "")
+            )
+        verified = requirement != ssl.CERT_NONE
+        context.check_hostname = _truth(options, "ssl_check_hostname", default=True) and verified
+        context.verify_mode = requirement
+        return context
+
+
+def at(host: str, port: int) -> str:
+    """Write a host or an address with its port."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _options(url: str, *, sentinel: bool, tls: bool) -> dict[str, str]:
+    """Read the options of a URL."""
+    query = _query(url)
+    if "#" in url or "@" in query:  # what was meant to be in a password, most likely
+        raise UnusableURL(FORMS)
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    fault = next(_faults(options, sentinel=sentinel, tls=tls), None)
+    if fault is not None:
+        raise UnusableURL(fault)
+    return options
+
+
+def _query(url: str) -> str:
+    try:
+        return urlsplit(url.replace("#", "%23")).query
+    except ValueError:  # whose text may hold a part of the password
+        raise UnusableURL(FORMS) from None
+
+
+def _faults(options: dict[str, str], *, sentinel: bool, tls: bool) -> Iterator[str]:
+    known = sorted(OPTIONS if sentinel else OPTIONS - SENTINEL_OPTIONS)
+    for name, value in options.items():
+        if name not in known:
+            yield f"{name}: there is no such option; there are {', '.join(known)}"
+        if not value:
+            yield f"{name}: it has no value"
+        if name in TLS_OPTIONS and not tls:
+            yield f"{name}: TLS is what a URL with rediss in place of redis asks for"
+    if "ssl_certfile" not in options and options.keys() & {"ssl_keyfile", "ssl_password"}:
+        yield "ssl_keyfile, ssl_password: they go with ssl_certfile"
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    try:
+        parsed = dict(parse_url(url))
+    except ValueError:  # as above
+        raise UnusableURL(FORMS) from None
+    if url.startswith("unix:") and "path" not in parsed:
+        raise UnusableURL(FORMS)
+    return parsed
+
+
+def _of_one_host(scheme: str, rest: str) -> str:
+    """Return a URL that redis-py reads: of one sentinel, with the path's last part."""
+    userinfo, found, _ = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")
+    query = rest.partition("?")[2]
+    return f"{scheme.removesuffix(SENTINEL)}://{userinfo}{found}sentinels?{query}"
+
+
+def _service_and_database(url: str, parsed: dict[str, Any], *, sentinel: bool) -> tuple[str | None, int]:
+    """Read the path: of a database, or of a service and a database."""
+    parts = [unquote(part) for part in urlsplit(url).path.split("/")[1:]] if "path" not in parsed else []
+    service = parts.pop(0) if sentinel and parts else ""
+    if sentinel and not service:
+        raise UnusableURL(f"the sentinels have to be told a service: redis{SENTINEL}://host:26379/service/0")
+    written = parts[0] if parts and parts[0] else "0"
+    if any(parts[1:]) or not re.fullmatch(r"\d{1,9}", written) or parsed.get("db", 0) < 0:
+        raise UnusableURL(FORMS)
+    return service if sentinel else None, int(parsed.get("db", written))
+
+
+def _login(username: str | None, password: str | None) -> list[str]:
+    if password is None:
+        return []
+    return [username, password] if username else [password]
+
+
+def _truth(options: dict[str, str], name: str, *, default: bool) -> bool:
+    value = options.get(name, str(default)).lower()
+    if value not in FALSE + TRUE:
+        raise UnusableURL(f"{name}: one of true, false")
+    return value in TRUE

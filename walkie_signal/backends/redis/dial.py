@@ -1,0 +1,178 @@
+"""Opens a TCP connection to a server by its name: its addresses are raced, as RFC 8305 has it.
+
+A name often has an address that leads nowhere, such as one of IPv6 where only IPv4 is routed. asyncio's own race
+(`happy_eyeballs_delay`) is not in uvloop, and does not tell which address did what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from itertools import chain, zip_longest
+from typing import Any
+
+from walkie_signal.backends.redis.address import at
+
+STAGGER = 0.25
+"""Seconds that an address has for itself before the next one is tried: RFC 8305's, section 5."""
+
+WITHIN = 1.5
+"""Seconds for a connection, the looking up of the name included."""
+
+Found = tuple[Any, ...]
+"""What `getaddrinfo` gives for an address."""
+
+
+class Unreachable(OSError):  # noqa: N818 - what has happened, not a fault
+    """No connection could be opened; the text says what was tried, and how each address failed."""
+
+
+class Dialer:
+    """Opens connections to one host and port.
+
+    Attributes:
+        reached: The address of the last connection.
+        passed_over: How other addresses failed before it.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.name = at(host, port)
+        self.reached = ""
+        self.passed_over: list[str] = []
+        self._host = host
+        self._port = port
+        self._looking_up: asyncio.Future[Sequence[Found]] | None = None
+        self._served = False
+        self._preferred: Found | None = None
+        self._shunned: Found | None = None
+
+    def renew(self) -> None:
+        """Look the name up anew, if it has served; what was not there in time for the last try serves the next."""
+        self.passed_over = []
+        if self._served:
+            self._looking_up, self._served = None, False
+
+    async def connect(self, wire: asyncio.Protocol, tls: ssl.SSLContext | None) -> None:
+        """Connect a wire; `tls` is what to verify the server with.
+
+        Raises:
+            Unreachable: There is no connection in time.
+        """
+        connection, loop = await self._open(), asyncio.get_running_loop()
+        named = self._host if tls else None
+        connecting = loop.create_connection(lambda: wire, sock=connection, ssl=tls, server_hostname=named)
+        try:
+            await asyncio.wait_for(connecting, WITHIN)
+        except asyncio.TimeoutError:
+            raise Unreachable(f"{self.reached} does not answer to TLS") from None
+        except OSError as error:  # an ssl.SSLError is one
+            raise Unreachable(f"{self.reached}, TLS: {error.strerror or error}") from None
+
+    async def _open(self) -> socket.socket:
+        deadline = asyncio.get_running_loop().time() + WITHIN
+        addresses = self._in_turn(await self._addresses())
+        connection, found, passed_over = await _race(addresses, deadline)
+        if found != self._preferred:
+            self._preferred, self.passed_over = found, passed_over
+        self.reached = _named(found)
+        return connection
+
+    def shun(self) -> None:
+        """Try the address that was reached after the others: what answers there is of no use now."""
+        self._preferred, self._shunned = None, self._preferred
+
+    async def _addresses(self) -> Sequence[Found]:
+        if self._looking_up is None:
+            self._looking_up = asyncio.ensure_future(self._look_up())
+            self._looking_up.add_done_callback(_retrieved)
+        looked_up = self._looking_up
+        await asyncio.wait([looked_up], timeout=WITHIN)
+        if not looked_up.done():
+            raise Unreachable(f"{self._host}: the name is not resolved in time")
+        self._served = True
+        try:
+            return looked_up.result()
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"{self._host}: {getattr(error, 'strerror', None) or error}") from None
+
+    async def _look_up(self) -> Sequence[Found]:
+        loop = asyncio.get_running_loop()
+        return await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+
+    def _in_turn(self, addresses: Iterable[Found]) -> list[Found]:
+        """Return the addresses in the order to try them: families in turn, the one that served last first."""
+        families: dict[int, list[Found]] = {}
+        for each in addresses:
+            families.setdefault(each[0], []).append(each)
+        in_turn = [each for each in chain(*zip_longest(*families.values())) if each is not None]
+        return sorted(in_turn, key=lambda each: (each != self._preferred, each == self._shunned))
+
+    def close(self) -> None:
+        """Look nothing up any more."""
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+            self._looking_up, self._served = None, False
+
+
+async def _race(addresses: list[Found], deadline: float) -> tuple[socket.socket, Found, list[str]]:
+    """Connect to the first address that lets us; returns the connection, its address and how others failed."""
+    loop = asyncio.get_running_loop()
+    left, failed = list(addresses), list[str]()
+    tries: dict[asyncio.Task[socket.socket], Found] = {}
+    try:
+        while (left or tries) and (time := deadline - loop.time()) > 0:
+            if left:
+                address = left.pop(0)
+                tries[loop.create_task(_connect(address))] = address
+            done, _ = await asyncio.wait(
+                tries, timeout=min(time, STAGGER) if left else time, return_when=asyncio.FIRST_COMPLETED
+            )
+            for each in done:
+                address = tries.pop(each)
+                error = each.exception()
+                if error is None:
+                    silent = [f"{_named(other)} does not answer" for other in tries.values()]
+                    return each.result(), address, failed + silent
+                failed.append(f"{_named(address)}: {_reason(error)}")
+        failed += [f"{_named(address)} does not answer" for address in tries.values()]
+        raise Unreachable("; ".join(failed))
+    finally:
+        for each in tries:
+            each.cancel()
+            each.add_done_callback(_closed)
+
+
+async def _connect(address: Found) -> socket.socket:
+    family, kind, protocol, _, where = address
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.setblocking(False)  # noqa: FBT003 - the standard library's
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _closed(late: asyncio.Task[socket.socket]) -> None:
+    """Close a connection that has come about after all."""
+    if not late.cancelled() and late.exception() is None:
+        late.result().close()
+
+
+def _retrieved(looked_up: asyncio.Future[Sequence[Found]]) -> None:
+    if not looked_up.cancelled():
+        looked_up.exception()  # perhaps nobody asks for it any more
+
+
+def _named(address: Found) -> str:
+    return at(*address[4][:2])
+
+
+def _reason(error: BaseException) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error) or type(error).__name__

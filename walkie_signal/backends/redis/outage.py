@@ -1,0 +1,69 @@
+"""What the log says of a time without Redis: a line when it is lost, one when it is back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+log = logging.getLogger("walkie_signal.redis")
+
+IN_A_ROW = 3
+"""Tries that fail for a new reason before the log is told of it: some take turns."""
+
+MOST = 10
+"""Reasons of one outage that the log is told of."""
+
+
+class Outage:
+    """One time without Redis after the other; the first is before the start.
+
+    Why a connection was lost is told together with how the first try to get it back has failed, since that knows
+    better: a server that lets nobody in any more says so only to whoever knocks.
+
+    Args:
+        name: Of the server, without its secrets.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._clock = clock
+        self._since = clock()
+        self._lost = ""
+        self._tries = 0
+        self._told: set[str] = set()
+        self._last, self._in_a_row = "", 0
+
+    def begin(self, why: str) -> None:
+        """Take note that the connections are lost."""
+        self._since, self._lost = self._clock(), why
+
+    def failed(self, why: str) -> None:
+        """Take note that a try has failed."""
+        self._tries += 1
+        self._in_a_row = self._in_a_row + 1 if why == self._last else 1
+        self._last = why
+        if not self._told:
+            before = f"{self._lost}, and then: " if self._lost not in ("", why) else ""
+            self._told = {self._lost, why}
+            self._tell(before + why)
+        elif why not in self._told and self._in_a_row == IN_A_ROW and len(self._told) < MOST:
+            self._told.add(why)
+            self._tell(why)
+
+    def end(self, where: str) -> None:
+        """Take note that it is back; `where` says by which way."""
+        if self._lost and not self._told:
+            self._tell(self._lost)
+        after = ""
+        if self._told or self._lost:
+            tries = self._tries + 1
+            took = self._clock() - self._since
+            after = f", after {tries} {'try' if tries == 1 else 'tries'} in {took:.1f} s"
+        log.info("Redis at %s: connected%s", self._name, where + after)
+        self._lost, self._tries, self._told = "", 0, set()
+        self._last, self._in_a_row = "", 0
+
+    def _tell(self, why: str) -> None:
+        log.warning("Redis at %s: %s; trying again", self._name, why)

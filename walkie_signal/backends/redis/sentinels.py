@@ -1,0 +1,109 @@
+"""Asks sentinels which server is the primary: all at once, and the newest word counts.
+
+A sentinel that was cut off names the primary of before. Each knows the number of the failover that it has heard of
+last, the configuration epoch; of two that disagree, the higher one is right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import hiredis
+
+from walkie_signal.backends.redis.address import Address
+from walkie_signal.backends.redis.dial import Dialer
+from walkie_signal.backends.redis.wire import Lifetime, Wire, words
+
+ASKING = 1.5
+"""Seconds for their answers."""
+
+OTHERS = 0.25
+"""Seconds that the others have when one has answered."""
+
+
+class Primary(NamedTuple):
+    """What one sentinel says."""
+
+    epoch: int
+    host: str
+    port: int
+    sentinel: str
+
+
+class Unknown(OSError):  # noqa: N818 - what it is, not a fault of ours
+    """No sentinel names a primary; the text says what each of them did."""
+
+
+class Sentinels:
+    """The sentinels of one service."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._dialers = [Dialer(host, port) for host, port in address.hosts]
+
+    async def primary(self) -> Primary:
+        """Return which server is the primary.
+
+        Raises:
+            Unknown: No sentinel says.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ASKING
+        asked = {loop.create_task(self._ask(each)): each.name for each in self._dialers}
+        try:
+            while (waiting := [each for each in asked if not each.done()]) and (
+                left := deadline - loop.time()
+            ) > 0:
+                await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if _said(asked):
+                    deadline = min(deadline, loop.time() + OTHERS)
+            if said := _said(asked):
+                return max(said, key=lambda each: each.epoch)
+            raise Unknown(
+                "; ".join(f"the sentinel at {name}: {_fault(each)}" for each, name in asked.items())
+            )
+        finally:
+            for each in asked:
+                each.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _ask(self, dialer: Dialer) -> Primary:
+        wire = Wire(lambda *_: None, lambda _: None, Lifetime())
+        service = self._address.service or ""
+        dialer.renew()
+        try:
+            await dialer.connect(wire, self._address.tls(sentinel=True))
+            if self._address.sentinel_login:
+                await wire.ask("AUTH", *self._address.sentinel_login)
+            found = await wire.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+            if found is None:
+                raise Unknown(f"it knows no service {service!r}")
+            epoch = await self._epoch(wire)
+            return Primary(epoch, found[0].decode(), int(found[1]), dialer.name)
+        finally:
+            wire.abort()
+
+    async def _epoch(self, wire: Wire) -> int:
+        try:
+            facts = await wire.ask("SENTINEL", "MASTER", self._address.service or "")
+        except hiredis.ReplyError:  # a right that one can do without
+            return 0
+        return int(dict(zip(facts[::2], facts[1::2], strict=True)).get(b"config-epoch", 0))
+
+    def close(self) -> None:
+        """Look no names up any more."""
+        for each in self._dialers:
+            each.close()
+
+
+def _said(asked: Iterable[asyncio.Task[Primary]]) -> list[Primary]:
+    return [each.result() for each in asked if each.done() and each.exception() is None]
+
+
+def _fault(asked: asyncio.Task[Primary]) -> str:
+    error = asked.exception() if asked.done() else None
+    if error is None:
+        return "it does not answer"
+    return words(error) if isinstance(error, hiredis.ReplyError) else str(error) or type(error).__name__
