@@ -1,1 +1,1 @@
-"""The rules, and nothing else: no I/O, no clock, no randomness. Time and ids are arguments."""
+"""The rules of signaling, without I/O, clock or randomness. Time and ids are arguments."""

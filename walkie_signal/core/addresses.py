@@ -6,9 +6,9 @@ import ipaddress
 
 
 def plain_address(text: str) -> str:
-    """Return an address, one of IPv4 as itself where an IPv6 socket has seen it.
+    """Return an address; if it is an IPv4 address mapped to IPv6, return the IPv4 address.
 
-    A socket that listens on ``::`` sees who comes by IPv4 as ``::ffff:192.0.2.7`` (RFC 4291, 2.5.5.2).
+    A socket that listens on ``::`` sees an IPv4 client as ``::ffff:192.0.2.7`` (RFC 4291, 2.5.5.2).
     """
     if not text.lower().startswith("::ffff:"):
         return text

@@ -1,7 +1,7 @@
-"""Strict JSON: what it reads, every JSON parser of a peer reads too.
+"""Strict JSON: it only reads what the JSON parser of any peer can also read.
 
-NaN, infinities and numbers that overflow to them are refused (the standard library takes them, and JavaScript
-drops the connection on them). Integers beyond 64 bits become floats, as in JavaScript.
+It refuses NaN, infinities and numbers that overflow to them: the standard library accepts them, but a JavaScript
+client drops its connection when it gets one. Integers beyond 64 bits become floats, as in JavaScript.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def _loads(text: str) -> Any:
 def loads(text: str) -> Any:
     r"""Read one JSON value.
 
-    A string in it may hold a lone surrogate (``"\ud800"``), which is JSON but no text: `core.values` finds it.
+    A string in it may hold a lone surrogate (``"\ud800"``), which is JSON but not text: `core.values` finds it.
 
     Raises:
-        ValueError: It is not JSON, or nested deeper than the parser reads (some 1,000 levels).
+        ValueError: The text is not JSON, or it is nested deeper than the parser reads (some 1,000 levels).
     """
     if orjson is None:
         return _loads(text)
@@ -60,22 +60,23 @@ def loads(text: str) -> Any:
     except ValueError:
         if "\\u" not in text:
             raise
-        return _loads(text)  # orjson takes a lone surrogate for a syntax error
+        return _loads(text)  # orjson reports a lone surrogate as a syntax error
 
 
 def text_of(data: str, key: str) -> str | None:
-    """Return the text of a value as it was sent, or ``None`` where its key is absent.
+    """Return the text of a value as it was sent, or ``None`` if its key is absent.
 
     Args:
-        data: An event's data that was read already, ``["name",{…},…]``, with an object for the first argument.
-        key: The key in that object; of one that stands twice the last value counts, as for every parser.
+        data: The text of an event's data, ``["name",{…},…]``. It has been parsed already, and its first argument
+            is an object.
+        key: The key in that object. If the key occurs twice, the last value counts, as for every parser.
     """
     text, index = None, _past_value(data, 1)
-    index = _past_space(data, _past_space(data, index) + 1)  # at the brace, behind the comma
+    index = _past_space(data, _past_space(data, index) + 1)  # skips the comma, so it is at the brace
     index = _past_space(data, index + 1)
     while data[index] != "}":
         name, index = _decoder.raw_decode(data, index)
-        start = _past_space(data, _past_space(data, index) + 1)  # behind the colon
+        start = _past_space(data, _past_space(data, index) + 1)  # skips the colon
         index = _past_value(data, start)
         if name == key:
             text = data[start:index]
@@ -96,10 +97,10 @@ def _past_space(text: str, index: int) -> int:
 
 
 def is_json_text(text: str) -> bool:
-    """Tell whether a text is one JSON value for certain, one without a lone surrogate; at a doubt say no."""
+    """Tell whether a text is certainly one JSON value without a lone surrogate; if in doubt, return false."""
     try:
         if orjson is not None:
-            orjson.loads(text)  # which takes a lone surrogate for a syntax error
+            orjson.loads(text)  # it reports a lone surrogate as a syntax error
         else:
             _loads(text)
     except ValueError:
@@ -108,16 +109,17 @@ def is_json_text(text: str) -> bool:
 
 
 def dumps(value: Any) -> str:
-    """Write one JSON value, compact. Its floats are finite; `core.values` finds those that are not.
+    """Write one JSON value without spaces. Its floats must be finite; `core.values` finds those that are not.
 
     Raises:
-        ValueError: It has no JSON form: bytes, a lone surrogate, any other object, nested too deep.
+        ValueError: The value has no JSON form: it holds bytes, a lone surrogate or another object, or it is
+            nested too deep.
     """
     if orjson is not None:
         try:
             return orjson.dumps(value, option=_OPTIONS).decode()
         except TypeError:
-            pass  # an integer key, a large integer: what only the standard library writes
+            pass  # only the standard library writes integer keys and large integers
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         text.encode()

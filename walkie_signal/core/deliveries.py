@@ -1,6 +1,6 @@
-"""What whom is told of a change: a function of the room and the change, with no state of its own.
+"""Who is told what about a change. These functions of a room and a change keep no state.
 
-A fan-out is one value: one payload, and the recipients that it goes to.
+A fan-out is one value: one payload and its recipients.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Delivery:
 
 
 def deliveries_of(change: Change, room: Room) -> list[Delivery]:
-    """Tell those who are in a room what follows from a change that it has just made, ``room_status`` apart."""
+    """Return what a room's members are told about the change just made, except ``room_status``."""
     if isinstance(change, Joined):
         return _announced(change.member, room.others(change.member.peer_id))
     payload = peer_disconnected(change.peer_id, change.room, change.reason)
@@ -30,7 +30,7 @@ def deliveries_of(change: Change, room: Room) -> list[Delivery]:
 
 
 def _announced(joiner: Member, others: Sequence[Member]) -> list[Delivery]:
-    """The joiner, to the members that are there; one fan-out for each part that they play towards it."""
+    """Announce a joiner to the other members: one fan-out to the polite ones, one to the others."""
     parts: dict[bool, list[str]] = {True: [], False: []}
     for other in others:
         parts[is_polite(other.peer_id, joiner.peer_id)].append(other.peer_id)
@@ -42,7 +42,7 @@ def _announced(joiner: Member, others: Sequence[Member]) -> list[Delivery]:
 
 
 def introductions_to(joiner: Member, room: Room) -> list[Delivery]:
-    """Tell a joiner of the members that are there, one by one: behind its ack, and once for each join."""
+    """Return one event about each other member, for the joiner; they are sent after the ack of each join."""
     return [
         Delivery(
             "new_peer",

@@ -1,14 +1,14 @@
-"""The signals of a peer that has joined nothing yet: they wait for its first join.
+"""The signals of a peer that has not joined a room yet: they wait for its first join.
 
-Stock clients send what they saved while they were offline as soon as they are connected, and run their `connect`
-handler, which joins, behind that.
+As soon as a stock client is connected, it sends what it saved while it was offline. Its `connect` handler, which
+joins, only runs after that.
 
-    nothing waits ──add──▶ waiting ──stop (a join begins)──▶ stopped ──take (it has worked)──▶ carried out
+    nothing waits ──add──▶ waiting ──stop (a join begins)──▶ stopped ──take (it succeeded)───▶ carried out
                              │  ▲                              │
                              │  └───────go_on (it failed)──────┘
                              └──expire──▶ refused
 
-One rule for this file: what waits is bounded by its age, its number and its size, whatever the peer does.
+There is one rule for this file: the signals that wait are bounded in age, number and size, whatever the peer does.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 WAIT = 2.0
-"""Seconds that a signal waits: a stock client joins in the same tick, and a host's own look-ups take less."""
+"""Seconds that a signal waits. A stock client joins in the same tick, and a host's own look-ups take less."""
 
 MOST = 64
-"""Signals of a peer that wait: an offer and the candidates of a few calls; stock clients save any number."""
+"""How many signals of a peer may wait: enough for the offers and candidates of a few calls. Stock clients save any
+number."""
 
 MOST_BYTES = 256 * 1024
-"""Bytes of them: of the largest events four, of session descriptions some 40."""
+"""How many bytes they may add up to: four of the largest events, or some 40 session descriptions."""
 
 
 class EarlySignal(NamedTuple):
-    """A signal that waits, as text: parsed, it would take many times as much memory.
+    """A signal that waits, kept as text: once parsed, it would take many times as much memory.
 
     Attributes:
         target_id: The peer that it is for.
-        text: The frame that the target is to get.
-        ack_id: ``None`` where its sender asked for no ack.
+        text: The frame for the target.
+        ack_id: ``None`` if its sender asked for no ack.
     """
 
     target_id: str
@@ -40,7 +41,7 @@ class EarlySignal(NamedTuple):
 
 
 class EarlySignals:
-    """What waits of one peer. Times are seconds of any one clock that only goes forward."""
+    """The waiting signals of one peer. Times are seconds of any one clock that only goes forward."""
 
     __slots__ = ("_size", "_stood_still", "_stopped_at", "_waiting")
 
@@ -54,7 +55,7 @@ class EarlySignals:
         return len(self._waiting)
 
     def add(self, signal: EarlySignal, now: float) -> bool:
-        """Let a signal wait; returns false where it is one too many."""
+        """Let a signal wait; returns false if it would exceed a bound."""
         size = len(signal.text)
         if len(self._waiting) >= MOST or self._size + size > MOST_BYTES:
             return False
@@ -72,7 +73,7 @@ class EarlySignals:
         self._stopped_at = None
 
     def wait(self, now: float) -> float | None:
-        """Tell in how many seconds the first one expires; ``None`` where none does."""
+        """Return in how many seconds the first one expires; ``None`` if none does."""
         if self._stopped_at is not None or not self._waiting:
             return None
         return max(0.0, self._waiting[0][0] + WAIT - self._elapsed(now))
@@ -94,5 +95,5 @@ class EarlySignals:
         return taken
 
     def _elapsed(self, now: float) -> float:
-        """Return what the clock shows: the time in which it did not stand still."""
+        """Return what the clock shows: the time while it was not stopped."""
         return (now if self._stopped_at is None else self._stopped_at) - self._stood_still

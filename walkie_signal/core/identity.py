@@ -14,10 +14,10 @@ LARGEST_INTEGER = 2**53
 
 
 def read_user_id(value: object) -> UserId | None:
-    """Return a value as a user id: a string, or an integer within ±2^53; ``None`` where it is neither.
+    """Return a value as a user id: a string, or an integer within ±2^53; ``None`` if it is neither.
 
-    A whole float is that integer, -0.0 is 0: Dart, Kotlin, JavaScript behind a bridge, and JSON itself make no
-    difference between 7 and 7.0. A boolean is none.
+    A whole float becomes that integer, and -0.0 becomes 0: Dart, Kotlin, JavaScript behind a bridge, and JSON
+    itself don't distinguish 7 from 7.0. A boolean is not a user id.
     """
     if isinstance(value, str):
         return value
@@ -88,5 +88,5 @@ class Credentials:
     client: str | None = None
 
     def __repr__(self) -> str:
-        """Leave every secret out: a log may print this."""
+        """Leave out every secret, because a log may print this."""
         return f"Credentials(token={'…' if self.token else None}, client={self.client!r})"

@@ -1,8 +1,9 @@
-"""When a node counts as dead: it has been silent for a lease, by the clock of whoever watches it.
+"""When a node counts as dead: it has been silent for a lease, by the clock of the node that watches it.
 
-No expiry in the store decides it: a store that was stopped for longer than an expiry would let the living die.
-What the watcher counts is the time in which its own beats went through, in which a living node could have renewed.
-Times are seconds; `sent` and `answered` of the watcher's monotonic clock, the others of the store's.
+Expiry in the store does not decide this: if the store stood still for longer than an expiry, living nodes would
+count as dead. The watcher only counts the time in which its own beats went through, because a living node could
+have renewed its lease then. Times are in seconds: `sent` and `answered` by the watcher's monotonic clock, the
+others by the store's.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 LONGEST_GAP = 3.0
-"""Seconds between two beats of the watcher after which it can't say what happened in between."""
+"""If there are more seconds between two beats, the watcher can't tell what happened in between."""
 
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the store's clock and the watcher's may differ from beat to beat."""
@@ -38,7 +39,7 @@ class Watch:
         self._silent: dict[str, _Silence] = {}
 
     def beat(self, sent: float, answered: float, store_time: float, silent: Mapping[str, float]) -> list[str]:
-        """Take the answer to a beat; returns the nodes that are dead by now.
+        """Record the answer to a beat; returns the nodes that are dead by now.
 
         Args:
             sent: When the beat was sent.
@@ -61,7 +62,7 @@ class Watch:
         return [node for node, silence in judged.items() if sent - silence.since >= self._lease]
 
     def _is_steady(self, beat: _Beat) -> bool:
-        """Tell whether beats have gone through since the last, and both clocks have gone alike."""
+        """Tell whether there was no gap since the last beat, and both clocks have gone equally fast."""
         last = self._last
         if last is None or beat.answered - last.answered > LONGEST_GAP:
             return False

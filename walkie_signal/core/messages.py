@@ -1,4 +1,4 @@
-"""What a peer may ask for, read and checked once. Raw dicts go no further."""
+"""What a peer may ask for. It is read and checked here once, and raw dicts go no further."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from walkie_signal.settings import Settings
 
 
 class JoinRoom(NamedTuple):
-    """``join_room {room, role?, userId?}``; ``None`` where the peer gave none."""
+    """``join_room {room, role?, userId?}``; a key that the peer left out is ``None``."""
 
     room: str
     role: str | None
@@ -31,8 +31,8 @@ class SignalTo(NamedTuple):
 
     Attributes:
         target_id: The peer that it is for.
-        value: The JSON text of any value, as it was sent; ``None`` where the key is absent, as it is of a
-            JavaScript client that sends ``undefined``.
+        value: The JSON text of any value, as it was sent; ``None`` if the key is absent, as when a JavaScript
+            client sends ``undefined``.
     """
 
     target_id: str

@@ -1,7 +1,8 @@
-"""Which web pages may connect, by the origin that browsers name (RFC 6454): what is named, and what asks.
+"""Which web pages may connect, by the origin that browsers send (RFC 6454).
 
-Both are read by the same rules, so that a difference in writing is none in meaning: case, a default port, one
-slash at the end. What no browser can send is refused when it is named, for it would let nobody in.
+The origins that are allowed and the origin of a request are read by the same rules, so they match even if they
+differ in case, in a default port, or in one slash at the end. An allowed origin that no browser can send is
+refused at the start, because it would let nobody in.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 LONGEST = 300
-"""Characters of an origin: a host name has 253 (RFC 1035), the rest is for the scheme and the port."""
+"""Characters of an origin: a host name has at most 253 (RFC 1035), and the rest is for the scheme and the port."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 OF_WEBSOCKETS = {"ws": "http", "wss": "https"}
-"""Schemes that some native clients name (Starscream, which Socket.IO's for Swift uses), as the web has them."""
+"""The web's schemes for those that some native clients send (Starscream, which Socket.IO's Swift client uses)."""
 
 _FORM = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]*\]|[^/?#@:\[\]]*)(?::([0-9]*))?")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
 class Origin(NamedTuple):
-    """An origin in the one form in which it is compared; ``null`` has that for its scheme."""
+    """An origin in the form that is compared; the origin ``null`` is a scheme of that name."""
 
     scheme: str
     host: str = ""
@@ -32,12 +33,12 @@ class Origin(NamedTuple):
 
     @property
     def is_of_the_web(self) -> bool:
-        """Whether a server has sent the page; the others are of apps that bring their pages along."""
+        """Whether a web server sent the page; the other schemes belong to apps that contain their pages."""
         return self.scheme in DEFAULT_PORTS
 
 
 def read_origin(text: str) -> Origin:
-    """Read what a browser sends.
+    """Read an origin as a browser sends it.
 
     Raises:
         ValueError: No browser sends it; the text says why, and what to write.
@@ -63,7 +64,7 @@ def _host(scheme: str, host: str) -> str:
     """Return a host as browsers write it.
 
     Raises:
-        ValueError: They can't.
+        ValueError: No browser can send it.
     """
     if not host and scheme not in DEFAULT_PORTS:
         return host
@@ -73,13 +74,13 @@ def _host(scheme: str, host: str) -> str:
         return f"[{ipaddress.IPv6Address(host[1:-1])}]"
     if _HOST.fullmatch(host) is None:
         raise ValueError(f"has no valid host: {host!r}")
-    if host.rstrip(".").rpartition(".")[2].isdigit():  # such a name is an address to browsers
+    if host.rstrip(".").rpartition(".")[2].isdigit():  # browsers read such a name as an address
         return str(ipaddress.IPv4Address(host))
     return host
 
 
 def _fault_of(text: str) -> str:
-    """Tell why a text is no origin."""
+    """Return why a text is not an origin."""
     if not text:
         return "is empty: leave it out"
     if re.search(r"[\s,;]", text):
@@ -100,14 +101,14 @@ def _fault_of(text: str) -> str:
 
 
 class Pattern(NamedTuple):
-    """Every host below a domain, to any depth, and not the domain itself."""
+    """Every host below a domain, to any depth, but not the domain itself."""
 
     scheme: str
     suffix: str
     port: int | None
 
     def matches(self, origin: Origin) -> bool:
-        """Tell whether an origin is one of them."""
+        """Tell whether an origin is on one of these hosts."""
         return (
             origin.scheme == self.scheme
             and origin.port == self.port
@@ -117,7 +118,7 @@ class Pattern(NamedTuple):
 
 
 class Origins:
-    """The origins whose pages may connect: those that are named, and the page of the server's own host.
+    """The origins whose pages may connect: those that are named, and the server's own host.
 
     Args:
         named: Each as a browser sends it, such as ``https://example.com``, ``null`` or ``capacitor://localhost``,
@@ -141,7 +142,7 @@ class Origins:
 
     def _read(self, text: str) -> None:
         if not isinstance(text, str):
-            raise ValueError("is not a string")  # noqa: TRY004 - as for every other fault in what is named
+            raise ValueError("is not a string")  # noqa: TRY004 - as for every other fault in a named origin
         if text == "*":
             raise ValueError("means every origin: leave the others out")
         scheme, separator, rest = text.partition("://*.")
@@ -177,11 +178,11 @@ class Origins:
 
 
 def _is_own(origin: Origin, host: str, *, secure: bool) -> bool:
-    """Tell whether a page is of the host that is asked.
+    """Tell whether a page is from the host that it asks.
 
-    A page that came by TLS passes also where the request seems not to have: a proxy may have taken the TLS away,
-    and such a page has proved whose it is. One that came without is not trusted where the request came by TLS, for
-    anybody on the way may have written it.
+    A page that came by TLS passes even if the request seems to have come without: a proxy may have removed the
+    TLS, and such a page has proved where it is from. If the request came by TLS, a page without it is not
+    trusted, because anybody on the way may have written the page.
     """
     if not origin.is_of_the_web or (secure and origin.scheme == "http"):
         return False

@@ -1,10 +1,11 @@
-"""When a state that changes often is told: the first change at once, then not before a rest is over.
+"""When to tell a state that changes often: the first change at once, later ones only after a rest.
 
     quiet ──changed──▶ tell now ──▶ resting ──changed──▶ due ──(rest over)──▶ tell now ──▶ resting
       ▲                                │
       └──────────(rest over)───────────┘
 
-The last state is always told. A rest is as long as the interval, or as long as the telling's bytes take at a rate.
+The last state is always told. A rest lasts for the interval, or longer if the bytes that were told take longer at a
+rate.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from math import inf
 
 
 class Pace:
-    """The pace of one thing that is told again and again.
+    """The pace of one state that is told again and again.
 
     Times are seconds of any one clock that only goes forward.
 
     Args:
         interval: The shortest rest, in seconds.
-        rate: How many bytes a second the tellings may come to.
+        rate: How many bytes a second may be told on average.
     """
 
     __slots__ = ("_due", "_interval", "_rate", "_rest", "_told")
@@ -31,9 +32,9 @@ class Pace:
         self._due = False
 
     def changed(self, now: float) -> float | None:
-        """Take a change; returns in how many seconds to tell, or ``None`` where that has been said before.
+        """Record a change; returns in how many seconds to tell the state, or ``None`` if a wait has begun already.
 
-        With 0 the state is to be told now, and counts as told.
+        If it returns 0, tell the state now; it counts as told.
         """
         if self._due:
             return None
@@ -45,11 +46,11 @@ class Pace:
         return wait
 
     def tell(self, now: float) -> None:
-        """Take note that the state is told now, at the end of the wait."""
+        """Record that the state is told now, at the end of the wait."""
         self._due = False
         self._told = now
         self._rest = self._interval
 
     def weigh(self, size: int) -> None:
-        """Take note how many bytes the last telling took."""
+        """Record how many bytes were sent when the state was last told."""
         self._rest = max(self._interval, size / self._rate)

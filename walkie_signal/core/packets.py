@@ -1,4 +1,4 @@
-"""Socket.IO packets as the text of a frame, version 5 of the protocol behind the ``4`` of Engine.IO's message.
+"""Socket.IO packets (version 5 of the protocol) as the text of a frame, which begins with Engine.IO's ``4``.
 
     EVENT        42[/namespace,][ack id]["name",argument,…]
     ACK          43[/namespace,]ack id[argument,…]
@@ -19,10 +19,10 @@ from walkie_signal.errors import ProtocolViolation
 RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
-"""Names that no client may give an event: the Socket.IO libraries raise them by themselves."""
+"""Event names that no client may use: the Socket.IO libraries raise these events themselves."""
 
 _EVENT = re.compile(r"42(?:(/[^,]*),)?(\d{0,16})(?=\[)", re.ASCII)
-"""The head of an EVENT; 16 digits hold every id that a JavaScript client counts up to."""
+"""The head of an EVENT; 16 digits are enough for every ack id that a JavaScript client can count up to."""
 
 
 class Event(NamedTuple):
@@ -30,11 +30,11 @@ class Event(NamedTuple):
 
     Attributes:
         name: Never one of `RESERVED_EVENTS`.
-        arguments: As many as the peer sent; JSON values, and bytes where it sent attachments.
-        ack_id: ``None`` where the peer asked for no ack.
+        arguments: As many as the peer sent; JSON values, and bytes if it sent attachments.
+        ack_id: ``None`` if the peer asked for no ack.
         size: Bytes of the encoded event.
         fault: Why its arguments can't be relayed, or ``None``.
-        text: The JSON text of its data, name and all; ``None`` where it was parsed elsewhere.
+        text: The JSON text of its data, including the name; ``None`` if it was parsed elsewhere.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Event(NamedTuple):
 
 
 def read_event(text: str, namespace: str, depth: int) -> Event | None:
-    """Read the text of an EVENT of `namespace`; ``None`` where the text is another packet.
+    """Read the text of an EVENT of `namespace`; ``None`` if the text is another packet.
 
     Raises:
-        ProtocolViolation: It is an EVENT of this namespace, and a malformed one.
+        ProtocolViolation: It is a malformed EVENT of this namespace.
     """
     head = _EVENT.match(text)
     if head is None or (head[1] or "/") != namespace:
@@ -60,7 +60,7 @@ def read_event(text: str, namespace: str, depth: int) -> Event | None:
     except ValueError:
         raise ProtocolViolation("an event that is not JSON") from None
     name = checked_name(data)
-    # No value is nested deeper than it has brackets; the parser has refused all else but a lone surrogate.
+    # No value is nested deeper than it has brackets. Except for lone surrogates, the parser has refused all else.
     plain = text.count("[") + text.count("{") <= depth and "\\u" not in text
     return Event(
         name=name,
@@ -76,7 +76,7 @@ def event_of(data: list[Any], ack_id: int | None, depth: int) -> Event:
     """Make an `Event` of data that was parsed elsewhere.
 
     Raises:
-        ProtocolViolation: The event's name is no string, or reserved.
+        ProtocolViolation: The event's name is not a string, or it is reserved.
     """
     name = checked_name(data)
     fault = fault_of(data[1:], depth + 1)
@@ -90,10 +90,10 @@ def event_of(data: list[Any], ack_id: int | None, depth: int) -> Event:
 
 
 def checked_name(data: Any) -> str:
-    """Return the name of an event that is JSON already.
+    """Return the name of an event from its parsed data.
 
     Raises:
-        ProtocolViolation: There is none, it is no string, or it is reserved.
+        ProtocolViolation: There is no name, it is not a string, or it is reserved.
     """
     if not isinstance(data, list) or not data or not isinstance(data[0], str):
         raise ProtocolViolation("an event without a name")
@@ -103,12 +103,12 @@ def checked_name(data: Any) -> str:
 
 
 def prefix_of(namespace: str) -> str:
-    """Return what stands before the data in each packet of a namespace; the default one needs nothing."""
+    """Return what precedes the data in each packet of a namespace; for the default namespace, nothing does."""
     return "" if namespace == "/" else f"{namespace},"
 
 
 def head_of(namespace: str) -> str:
-    """Return what each EVENT of a namespace that asks for no ack begins with."""
+    """Return the beginning of each EVENT of a namespace that asks for no ack."""
     return f"42{prefix_of(namespace)}["
 
 

@@ -1,7 +1,7 @@
-"""What peers are told: the payload of each event, its keys in the wire protocol's order.
+"""What peers are told: the payload of each event, with its keys in the wire protocol's order.
 
-A key that a peer did not give is left out. Keys that the legacy server did not have stand last. A signal's is
-written by `core.relays`, for its value goes on as the text that it came in.
+A key that a peer did not give is left out. Keys that the legacy server did not have come last. `core.relays` writes
+the payload of a signal, because the signal's value is passed on as the text that came in.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ Payload = dict[str, Any]
 
 
 def is_polite(peer_id: str, towards: str) -> bool:
-    """Tell the part of `peer_id` in perfect negotiation: the polite one gives way.
+    """Tell whether `peer_id` is the polite one in perfect negotiation, which gives way.
 
-    Opposite for the two of each pair, by code points.
+    Ids are compared by code points, so exactly one peer of each pair is polite.
     Source: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
     """
     return peer_id > towards
 
 
 def new_peer(member: Member, room: str, *, polite: bool) -> Payload:
-    """Announce a member; `polite` is the recipient's part towards it."""
+    """Announce a member; `polite` says whether the recipient is polite towards it."""
     return {"peerId": member.peer_id, **_given(member), "room": room, "polite": polite}
 
 
@@ -48,7 +48,7 @@ def joined(room: str, peer_id: str, others: Iterable[Member]) -> Payload:
 
 
 def _given(member: Member) -> Payload:
-    """What the member said of itself, in the order of ``new_peer``."""
+    """Return what the member said about itself, in the order of ``new_peer``."""
     given: Payload = {}
     if member.role is not None:
         given["role"] = member.role
@@ -58,7 +58,7 @@ def _given(member: Member) -> Payload:
 
 
 def _listed(member: Member) -> Payload:
-    """What the member said of itself, in the order of ``room_status``, where userId stands first."""
+    """Return what the member said about itself, in the order of ``room_status``: userId comes first."""
     listed: Payload = {}
     if member.user_id is not None:
         listed["userId"] = member.user_id

@@ -1,15 +1,15 @@
 """The rooms that a node follows, and the index of the peers in them.
 
-Two rules for this file: the index changes with the rooms and never by itself, but for who steps out, and a room
-without members is not kept.
+There are two rules for this file: the index only changes together with the rooms, except when a peer steps out, and
+a room without members is not kept.
 
     not a member ──Joined──▶ member ──step_out──▶ stepping out ──Left──▶ not a member
                                │  ▲                     │
                                │  └──────step_in────────┘
                                └──────────Left──────────▶ not a member
 
-Who steps out is listed until its `Left` is ordered, but hears nothing of that room and shares it with nobody: a
-move is one step for who moves, however long the store takes for its second half.
+A peer that steps out is listed until its `Left` is ordered, but it hears nothing of that room and shares it with
+nobody. So a move is one step for the peer that moves, however long the store takes for its second half.
 """
 
 from __future__ import annotations
@@ -31,53 +31,53 @@ class Registry:
         return iter(self._rooms.values())
 
     def room(self, name: str) -> Room:
-        """Return the room of that name; an empty one where there is none."""
+        """Return the room of that name; an empty one if there is none."""
         return self._rooms.get(name) or Room(name)
 
     def member(self, room: str, peer_id: str) -> Member | None:
-        """Return a peer as that room knows it, or ``None`` where it is not in it."""
+        """Return a peer as that room knows it, or ``None`` if the peer is not in the room."""
         return self.room(room).get(peer_id)
 
     def rooms_of(self, peer_id: str) -> tuple[str, ...]:
-        """Return the names of the rooms that a peer is in, in the order of its joining."""
+        """Return the names of the rooms that a peer is in, in the order in which it joined them."""
         return tuple(self._rooms_of.get(peer_id, ()))
 
     def listed_in(self, peer_id: str) -> tuple[str, ...]:
-        """Return the names of the rooms that list a peer: those that it steps out of, too."""
+        """Return the names of the rooms that list a peer, including those that it steps out of."""
         return (*self._rooms_of.get(peer_id, ()), *self._stepping_out.get(peer_id, ()))
 
     def is_in(self, peer_id: str, room: str) -> bool:
-        """Tell whether a peer is in a room, and does not step out of it."""
+        """Tell whether a peer is in a room and is not stepping out of it."""
         return room in self._rooms_of.get(peer_id, ())
 
     def hearing(self, room: str, peer_ids: Iterable[str]) -> Iterable[str]:
-        """Return those of some members that don't step out of their room."""
+        """Return the given members without those that are stepping out of the room."""
         if not self._stepping_out:
             return peer_ids
         return [peer_id for peer_id in peer_ids if self.is_in(peer_id, room)]
 
     def step_out(self, peer_id: str, room: str) -> None:
-        """Take note that a member is about to leave; does nothing where it is none."""
+        """Record that a member is about to leave; does nothing if the peer is not a member."""
         if self.is_in(peer_id, room):
             self._leave(room, peer_id)
             self._stepping_out.setdefault(peer_id, {})[room] = None
 
     def step_in(self, peer_id: str, room: str) -> None:
-        """Take note that a member which was about to leave has joined again."""
+        """Record that a member which was about to leave has joined again."""
         if room in self._stepping_out.get(peer_id, ()):
             self._leave(room, peer_id)
             self._rooms_of.setdefault(peer_id, {})[room] = None
 
     def share_room(self, peer_id: str, other: str) -> bool:
-        """Tell whether there is a room that both are in."""
+        """Tell whether there is a room that both peers are in."""
         theirs = self._rooms_of.get(other, ())
-        for room in self._rooms_of.get(peer_id, ()):  # noqa: SIM110 - a signal's way: any() takes longer than all of this
+        for room in self._rooms_of.get(peer_id, ()):  # noqa: SIM110 - each signal comes here, and any() is slower
             if room in theirs:
                 return True
         return False
 
     def fellow(self, peer_id: str, other: str) -> Member | None:
-        """Return the other of two peers as a room knows it that both are in; ``None`` where there is none."""
+        """Return the member `other` from a room that both peers are in; ``None`` if there is no such room."""
         theirs = self._rooms_of.get(other, ())
         for room in self._rooms_of.get(peer_id, ()):
             if room in theirs:
@@ -85,7 +85,7 @@ class Registry:
         return None
 
     def forget(self, name: str) -> None:
-        """Drop a room and what it says of its members; does nothing where there is none."""
+        """Drop a room and its members from the index; does nothing if there is no such room."""
         for member in list(self.room(name)):
             self._leave(name, member.peer_id)
         self._rooms.pop(name, None)
@@ -94,7 +94,7 @@ class Registry:
         """Make a change in its room; returns that room.
 
         Raises:
-            LookupError: The peer that left is no member; nothing has changed.
+            LookupError: The peer that left is not a member; nothing has changed.
         """
         room = self.room(change.room)
         member = room.apply(change)

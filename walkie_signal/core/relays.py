@@ -1,9 +1,10 @@
-"""A signal on its way: from the text that came to the text that goes. Its value is never written anew.
+"""How the text of an incoming signal becomes the text of an outgoing one. Its value is never encoded again.
 
-So a peer gets it as it was sent, whichever way it was read: 0.0 stays 0.0, and an integer of any length itself.
+So a peer gets the value as it was sent, however the signal was read: 0.0 stays 0.0, and a long integer keeps all
+its digits.
 
-One rule for the quick way, `Relays.read`: what it reads means the same to `core.packets` and `core.messages`;
-whatever it does not read (another form, an error, anything unusual) is theirs to read.
+There is one rule for the quick way, `Relays.read`: what it reads means the same to `core.packets` and
+`core.messages`. It leaves anything unusual, such as another form or an error, to them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from walkie_signal.core.codec import dumps, is_json_text
 from walkie_signal.settings import Settings
 
 KEY = ',"signal":'
-"""What stands last in the head of a signal."""
+"""The end of a signal's head."""
 
 
 class Relays:
@@ -28,9 +29,9 @@ class Relays:
         self._depth = settings.nesting_depth
 
     def read(self, text: str) -> tuple[str, str, str] | None:
-        """Read a plain signal: its ack id, empty where none is asked for; its target; its value, which is JSON.
+        """Return the ack id of a plain signal (empty if it asks for no ack), its target, and its value as JSON.
 
-        Returns ``None`` where it is not plain.
+        Returns ``None`` if the signal is not plain.
         """
         if len(text) > self._bytes or not text.isascii():
             return None
@@ -38,18 +39,18 @@ class Relays:
         if found is None:
             return None
         ack_id, target_id, value = found.groups()
-        # A session description is flat, which is found out in a third of the time that counting takes.
+        # A session description is flat, and checking that takes a third of the time that counting takes.
         flat = value.find("{", 1) < 0 and "[" not in value
         if not flat and text.count("[") + text.count("{") > self._depth:
             return None
-        # One value and no more, so that it can't add keys to what it is put into.
+        # It has to be exactly one value, so that it can't add keys to the object that it becomes part of.
         return (ack_id, target_id, value) if is_json_text(value) else None
 
     def head(self, peer_id: str) -> str:
-        """Write what stands before the value in each signal from a peer."""
+        """Return what precedes the value in each signal from a peer."""
         return f'42{self._prefix}["signal",{{"fromId":{dumps(peer_id)}{KEY}'
 
 
 def signal_text(head: str, value: str | None) -> str:
-    """Write a signal of a peer with that `Relays.head`; with ``None`` for the value it has none."""
+    """Return the text of a signal from the peer whose `Relays.head` this is; ``None`` means no value."""
     return f"{head.removesuffix(KEY)}}}]" if value is None else f"{head}{value}}}]"

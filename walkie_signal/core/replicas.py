@@ -1,18 +1,18 @@
-"""What a node knows of a room that other nodes change too: a copy, kept by the versions of its changes.
+"""A node's copy of a room that other nodes change too. The versions of the changes keep it current.
 
     unknown ──adopt a roster──▶ known ──take the next change──▶ known
        ▲                          │
        └────── a change is missing, or `doubt` ──────┘
 
-Two rules for this file:
+There are two rules for this file:
 
-1. Whatever happened meanwhile, adopting a roster gives the *difference* as changes. So there is one set of rules
-   for a node that was always there and for one that was cut off.
-2. A roster from a store that has lost its memory removes nobody of another node: those who are missing in it are
-   held until their node has settled, or `release` says that it had its time.
+1. Whatever happened meanwhile, adopting a roster gives the *difference* as changes. So the same rules hold for a
+   node that was always there and for one that was cut off.
+2. A roster from a store that has lost its memory removes no members of other nodes: those that it lacks are held
+   until their node has settled, or until `release` is called because that node has had enough time.
 
-A node knows best which members it has itself: one that it has taken out, or never let in, is not taken in because
-the store still lists it. It is told of those by `refused`, and has the store take them out.
+A node knows best which members it has itself. If it has taken one out, or never let it in, it does not take it in
+only because the store still lists it. Such members are in `refused`, and the node has the store take them out.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Version(NamedTuple):
     """The place of a change in the order of its room.
 
     Attributes:
-        epoch: When the room came to be, by the store's clock in microseconds: a later room of the same name has
-            a greater one, unless that clock was set back meanwhile.
+        epoch: When the room began, by the store's clock in microseconds. A later room of the same name has a
+            greater epoch, unless that clock was set back meanwhile.
         number: How many changes the room has had.
     """
 
@@ -42,7 +42,7 @@ NOWHERE = Version(0, 0)
 
 
 class Entry(NamedTuple):
-    """A member, and since when it is one, in microseconds of the store's clock."""
+    """A member, and the time when it became one, in microseconds of the store's clock."""
 
     member: Member
     since: int
@@ -57,11 +57,11 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A node has said which members it has in the room: these and no other.
+    """A node has said which members it has in the room: exactly these.
 
     Attributes:
-        node: Which node.
-        reason: Why those who are not listed are gone.
+        node: The node's id.
+        reason: Why its members that are not listed are gone.
         entries: Its members.
     """
 
@@ -77,7 +77,7 @@ class Roster(NamedTuple):
     """A room as the store has it.
 
     Attributes:
-        version: Of its last change; `NOWHERE` where the room does not exist.
+        version: The version of its last change; `NOWHERE` if the room does not exist.
         entries: Its members.
         settled: The nodes that have written their members back since the store lost its memory.
     """
@@ -92,11 +92,11 @@ class Replica:
 
     Args:
         room: Its name.
-        refuses: Tells whether a member is one of this node that is not in the room by its own word.
+        refuses: Tells whether a member belongs to this node, but is not in the room as far as this node knows.
 
     Attributes:
-        version: Of the last change in it; ``None`` while unknown.
-        refused: The members that were not taken in; whoever has dealt with them clears it.
+        version: The version of its last change; ``None`` while unknown.
+        refused: The members that were not taken in; the caller deals with them and clears the list.
     """
 
     __slots__ = ("_early", "_entries", "_held", "_refuses", "entry", "refused", "room", "version")
@@ -108,7 +108,7 @@ class Replica:
         self.version: Version | None = None
         self._entries: dict[str, Entry] = {}
         self.entry = self._entries.get
-        """Returns what is known of a member by its peer id, or ``None``."""
+        """Returns the entry of a member by its peer id, or ``None``."""
         self._held: set[str] = set()
         self._early: list[tuple[Version, RoomEvent | None]] = []
 
@@ -122,8 +122,9 @@ class Replica:
     def take(self, version: Version, event: RoomEvent | None) -> list[Change]:
         """Take an event that the store has published; returns what changes here.
 
-        One that was seen already changes nothing. If an earlier one is missing, or while the copy is unknown, it is
-        kept until a roster is adopted. ``None`` stands for an event of a kind that is unknown here: it counts.
+        An event that was seen already changes nothing. If an earlier event is missing, or while the copy is
+        unknown, the event is kept until a roster is adopted. ``None`` is an event of an unknown kind; its version
+        counts.
         """
         known = self.version
         if known is not None and version.epoch == known.epoch and version.number <= known.number:
@@ -145,8 +146,8 @@ class Replica:
 
         Args:
             roster: The roster.
-            hold: Whether members who are missing may only not have been written back yet: those of nodes that
-                have not settled are held.
+            hold: Whether members may only be missing because they have not been written back yet. If so, the
+                missing members of nodes that have not settled are held.
         """
         if self.version is not None and roster.version <= self.version:
             return []
@@ -163,18 +164,18 @@ class Replica:
         return changes
 
     def doubt(self) -> None:
-        """Take note that changes may have been missed: a roster has to be adopted."""
+        """Record that changes may have been missed, so that a roster has to be adopted."""
         self.version = None
         self._early.clear()
 
     def release(self) -> list[Change]:
-        """Let go of the members that are held: their node has not come back."""
+        """Remove the members that are held, because their node has not come back."""
         gone = [peer_id for peer_id in self._held if peer_id in self._entries]
         self._held.clear()
         return self._differ(gone, {}, "node_lost")
 
     def withdraw(self, peer_id: str, reason: Reason) -> list[Change]:
-        """Take a member of this node out on the node's own word, when the store can't order it."""
+        """Take out a member of this node without the store, when the store can't order it."""
         return self._differ([peer_id] if peer_id in self._entries else [], {}, reason)
 
     def _carry_out(self, event: RoomEvent | None) -> list[Change]:
@@ -191,7 +192,7 @@ class Replica:
     def _differ(
         self, gone: Iterable[str], here: Mapping[str, Entry], reason: Reason, *, again: bool = False
     ) -> list[Change]:
-        """Take some out and others in; returns what differs, and with `again` also what does not."""
+        """Take some members out and others in; returns the changes, with `again` also for members as they were."""
         changes: list[Change] = []
         for peer_id in gone:
             del self._entries[peer_id]

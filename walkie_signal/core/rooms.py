@@ -1,10 +1,10 @@
 """A room: who is in it, and how that changes.
 
-Two rules for this file:
+There are two rules for this file:
 
-1. A room changes by an ordered `Change` alone. Whoever applies the same changes in the same order has the same
-   room; so it is with the nodes of a service, and with one node that catches up.
-2. A change that can't be is refused, and the room stays as it was.
+1. A room only changes by an ordered `Change`. All nodes that apply the same changes in the same order have the same
+   room, and so does a node that catches up later.
+2. An impossible change is refused, and the room stays as it was.
 
     not a member ──Joined──▶ member ──Left──▶ not a member
                                │  ▲
@@ -67,7 +67,7 @@ Change = Joined | Left
 
 
 class Room:
-    """Who is in a room, in the order of their joining."""
+    """The members of a room, in the order in which they joined."""
 
     __slots__ = ("_members", "name")
 
@@ -97,7 +97,7 @@ class Room:
 
         Raises:
             ValueError: The change is of another room.
-            LookupError: The peer that left is no member.
+            LookupError: The peer that left is not a member.
         """
         if change.room != self.name:
             raise ValueError("a change of another room")

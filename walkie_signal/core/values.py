@@ -8,11 +8,11 @@ from typing import Any
 
 
 def fault_of(value: Any, depth: int) -> str | None:
-    """Tell why a value can't be relayed, or ``None`` where it can.
+    """Return why a value can't be relayed, or ``None`` if it can.
 
     Args:
-        value: Anything that a JSON parser, or python-socketio with binary attachments, gives.
-        depth: How many lists and objects may stand inside one another.
+        value: Anything that a JSON parser returns, or python-socketio with binary attachments.
+        depth: How many levels of lists and objects there may be.
     """
     for number, level in enumerate(_levels(value)):
         if number > depth:
@@ -28,12 +28,12 @@ def fault_of(value: Any, depth: int) -> str | None:
 
 
 def is_deeper(value: Any, depth: int) -> bool:
-    """Tell whether more lists and objects than `depth` stand inside one another."""
+    """Tell whether there are more levels of lists and objects than `depth`."""
     return any(number > depth for number, _ in enumerate(_levels(value)))
 
 
 def _levels(value: Any) -> Iterator[list[Any]]:
-    """Give the items that stand inside no list or object, inside one, inside two, …, without recursion."""
+    """Yield the items inside no list or object, inside one, inside two, …, without recursion."""
     level = [value]
     while True:
         yield level
@@ -65,7 +65,7 @@ def _fault_of_scalar(item: Any) -> str | None:
 
 
 def is_text(string: str) -> bool:
-    """Tell whether a string can be written as UTF-8, that is, holds no lone surrogate."""
+    """Tell whether a string can be written as UTF-8, because it holds no lone surrogate."""
     if string.isascii():
         return True
     try:
