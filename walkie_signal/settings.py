@@ -22,7 +22,8 @@ def setting(default: Any, text: str, **facts: Any) -> Any:
         default: Used where nothing is said.
         text: One sentence for ``--help`` and the settings page.
         facts: ``unit`` (shown), ``above``, ``least`` or ``most`` (a bound), ``choices`` (the allowed values),
-            ``form`` (a function that tells whether a string, or each of several, will do).
+            ``form`` (a function that tells whether a string, or each of several, will do) with ``write`` (what
+            does, for whoever wrote something else).
     """
     return field(default=default, metadata={"text": text, **facts})
 
@@ -63,7 +64,7 @@ def _faults(each: Field[Any], value: Any) -> Iterator[str]:
     if "form" in facts:
         for one in value if isinstance(value, tuple) else (value,):
             if not facts["form"](one):
-                yield f"{one!r} will not do"
+                yield f"{one!r} will not do: write {facts['write']}"
 
 
 def is_path(value: str) -> bool:
@@ -177,6 +178,7 @@ class Settings(Group):
         "walkie-signal",
         "The beginning of the names of all keys and channels in Redis; services with the same prefix share rooms.",
         form=is_prefix,
+        write="printable ASCII characters without spaces and braces, such as walkie-signal",
     )
 
 
@@ -189,13 +191,16 @@ class ServeOptions(Group):
     host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 or :: for every address of the machine.")
     port: int = setting(8000, "Port to listen on; 0 picks a free one.", least=0, most=65_535)
     uds: str = setting("", "Path of a Unix socket to listen on, in place of host and port.")
-    path: str = setting("/socket.io", "Path of the Socket.IO endpoint.", form=is_path)
+    path: str = setting(
+        "/socket.io", "Path of the Socket.IO endpoint.", form=is_path, write="a path such as /socket.io"
+    )
     redis_url: str = setting(
         "",
         "URL of the Redis server that joins this node with others into one service, such as "
         "redis://user:password@host:6379/0, or of its sentinels, such as redis+sentinel://host1,host2/service/0; "
         "without it rooms are kept in memory.",
         form=is_redis_url,
+        write="a URL such as redis://user:password@host:6379/0",
     )
     workers: int = setting(
         1, "How many processes serve the port together; more than one need a redis_url.", least=1
@@ -210,6 +215,7 @@ class ServeOptions(Group):
         "Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are trusted; "
         "unix: for every client of the --uds socket, * for every client.",
         form=is_network,
+        write="an IP address such as 127.0.0.1, a network such as 10.0.0.0/8, unix or *",
     )
     head_timeout: float = setting(
         10.0,

@@ -170,6 +170,55 @@ def test_a_wrong_value_in_the_environment_names_its_variable(name: str) -> None:
     assert f"WALKIE_SIGNAL_{name}" in last or f"--{name.lower().replace('_', '-')}" in last
 
 
+WRITE = {
+    "--path": ["/a?b", "/socket.io"],
+    "--redis-prefix": ["two words", "without spaces and braces"],
+    "--redis-url": ["http://user:hunter2@127.0.0.1", "redis://user:password@host:6379/0"],
+    "--trusted-proxy": ["proxy.example", "127.0.0.1", "10.0.0.0/8", "unix", "*"],
+}
+
+
+def test_each_setting_with_a_form_says_what_would_do(capsys: pytest.CaptureFixture[str]) -> None:
+    formed = {f"--{each.name.replace('_', '-')}" for each in FIELDS if "form" in each.metadata}
+    assert formed == {*WRITE}
+    for option, (wrong, *would) in WRITE.items():
+        with pytest.raises(SystemExit):
+            command.main([option, wrong], prog_name="walkie-signal serve")
+        last = capsys.readouterr().err.splitlines()[-1]
+        for each in would:
+            assert each in last
+        assert "hunter2" not in last
+
+
+SERVICE_LINKS = {
+    "WALKIE_SIGNAL_SERVICE_HOST": "10.0.0.1",
+    "WALKIE_SIGNAL_SERVICE_PORT": "8000",
+    "WALKIE_SIGNAL_SERVICE_PORT_HTTP": "8000",
+    "WALKIE_SIGNAL_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "WALKIE_SIGNAL_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "WALKIE_SIGNAL_REDIS_PORT": "tcp://10.0.0.2:6379",
+}
+"""What Kubernetes sets in pods beside Services ``walkie-signal`` and ``walkie-signal-redis``."""
+
+
+async def test_a_variable_that_no_option_reads_is_named_with_the_nearest() -> None:
+    mistyped = {
+        "WALKIE_SIGNAL_PROT": "hunter2",
+        "WALKIE_SIGNAL_CORS_ORIGINS": "*",
+        "WALKIE_SIGNAL_XYZZY": "1",
+    }
+    read = {"WALKIE_SIGNAL_ROOM_CAPACITY": "5"}
+    async with serve(env={**mistyped, **read, **SERVICE_LINKS}) as server:
+        lines = [
+            line.split("WARNING ")[1] for line in server.program.output.splitlines() if "WARNING" in line
+        ]
+        assert lines == [
+            "WALKIE_SIGNAL_CORS_ORIGINS is not read by any option; did you mean WALKIE_SIGNAL_CORS_ORIGIN?",
+            "WALKIE_SIGNAL_PROT is not read by any option; did you mean WALKIE_SIGNAL_PORT?",
+            "WALKIE_SIGNAL_XYZZY is not read by any option; walkie-signal serve --help lists those that are",
+        ]
+
+
 LIMITS = {
     "PING_INTERVAL": "7.5",
     "PING_TIMEOUT": "3",

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,8 +21,9 @@ import jwt
 import pytest
 
 from docs.pages import PAGES, SERVER, Block, Page
-from hosts.peers import meet, peers, refusal
-from support.processes import running
+from hosts.peers import meet, peers, refusal, web
+from support.processes import SCRIPTS, running
+from support.raw import raw_peer
 from support.servers import hosted, serve
 
 SECRET = "a secret of at least thirty-two bytes, for the tests"
@@ -93,6 +97,13 @@ async def read(page: Page, *heard: str) -> Reader:
     return reader
 
 
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    yield
+    logging.getLogger("walkie_signal").setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("_logging_as_before")
 @pytest.mark.parametrize("page", [page for page in PAGES.values() if list(page.blocks("python"))], ids=str)
 async def test_a_page_does_what_it_says(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET)
@@ -165,3 +176,24 @@ async def test_an_old_app_gets_an_identity_of_its_own() -> None:
         assert len(names) == 2
         assert all(name.startswith("old-app-") for name in names)
         assert (await refusal(url, auth={"token": "forged"}))["data"]["code"] == "unauthorized"
+
+
+LOGGING = "logging.getLogger("
+
+
+@pytest.mark.parametrize("set_up", [True, False])
+async def test_an_app_shows_our_news_once_its_logging_is_set_up(set_up: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    (block,) = [each for each in PAGES["docs/operations.md"].blocks("python") if LOGGING in each.code]
+    lines = block.code.splitlines(keepends=True)
+    kept = [line for line in lines if set_up or not line.startswith("logging.")]
+    (tmp_path / block.title).write_text("".join(kept))
+    command: list[str | Path] = [SCRIPTS / "uvicorn", "main:app", "--port", "0"]
+    async with running(command, cwd=tmp_path) as program:
+        url = (await program.line(r"running on (http://\S+)"))[1]
+        async with raw_peer(url) as peer, web(url) as http:
+            assert (await http.get("/socket.io/?EIO=3&transport=polling")).is_client_error
+            await peer.connect()
+            await peer.send("4x")
+            await peer.closed()
+        await program.line("connection closed: an unknown packet type")
+        assert ("INFO:     handshake refused: Unsupported" in program.output) is set_up, program.output

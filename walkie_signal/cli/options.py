@@ -91,11 +91,9 @@ def _checked(each: Field[Any]) -> Callable[[click.Context, click.Parameter, Any]
     def check(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         fault = out_of_bounds(each, value)
         if fault is not None:
-            raise click.BadParameter(
-                "the value is not valid; it is not shown, because it may hold a password"
-                if each.name in SECRET
-                else fault
-            )
+            hidden = "the value is not valid, and not shown, because it may hold a password"
+            write = each.metadata.get("write")
+            raise click.BadParameter(f"{hidden}: write {write}" if each.name in SECRET else fault)
         return value
 
     return check

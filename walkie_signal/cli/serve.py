@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
+from dataclasses import fields
 from typing import Any
 
 import click
@@ -14,8 +16,9 @@ from walkie_signal.backends.urls import UnusableURL, backend_of
 from walkie_signal.cli.descriptors import raise_limit
 from walkie_signal.cli.listeners import SocketFile, address_of, bind, is_open, url_of
 from walkie_signal.cli.logs import set_up_logs
-from walkie_signal.cli.options import group_of, options_of
+from walkie_signal.cli.options import ENVIRONMENT_PREFIX, group_of, options_of, variable_name
 from walkie_signal.cli.serving import run
+from walkie_signal.cli.variables import unread_variables
 from walkie_signal.cli.workers import Workers
 from walkie_signal.core.origins import Origins
 from walkie_signal.settings import ServeOptions, Settings
@@ -34,6 +37,9 @@ def serve(**values: Any) -> None:
     settings: Settings = group_of(Settings, values)
     _check(options)
     set_up_logs(options.log_level, options.log_format, several=options.workers > 1)
+    known = [variable_name(each) for group in (ServeOptions, Settings) for each in fields(group)]
+    for line in unread_variables(os.environ, ENVIRONMENT_PREFIX, known):
+        log.warning(line)
     try:
         listener = bind(options)
     except OSError as error:
