@@ -1,4 +1,4 @@
-"""What an answer to a poll holds: to a Python client no more packets than it takes, and the rest later."""
+"""What an answer to a poll holds: 16 packets at most, as a Python client takes, unless it is known to take more."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ from transport.serving import nothing_left, poll_waits, serving
 from walkie_signal.transport import create_server
 
 PYTHON = {"user-agent": "Python/3.11 aiohttp/3.11"}
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+UNLIMITED = [
+    FIREFOX,
+    "okhttp/4.12.0",
+    "node-XMLHttpRequest",
+    "node",
+    "Dart/3.5 (dart:io)",
+    "App/7 CFNetwork/1494 Darwin/23.4",
+]
+LIMITED = ["Python/3.11 aiohttp/3.11", "python-requests/2.32", "MyApp/1.0", "", "python-httpx/0.28"]
 MOST = 16
 """python-engineio's client gives up at an answer of more packets."""
 
@@ -55,15 +65,48 @@ async def test_a_farewell_behind_as_many_packets_as_fit_comes_with_the_next_poll
         await nothing_left(sio)
 
 
-async def test_other_clients_get_all_in_one_answer() -> None:
+@pytest.mark.parametrize("agent", UNLIMITED)
+async def test_who_is_known_to_take_any_number_gets_all_in_one_answer(agent: str) -> None:
     sio = create_server()
     async with serving(sio) as client:
+        client.http.headers["user-agent"] = agent
         sid = await client.joined_polling()
         (socket,) = sio.manager.rooms["/"][None]
         for number in range(100):
             await sio.emit("number", number, to=socket)
         await sio.disconnect(socket)
         assert (await client.get(sid)).text.count("\x1e") == 101
+
+
+@pytest.mark.parametrize("agent", LIMITED)
+async def test_who_is_not_gets_16_in_an_answer_and_the_rest_at_once_and_in_order(agent: str) -> None:
+    sio = create_server()
+    async with serving(sio) as client:
+        client.http.headers["user-agent"] = agent
+        sid = await client.joined_polling()
+        for number in range(3 * MOST):
+            await sio.emit("number", number)
+        answers = [(await client.get(sid, within=0.5)).text.split("\x1e") for _ in range(3)]
+        assert [len(answer) for answer in answers] == [MOST] * 3
+        assert [packet for answer in answers for packet in answer] == [
+            f'42["number",{number}]' for number in range(3 * MOST)
+        ]
+
+
+@pytest.mark.parametrize("agent", ["MyApp/1.0", FIREFOX])
+async def test_a_python_client_under_another_name_hears_a_burst_and_stays(agent: str) -> None:
+    """Its HTTP session is the host's to give, with whatever headers."""
+    sio = create_server()
+    sio.on("echo", lambda _sid, value: value)
+    async with (
+        hosted(socketio.ASGIApp(sio)) as url,
+        peers(url, None, transport="polling", headers={"User-Agent": agent}) as (peer,),
+    ):
+        for number in range(5 * MOST):
+            await sio.emit("number", number)
+        await peer.until(lambda: len(peer.heard) >= 5 * MOST, "burst")
+        assert peer.heard == [("number", number) for number in range(5 * MOST)]
+        assert await peer.ask("echo", 7) == 7
 
 
 @pytest.mark.parametrize("count", [MOST - 2, MOST - 1, MOST])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,23 @@ A client sends its upgrade when no poll of its own is under way. One that comes 
 another connection, and is given the time to be refused.
 """
 
-PYTHON_AGENTS = (b"aiohttp", b"python-requests")
-"""What python-engineio's clients say they are: they drop an answer of more than `PYTHON_MOST` packets."""
+MOST = 16
+"""Packets of one answer: python-engineio's client disconnects at more (its ``Payload.max_decode_packets``).
 
-PYTHON_MOST = 16
-"""Their ``Payload.max_decode_packets``."""
+It may call itself anything, for its HTTP session is the host's to give. What is left comes with the next poll, in
+order and at once, which costs a round trip; so a client that is known to take any number gets all.
+"""
+
+UNLIMITED = re.compile(rb"Mozilla/|node|okhttp/|Dart/|.* CFNetwork/")
+"""User agents of clients whose ``decodePayload`` is a loop with no bound.
+
+Browsers and webviews; Node.js, whose engine.io-client says ``node-XMLHttpRequest``; Java, and React Native on
+Android; Dart; Swift, and React Native on iOS.
+"""
+
+PYTHON_TIME = re.compile(r"\d{10}\.\d+")
+"""What python-engineio's client puts into each query as ``t``, whatever it calls itself: ``time.time()``. Others
+put a text in base 36 or 64."""
 
 
 class Polling:
@@ -65,9 +78,10 @@ class Polling:
 
     @property
     def stays_away(self) -> bool:
-        """Whether the other side, told by a packet that the connection closes, would not come back.
+        """Whether the other side, told by a packet that the connection closes, might not come back.
 
-        python-engineio's client takes it for its own ``disconnect``; a connection that is refused brings it back.
+        python-engineio's client takes it for its own ``disconnect``; a connection that is refused brings it back,
+        as it does any other.
         """
         return self._most is not None
 
@@ -220,4 +234,5 @@ def _has_left(departure: asyncio.Task[bool]) -> bool:
 def _most(request: Request) -> int | None:
     """Return how many packets the other side takes in one answer; ``None`` where it is any number."""
     agent = request.header(b"user-agent") or b""
-    return PYTHON_MOST if any(name in agent for name in PYTHON_AGENTS) else None
+    known = UNLIMITED.match(agent) and not PYTHON_TIME.fullmatch(request.query.get("t", ""))
+    return None if known else MOST
