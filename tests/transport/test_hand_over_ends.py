@@ -69,6 +69,19 @@ async def test_a_worker_that_is_to_end_hands_polls_back_and_their_sessions_live_
         assert (await pair.owner.get(sid)).text == "432[]"
 
 
+async def test_a_poll_of_a_worker_that_ends_as_well_waits_for_its_close() -> None:
+    """Answered with nothing, its peer would come back when nobody listens any more."""
+    async with workers() as pair:
+        sid = await pair.owner.joined_polling()
+        poll = asyncio.create_task(pair.other.get(sid))
+        await poll_waits(pair.sio, sid)
+        pair.sio.eio.hand_back()
+        pair.other_sio.eio.hand_back()
+        assert (await pair.owner.get("unknown")).status_code == 400  # a request later it has arrived
+        await pair.sio.shutdown()
+        assert (await poll).text == "1"
+
+
 @on_each_websocket_class
 @pytest.mark.parametrize("probing", [False, True], ids=["upgraded", "probing"])
 async def test_a_second_websocket_at_either_worker_is_opened_and_closed(*, probing: bool) -> None:

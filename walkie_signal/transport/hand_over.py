@@ -51,6 +51,9 @@ class HandOver:
         serve: Serves a request that was handed over, an ASGI app.
         limit: Bytes of a message, or of a request's body, that `serve` takes.
         stall: Seconds that another worker may leave unread what it is sent.
+
+    Attributes:
+        ending: Whether this worker is about to end.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class HandOver:
         self._remove: Callable[[], Any] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
         self._carriages: set[Carriage] = set()
+        self.ending = False
 
     def start(self) -> str:
         """Take requests from now on; returns the tag that the ids of sessions have to begin with, if any."""
@@ -116,6 +120,7 @@ class HandOver:
         if self._listener is not None:
             self._listener.close()
         self._tag, self._loop, self._listener, self._listening = "", None, None, None
+        self.ending = False
 
     async def end(self) -> None:
         """Take no more requests, and end those under way; what was last written still goes out."""
@@ -145,7 +150,7 @@ class HandOver:
             await pipe.send({"type": READY})
             scope = await asyncio.wait_for(pipe.receive(), PATIENCE)
             if scope is not None:
-                arrived = _Arrived(scope, pipe)
+                arrived = _Arrived(scope, pipe, self)
                 await self._serve(arrived.scope, arrived.receive, arrived.send)
         except (Gone, asyncio.TimeoutError) as reason:
             log.debug("a request that was handed over has ended: %r", reason)
@@ -187,6 +192,7 @@ class HandOver:
 
     def hand_back(self) -> None:
         """Tell the workers of the sessions that this one is about to end: they end what it carries."""
+        self.ending = True
         for carriage in self._carriages:
             carriage.hand_back()
 
@@ -223,7 +229,7 @@ class _Arrived:
     Its `send` is the pipe's own, for `websocket.sends_eagerly` to know.
     """
 
-    def __init__(self, carried: Event, pipe: Pipe) -> None:
+    def __init__(self, carried: Event, pipe: Pipe, hand_over: HandOver) -> None:
         self.scope: Scope = {
             **carried,
             "asgi": {"version": "3.0"},
@@ -233,6 +239,7 @@ class _Arrived:
             HANDED_OVER: True,
         }
         self._pipe = pipe
+        self._hand_over = hand_over
         self._kind: str = carried["type"]
         self._connecting = self._kind == "websocket"
         self.send: Send = pipe.send
@@ -242,4 +249,12 @@ class _Arrived:
         if self._connecting:
             self._connecting = False
             return {"type": "websocket.connect"}
-        return await self._pipe.receive() or {"type": f"{self._kind}.disconnect", "code": 1006}
+        event = await self._pipe.receive()
+        while event is not None and event["type"] == requests.PARTING and self._waits_for_the_end:
+            event = await self._pipe.receive()
+        return event or {"type": f"{self._kind}.disconnect", "code": 1006}
+
+    @property
+    def _waits_for_the_end(self) -> bool:
+        """Whether a poll is to be answered with the close of this worker's own end: nobody listens after that."""
+        return self._kind == "http" and self._hand_over.ending
