@@ -1,4 +1,4 @@
-"""What puts the changes of a room in one order, and carries them to every node with members in it.
+"""Backends put the changes of a room in one order, and carry them to every node with members in it.
 
-Changing is asynchronous; delivering what was ordered is synchronous.
+Ordering a change is asynchronous; delivering an ordered change is synchronous.
 """

@@ -1,4 +1,4 @@
-"""The port that each backend fills, and what it asks of the node it belongs to."""
+"""The port that each backend implements, and what a backend asks of its node."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from walkie_signal.core.identity import UserId
 from walkie_signal.core.rooms import Change, Member, Reason
 
 Done = Callable[[bool], None]
-"""Told once, at once or later, whether another node has been reached."""
+"""Called exactly once, at once or later, with whether another node was reached."""
 
 
 class Site(Protocol):
-    """A node, as its backend calls it. None of it waits, and none of it raises."""
+    """A node, as its backend calls it. No method waits or raises."""
 
     def apply(self, change: Change) -> None:
-        """Make a change that has been ordered, and tell whoever is here of it."""
+        """Make a change that has been ordered, and tell the peers here about it."""
 
     def forget(self, room: str) -> None:
-        """Drop what is known of a room without members here; its changes are not followed any more."""
+        """Drop what is known about a room without members here; its changes are not followed any more."""
 
     def hand_over(self, peer_id: str, from_id: str, text: str) -> None:
-        """Send a peer of this node the text of a signal that comes from a peer of another node."""
+        """Send a peer of this node the text of a signal from a peer of another node."""
 
     def tell(self, user_id: str, text: str) -> None:
         """Send the text of a frame to each connection here that speaks for a user."""
@@ -31,18 +31,18 @@ class Site(Protocol):
         """Close a peer's connection for good."""
 
     def lost(self, member: Member) -> None:
-        """Take note that this node has removed a member of a node that is dead."""
+        """Record that this node has removed a member of a dead node."""
 
     def fenced(self) -> None:
-        """Close every connection: this node was silent for so long that others have taken its peers out."""
+        """Close every connection: this node was silent for so long that others have removed its peers."""
 
 
 class Backend(Protocol):
-    """The order of changes, and the truth about rosters, for one namespace of the whole service."""
+    """Decides the order of changes, and knows the rosters, for one namespace of the whole service."""
 
     @property
     def name(self) -> str:
-        """How the command and the log name it."""
+        """The name of the backend in the command's output and in the log."""
 
     @property
     def shared(self) -> bool:
@@ -50,14 +50,14 @@ class Backend(Protocol):
 
     @property
     def node_id(self) -> str:
-        """This node, in its present incarnation; drawn by `start`, in the process that serves."""
+        """The id of this node in its present incarnation; `start` draws it, in the process that serves."""
 
     @property
     def ready(self) -> bool:
         """Whether changes can be ordered now."""
 
     async def start(self, site: Site) -> None:
-        """Begin to order changes; each that concerns this node goes to `site`, in order and once."""
+        """Begin to order changes; `site` gets each change that concerns this node, in order and once."""
 
     async def close(self) -> None:
         """End what `start` began, and leave nothing of this node behind. Nothing is applied afterwards."""
@@ -65,15 +65,18 @@ class Backend(Protocol):
     # Rooms
 
     async def join(self, member: Member, capacity: int) -> None:
-        """Make a peer of this node a member, or announce it again; applied here when this returns.
+        """Make a peer of this node a member, or announce it again; this is applied here before it returns.
 
         Raises:
-            SignalingError: ``room_full`` where the room has `capacity` members and the peer is none of them;
-                ``unavailable`` where the change can't be ordered now. Nothing has changed then.
+            SignalingError: ``room_full`` if the room has `capacity` members and the peer is not one of them;
+                ``unavailable`` if the change can't be ordered now. In both cases nothing has changed.
         """
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
-        """Take a member of this node out; applied here when this returns. Does nothing where it is no member."""
+        """Take a member of this node out; the change is applied here before this returns.
+
+        If the peer is not a member, nothing happens.
+        """
 
     async def rooms(self) -> Sequence[str]:
         """Return the names of the rooms that have members, on any node.
@@ -83,7 +86,7 @@ class Backend(Protocol):
         """
 
     async def roster(self, room: str) -> Sequence[Member]:
-        """Return the members of a room, on any node, in the order of their joining.
+        """Return the members of a room, on any node, in the order in which they joined.
 
         Raises:
             SignalingError: ``unavailable``.
@@ -92,20 +95,20 @@ class Backend(Protocol):
     # Other nodes
 
     def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
-        """Hand the text of a frame over to another node, for a peer of its.
+        """Pass the text of a frame on to another node, for one of its peers.
 
         Args:
-            target: The peer, as a room knows it that the sender is in too.
+            target: The recipient, as a room that it shares with the sender knows it.
             from_id: The sender, a peer of this node.
             text: The frame.
-            done: Told whether the node has been reached.
+            done: Called with whether the node was reached.
         """
 
     def present(self, peer_id: str, user_id: UserId | None) -> None:
-        """Take note that a connection is here, and for whom it speaks; ``None`` for nobody known."""
+        """Record that a connection is here, and which user it speaks for; ``None`` if that is not known."""
 
     def absent(self, peer_id: str, user_id: UserId | None) -> None:
-        """Take note that a connection is not here any more, or does not speak for that user any more."""
+        """Record that a connection is not here any more, or does not speak for that user any more."""
 
     async def tell(self, user_id: UserId, text: str) -> int:
         """Send the text of a frame to a user's connections on other nodes; returns how many there are.

@@ -12,7 +12,7 @@ from walkie_signal.errors import SignalingError
 
 
 class MemoryBackend:
-    """Changes are in order because one event loop makes them, and are applied on the spot."""
+    """Changes are in order because one event loop makes them, and they are applied at once."""
 
     name = "memory"
     shared = False
@@ -24,7 +24,7 @@ class MemoryBackend:
 
     @property
     def ready(self) -> bool:
-        """Whether it is started."""
+        """Whether the backend is started."""
         return self._site is not None
 
     async def start(self, site: Site) -> None:
@@ -63,7 +63,7 @@ class MemoryBackend:
         done(False)  # noqa: FBT003 - see `Done`
 
     def present(self, peer_id: str, user_id: UserId | None) -> None:
-        """Do nothing: the node itself knows who is here."""
+        """Do nothing: the node itself knows its peers."""
 
     def absent(self, peer_id: str, user_id: UserId | None) -> None:
         """Do nothing."""

@@ -7,7 +7,7 @@ from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.settings import Settings, is_redis_url
 
 SENTINEL = "+sentinel"
-"""The end of the scheme of a URL that names sentinels."""
+"""The end of the scheme, if a URL names sentinels."""
 
 FORMS = (
     "this is not the URL of a Redis server, such as redis://user:password@host:6379/0, rediss://… for TLS, "
@@ -17,15 +17,15 @@ FORMS = (
 
 
 class UnusableURL(ValueError):  # noqa: N818 - what it is, not a fault of ours
-    """It can't be done as a URL says; the text says why, and holds nothing of its password."""
+    """A URL asks for something that can't be done; the text says why, without any part of the password."""
 
 
 def backend_of(named: Backend | str | None, namespace: str, settings: Settings) -> Backend:
-    """Return a backend: the one that is given, that of a URL, or for ``None`` this process's memory.
+    """Return the given backend, the backend of a URL, or for ``None`` this process's memory.
 
     Raises:
-        UnusableURL: It is no URL of a Redis server, or one with options that are not known.
-        ImportError: It is one, and the extra ``redis`` is not installed.
+        UnusableURL: It is not a URL of a Redis server, or it has unknown options.
+        ImportError: It is such a URL, but the extra ``redis`` is not installed.
     """
     if named is None:
         return MemoryBackend()
@@ -33,6 +33,6 @@ def backend_of(named: Backend | str | None, namespace: str, settings: Settings) 
         return named
     if not named or not is_redis_url(named):
         raise UnusableURL(f"backend: {FORMS}")
-    from walkie_signal.backends.redis import RedisBackend  # noqa: PLC0415 - only where it is asked for
+    from walkie_signal.backends.redis import RedisBackend  # noqa: PLC0415 - only if it is asked for
 
     return RedisBackend(named, namespace=namespace, prefix=settings.redis_prefix)

@@ -1,16 +1,16 @@
 """Many nodes as one service, by a Redis server that orders the changes of each room.
 
-    backend    the port, put together; its life
+    backend    the port, made of all the others; its life
     uplink     the two connections and their life      wire   one connection       rights   what Redis lets us do
-    server     which server, and that it will do       address   of a URL          dial, sentinels   how it is found
-    outage     what the log says of a time without it
+    server     which server, and whether we can use it   address   read from a URL   dial, sentinels   finding it
+    outage     what the log says about a time without Redis
     followed   the rooms that are followed       rooms   joining and leaving       healing   agreeing with Redis
     mail       what nodes send one another             directory   where peers and users are
-    heart      leases, and the removal of the dead
-    scripts, messages, names   what stands in Redis        strange   what others have written there
+    heart      leases, and the removal of dead nodes
+    scripts, messages, names   what Redis holds          strange   keys that others have written
 
-What holds in this folder: a request waits for Redis no longer than `uplink.REPLY_TIMEOUT`; each key has an owner
-that removes it, and expires when the owner is gone; nobody is declared dead by an expiry.
+There are three rules for this folder: a request waits for Redis for at most `uplink.REPLY_TIMEOUT`; each key
+has an owner that removes it, and expires when the owner is gone; no node is declared dead by an expiry.
 """
 
 try:

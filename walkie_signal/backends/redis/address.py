@@ -1,7 +1,8 @@
 """Where a Redis server is and how to speak to it, read from a URL of redis-py's forms, or of ours for Sentinel.
 
-What a URL asks for is done or refused: an option that did nothing would be believed. No text of an error holds a
-part of the URL but names that are ours, since any other part may belong to a password that was not encoded.
+What a URL asks for is done or refused, because its author would rely on an option that does nothing. Errors only
+repeat parts of the URL that are names of ours, because any other part may belong to a password that was not
+encoded.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ SENTINEL_OPTIONS = frozenset({"sentinel_password", "sentinel_ssl", "sentinel_use
 OPTIONS = frozenset({"db", "password", "username"}) | TLS_OPTIONS | SENTINEL_OPTIONS
 
 FALSE, TRUE = ("0", "f", "false", "n", "no"), ("1", "t", "true", "y", "yes")
-"""redis-py's words, which takes any other for true."""
+"""redis-py's words; redis-py takes any other word as true."""
 
 REQUIREMENTS = {
     "none": ssl.CERT_NONE, "cert_none": ssl.CERT_NONE,
     "required": ssl.CERT_REQUIRED, "cert_required": ssl.CERT_REQUIRED,
-    # to whoever connects Python takes it for the same
+    # Python treats it as "required" when it connects to a server
     "optional": ssl.CERT_REQUIRED, "cert_optional": ssl.CERT_REQUIRED,
 }  # fmt: skip
 """redis-py's words for `ssl_cert_reqs`, and Celery's."""
@@ -41,15 +42,15 @@ class Address:
     """A Redis server, or the sentinels that know which one it is.
 
     Attributes:
-        hosts: Names and ports, of the server or of the sentinels; none for a Unix socket.
-        path: Of the Unix socket.
-        service: What the sentinels call the server; ``None`` without sentinels.
-        database: Its number.
-        login: What follows AUTH; empty without a password.
-        sentinel_login: Likewise, for the sentinels.
+        hosts: Names and ports of the server or of the sentinels; empty for a Unix socket.
+        path: The path of the Unix socket, or ``None``.
+        service: The sentinels' name for the server; ``None`` without sentinels.
+        database: The number of the database.
+        login: The arguments of AUTH; empty without a password.
+        sentinel_login: The arguments of AUTH for the sentinels.
 
     Raises:
-        UnusableURL: It can't be done as `url` says; a file that it names is looked at too.
+        UnusableURL: `url` asks for something that can't be done, or names a file that can't be used.
     """
 
     def __init__(self, url: str) -> None:
@@ -89,13 +90,13 @@ class Address:
         return found
 
     def __str__(self) -> str:
-        """Name it without its secrets."""
+        """Name the server without its secrets."""
         named = self.path or ",".join(at(host, port) for host, port in self.hosts)
         service = f"/{self.service}" if self.service is not None else ""
         return f"{named}{service}/{self.database}"
 
     def tls(self, *, sentinel: bool = False) -> ssl.SSLContext | None:
-        """Return what to verify the server with, or ``None`` where the URL wants no TLS.
+        """Return the context to verify the server with, or ``None`` if the URL asks for no TLS.
 
         Raises:
             OSError: One of the files can't be read, or is not what it should be.
@@ -127,7 +128,7 @@ def at(host: str, port: int) -> str:
 def _options(url: str, *, sentinel: bool, tls: bool) -> dict[str, str]:
     """Read the options of a URL."""
     query = _query(url)
-    if "#" in url or "@" in query:  # what was meant to be in a password, most likely
+    if "#" in url or "@" in query:  # most likely, these were meant to be in a password
         raise UnusableURL(FORMS)
     options = dict(parse_qsl(query, keep_blank_values=True))
     fault = next(_faults(options, sentinel=sentinel, tls=tls), None)
@@ -139,7 +140,7 @@ def _options(url: str, *, sentinel: bool, tls: bool) -> dict[str, str]:
 def _query(url: str) -> str:
     try:
         return urlsplit(url.replace("#", "%23")).query
-    except ValueError:  # whose text may hold a part of the password
+    except ValueError:  # its text may hold a part of the password
         raise UnusableURL(FORMS) from None
 
 
@@ -159,7 +160,7 @@ def _faults(options: dict[str, str], *, sentinel: bool, tls: bool) -> Iterator[s
 def _parsed(url: str) -> dict[str, Any]:
     try:
         parsed = dict(parse_url(url))
-    except ValueError:  # as above
+    except ValueError:  # its text may hold a part of the password
         raise UnusableURL(FORMS) from None
     if url.startswith("unix:") and "path" not in parsed:
         raise UnusableURL(FORMS)
@@ -167,14 +168,14 @@ def _parsed(url: str) -> dict[str, Any]:
 
 
 def _of_one_host(scheme: str, rest: str) -> str:
-    """Return a URL that redis-py reads: of one sentinel, with the path's last part."""
+    """Return a URL with one host in place of the sentinels, so that redis-py can read the rest."""
     userinfo, found, _ = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")
     query = rest.partition("?")[2]
     return f"{scheme.removesuffix(SENTINEL)}://{userinfo}{found}sentinels?{query}"
 
 
 def _service_and_database(url: str, parsed: dict[str, Any], *, sentinel: bool) -> tuple[str | None, int]:
-    """Read the path: of a database, or of a service and a database."""
+    """Read the path, which holds a database, or a service and a database."""
     parts = [unquote(part) for part in urlsplit(url).path.split("/")[1:]] if "path" not in parsed else []
     service = parts.pop(0) if sentinel and parts else ""
     if sentinel and not service:

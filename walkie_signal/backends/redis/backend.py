@@ -32,23 +32,23 @@ from walkie_signal.errors import SignalingError
 log = logging.getLogger("walkie_signal.redis")
 
 START_TIMEOUT = 2.0
-"""Seconds that a start waits for Redis; after that the node goes on trying, and is not ready."""
+"""Seconds that a start waits for Redis; after that the node goes on trying, but it is not ready."""
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds that a node has to leave nothing of itself behind."""
+"""Seconds that a node has to remove everything of its own from Redis."""
 
 
 class RedisBackend:
     """Joins the nodes of one service by a Redis server.
 
     Args:
-        url: Of the server, in redis-py's forms: ``redis://[[user]:password@]host[:port][/database]``, ``rediss://``
-            for TLS, ``unix://path``; or of its sentinels, ``redis+sentinel://host[,host]/service[/database]``.
-        namespace: The Socket.IO namespace whose rooms these are.
-        prefix: What the names of all keys and channels begin with.
+        url: The server, in redis-py's forms: ``redis://[[user]:password@]host[:port][/database]``, ``rediss://``
+            for TLS, ``unix://path``; or its sentinels, ``redis+sentinel://host[,host]/service[/database]``.
+        namespace: The Socket.IO namespace that the rooms belong to.
+        prefix: The beginning of the names of all keys and channels.
 
     Raises:
-        ValueError: `url` is no such URL.
+        ValueError: `url` is not such a URL.
     """
 
     shared = True
@@ -73,12 +73,12 @@ class RedisBackend:
 
     @property
     def name(self) -> str:
-        """How the command and the log name it."""
+        """The name of the backend in the command's output and in the log."""
         return f"Redis at {self._uplink.address}"
 
     @property
     def node_id(self) -> str:
-        """This node, in its present incarnation."""
+        """The id of this node in its present incarnation."""
         return self._uplink.node_id
 
     @property
@@ -89,7 +89,7 @@ class RedisBackend:
     # The life of the node
 
     async def start(self, site: Site) -> None:
-        """Connect; where Redis is away, go on trying in the background."""
+        """Connect; if Redis is away, go on trying in the background."""
         self._uplink.node_id = secrets.token_hex(8)
         self._followed.site = self._mail.site = site
         self._heart = Heart(
@@ -105,7 +105,7 @@ class RedisBackend:
         await self._uplink.start(START_TIMEOUT)
 
     async def close(self) -> None:
-        """Leave nothing of this node in Redis, as far as that can be done in time, and disconnect."""
+        """Remove this node from Redis, as far as that can be done in time, and disconnect."""
         if self._heart is None:
             return
         await self._heart.close()
@@ -150,11 +150,11 @@ class RedisBackend:
         self._uplink.up = True
 
     async def _check_rights(self, listening: Wire, channel: str) -> None:
-        """Try what a node needs.
+        """Try the commands that a node needs.
 
         Raises:
-            SignalingError: Some of it is refused; the message names it.
-            One of `Failed`: Redis is away, or refuses that very question.
+            SignalingError: Redis refuses some of them; the message names these.
+            One of `Failed`: Redis is away, or refuses the script that tries them.
         """
         asked = listening.ask("UNSUBSCRIBE", channel)
         errors = await self._uplink.run(NEEDED, [self._names.trial(self.node_id)])
@@ -180,7 +180,7 @@ class RedisBackend:
         self._uplink.lose("this node goes on as another")
 
     def _lost(self, known: set[tuple[str, str]], member: Member) -> None:
-        """Tell of a member of a former incarnation, unless it never was one here."""
+        """Report a lost member of a former incarnation, unless this node never knew it as a member."""
         if (member.room, member.peer_id) in known:
             self._followed.site.lost(member)
 
@@ -202,7 +202,7 @@ class RedisBackend:
         await self._rooms.join(member, capacity)
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
-        """Take a member of this node out; here at once where Redis is away, and there when it is back."""
+        """Take a member of this node out. If Redis is away, this happens here at once, and there later."""
         await self._rooms.leave(room, peer_id, reason)
 
     async def rooms(self) -> Sequence[str]:
@@ -219,7 +219,7 @@ class RedisBackend:
         return [room for room, length in zip(names, lengths, strict=True) if length > 1]
 
     async def _length_of(self, room: str) -> int:
-        """Return how many fields a room's hash has: none if its key is strange, for then nobody can be in it."""
+        """Return how many fields a room's hash has; 0 if its key is strange, because nobody can be in it then."""
         try:
             length: int = await self._read("HLEN", self._names.room(room))
         except hiredis.ReplyError as error:
@@ -229,7 +229,7 @@ class RedisBackend:
         return length
 
     async def _read(self, command: str, key: str) -> Any:
-        """Read a key; tell of it if it is strange."""
+        """Read a key; report it if it is strange."""
         try:
             return await self._uplink.ask(command, key)
         except hiredis.ReplyError as error:
@@ -252,11 +252,11 @@ class RedisBackend:
     # Other nodes
 
     def present(self, peer_id: str, user_id: UserId | None) -> None:
-        """Take note that a connection is here."""
+        """Record that a connection is here."""
         self._directory.add(peer_id, user_id)
 
     def absent(self, peer_id: str, user_id: UserId | None) -> None:
-        """Take note that a connection is not here any more."""
+        """Record that a connection is not here any more."""
         self._directory.remove(peer_id, user_id)
 
     async def tell(self, user_id: UserId, text: str) -> int:

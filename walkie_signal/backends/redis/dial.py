@@ -1,7 +1,7 @@
-"""Opens a TCP connection to a server by its name: its addresses are raced, as RFC 8305 has it.
+"""Opens a TCP connection to a server by its name. The name's addresses are raced, as in RFC 8305.
 
-A name often has an address that leads nowhere, such as one of IPv6 where only IPv4 is routed. asyncio's own race
-(`happy_eyeballs_delay`) is not in uvloop, and does not tell which address did what.
+A name often has an address that leads nowhere, such as an IPv6 address on a network that only routes IPv4. uvloop
+lacks asyncio's own race (`happy_eyeballs_delay`), which also doesn't tell how each address failed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 from walkie_signal.backends.redis.address import at
 
 STAGGER = 0.25
-"""Seconds that an address has for itself before the next one is tried: RFC 8305's, section 5."""
+"""Seconds that an address has before the next one is tried as well (RFC 8305, section 5)."""
 
 WITHIN = 1.5
-"""Seconds for a connection, the looking up of the name included."""
+"""Seconds for a connection, including the look-up of the name."""
 
 Found = tuple[Any, ...]
-"""What `getaddrinfo` gives for an address."""
+"""An address as `getaddrinfo` returns it."""
 
 
 class Unreachable(OSError):  # noqa: N818 - what has happened, not a fault
@@ -35,7 +35,7 @@ class Dialer:
 
     Attributes:
         reached: The address of the last connection.
-        passed_over: How other addresses failed before it.
+        passed_over: How the addresses that were tried before it failed.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -50,16 +50,16 @@ class Dialer:
         self._shunned: Found | None = None
 
     def renew(self) -> None:
-        """Look the name up anew, if it has served; what was not there in time for the last try serves the next."""
+        """Look the name up again if a try has used the last look-up; one that came too late serves the next try."""
         self.passed_over = []
         if self._served:
             self._looking_up, self._served = None, False
 
     async def connect(self, wire: asyncio.Protocol, tls: ssl.SSLContext | None) -> None:
-        """Connect a wire; `tls` is what to verify the server with.
+        """Connect a wire; `tls` is the context to verify the server with.
 
         Raises:
-            Unreachable: There is no connection in time.
+            Unreachable: No connection could be opened in time.
         """
         connection, loop = await self._open(), asyncio.get_running_loop()
         named = self._host if tls else None
@@ -81,7 +81,7 @@ class Dialer:
         return connection
 
     def shun(self) -> None:
-        """Try the address that was reached after the others: what answers there is of no use now."""
+        """From now on, try the address that was reached last: the server there can't be used now."""
         self._preferred, self._shunned = None, self._preferred
 
     async def _addresses(self) -> Sequence[Found]:
@@ -103,7 +103,7 @@ class Dialer:
         return await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
 
     def _in_turn(self, addresses: Iterable[Found]) -> list[Found]:
-        """Return the addresses in the order to try them: families in turn, the one that served last first."""
+        """Return the addresses in the order to try them: the preferred one, then the families in turn."""
         families: dict[int, list[Found]] = {}
         for each in addresses:
             families.setdefault(each[0], []).append(each)
@@ -111,14 +111,14 @@ class Dialer:
         return sorted(in_turn, key=lambda each: (each != self._preferred, each == self._shunned))
 
     def close(self) -> None:
-        """Look nothing up any more."""
+        """End the look-up that is under way."""
         if self._looking_up is not None:
             self._looking_up.cancel()
             self._looking_up, self._served = None, False
 
 
 async def _race(addresses: list[Found], deadline: float) -> tuple[socket.socket, Found, list[str]]:
-    """Connect to the first address that lets us; returns the connection, its address and how others failed."""
+    """Connect to the first address that accepts; returns the connection, its address, and how others failed."""
     loop = asyncio.get_running_loop()
     left, failed = list(addresses), list[str]()
     tries: dict[asyncio.Task[socket.socket], Found] = {}
@@ -159,14 +159,14 @@ async def _connect(address: Found) -> socket.socket:
 
 
 def _closed(late: asyncio.Task[socket.socket]) -> None:
-    """Close a connection that has come about after all."""
+    """Close a connection that was opened after the race was over."""
     if not late.cancelled() and late.exception() is None:
         late.result().close()
 
 
 def _retrieved(looked_up: asyncio.Future[Sequence[Found]]) -> None:
     if not looked_up.cancelled():
-        looked_up.exception()  # perhaps nobody asks for it any more
+        looked_up.exception()  # asyncio would complain if nobody looked at it
 
 
 def _named(address: Found) -> str:

@@ -1,7 +1,7 @@
 """Where each peer and each user is: which connections there are, and the node of each.
 
-Each entry belongs to the node that wrote it. One whose node is dead reaches nobody; whoever removes that node takes
-it out, if the peer was in a room, and else it expires.
+Each entry belongs to the node that wrote it. If that node is dead, its entries reach nobody. The node that
+removes the dead node also takes out the entries of peers that were in a room; the others expire.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Directory:
         self._to_touch: Iterator[tuple[str, str]] = iter(())
 
     def add(self, peer_id: str, user_id: UserId | None) -> None:
-        """Enter a connection, and for whom it speaks."""
+        """Enter a connection, and the user that it speaks for."""
         for entry in self._entries(peer_id, user_id):
             self._here[entry] = None
             self._owed.pop(entry, None)
             self._write(entry)
 
     def remove(self, peer_id: str, user_id: UserId | None) -> None:
-        """Take a connection out, of its user's too."""
+        """Take out a connection, and also the user's entry for it."""
         for entry in self._entries(peer_id, user_id):
             if self._here.pop(entry, self) is None:
                 self._owed[entry] = None
@@ -72,7 +72,7 @@ class Directory:
             self._owed.pop(entry, None)
 
     async def nodes_of_peer(self, peer_id: str) -> dict[str, str]:
-        """Return the node of a connection, by its peer id; empty where there is none."""
+        """Return the node of a connection, by its peer id; empty if there is no such connection."""
         return await self._read(self._names.peer(peer_id))
 
     async def nodes_of_user(self, user_id: str) -> dict[str, str]:
@@ -89,7 +89,7 @@ class Directory:
         return dict(zip(fields[::2], fields[1::2], strict=True))
 
     async def restore(self) -> None:
-        """Write every entry on a new connection, and take out what has gone meanwhile."""
+        """Write every entry on a new connection to Redis, and take out those that have gone meanwhile."""
         for number, entry in enumerate(list(self._owed), 1):
             self._uplink.post(packed("HDEL", *entry), partial(self._removed, entry))
             if number % AT_ONCE == 0:
@@ -100,7 +100,7 @@ class Directory:
                 await self._uplink.ask("GET", self._names.generation)
 
     def touch(self) -> None:
-        """Write some of the entries anew, should Redis have refused them; each has its turn."""
+        """Write some of the entries again, in case Redis refused them; over time each entry has its turn."""
         for _ in range(len(self._here) // TOUCHED_IN + 1):
             entry = next(self._to_touch, None)
             if entry is None:

@@ -1,7 +1,7 @@
 """The rooms that this node follows: a copy of each, and this node's own members in it.
 
-For each room the node keeps which members it *wants* there: its own peers that have joined. Redis is made to agree
-with that (`healing`); about other nodes' members Redis is believed.
+For each room the node keeps the members that it *wants* there: its own peers that have joined. Redis is made to
+agree with that (`healing`). What Redis says about the members of other nodes is believed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason
 log = logging.getLogger("walkie_signal.redis")
 
 EXPIRY = 3_600_000
-"""Milliseconds after which Redis drops what nobody renews: rubbish, never a sign of death."""
+"""Milliseconds after which Redis drops what no node renews: it removes leftovers, but no node counts as dead."""
 
 LINGER = 10.0
-"""Seconds for which a room without members here is still followed."""
+"""Seconds for which a room is still followed when it has no members here."""
 
 
 class Followed:
@@ -36,14 +36,14 @@ class Followed:
 
     Attributes:
         replica: The copy.
-        subscribed: Done when its channel is heard.
+        subscribed: Done when Redis has confirmed the subscription to its channel.
         wanted: This node's members.
-        changing: The joins and leaves that Redis has been asked for, by peer; done when applied.
-        healing: Whether it is being healed.
-        doubted: Whether it has to be read once more.
-        read_at: When it was last read to be healed, on the loop's clock.
-        aside: Whether its key is strange (see `strange`); it is tried again with each touch.
-        idle_since: Since when it has no members here; ``None`` while it has.
+        changing: The joins and leaves that Redis has been asked for, by peer; each is done when applied.
+        healing: Whether the room is being healed.
+        doubted: Whether the room has to be read once more.
+        read_at: When the room was last read in order to heal it, on the loop's clock.
+        aside: Whether the room's key is strange (see `strange`); it is tried again with each touch.
+        idle_since: The time since which it has had no members here; ``None`` while it has some.
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class Followed:
 
     @property
     def lacks_changes(self) -> bool:
-        """Whether changes are missing that nobody is about to bring."""
+        """Whether changes are missing that no join or leave under way is about to bring."""
         return self.replica.version is None and not self.changing
 
 
@@ -80,10 +80,10 @@ class FollowedRooms:
 
     Attributes:
         site: The node.
-        on_change: Told of each change after it was made here.
-        on_owed: Told that there is something in `owed`.
-        owed: Members who have to leave Redis yet, by room and peer, each with its node and reason.
-        holding: Whether members who are missing in Redis may only not have been written back yet.
+        on_change: Called with each change after it was made here.
+        on_owed: Called when something was added to `owed`.
+        owed: Members that still have to leave Redis, by room and peer, each with its node and reason.
+        holding: Whether members may only be missing in Redis because they have not been written back yet.
     """
 
     def __init__(self, names: Names, uplink: Uplink, strange: StrangeKeys) -> None:
@@ -98,7 +98,7 @@ class FollowedRooms:
         self._lines = BoundedLog(log)
         self._by_room: dict[str, Followed] = {}
         self.get = self._by_room.get
-        """Returns a room by its name, or ``None`` where it is not followed."""
+        """Returns a room by its name, or ``None`` if it is not followed."""
         self._by_channel: dict[bytes, Followed] = {}
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class FollowedRooms:
         return iter(list(self._by_room))
 
     def entry(self, room: str, peer_id: str) -> Entry | None:
-        """Return what is known of a member, or ``None``."""
+        """Return the entry of a member, or ``None``."""
         followed = self._by_room.get(room)
         return None if followed is None else followed.replica.entry(peer_id)
 
@@ -120,7 +120,7 @@ class FollowedRooms:
     # Following
 
     def follow(self, room: str) -> Followed:
-        """Begin to follow a room, or go on.
+        """Begin to follow a room, or go on following it.
 
         Raises:
             SignalingError: ``unavailable``.
@@ -138,13 +138,13 @@ class FollowedRooms:
         return followed
 
     def list_all(self) -> None:
-        """Write each room into this node's set of them."""
+        """Write each room into this node's set of rooms."""
         if self._by_room:
             key = self._names.rooms_of(self._uplink.node_id)
             self._uplink.post(packed("SADD", key, *self._by_room), self._listed)
 
     def _listed(self, answer: Any) -> None:
-        """Replace a set of rooms that is strange: it is this node's own, and by it its members are found."""
+        """Replace the set of rooms if it is strange: it is this node's own, and its members are found by it."""
         key = self._names.rooms_of(self._uplink.node_id)
         self._strange.look(key, answer)
         if is_strange(answer) and self._by_room:
@@ -152,7 +152,7 @@ class FollowedRooms:
             self._uplink.post(packed("SADD", key, *self._by_room), ignore)
 
     def rest(self, followed: Followed) -> None:
-        """Take note that a room may have no members here any more."""
+        """Record that a room may have no members here any more."""
         if not followed.wanted and not followed.changing:
             followed.idle_since = asyncio.get_running_loop().time()
 
@@ -174,7 +174,7 @@ class FollowedRooms:
     # Changes
 
     def hear(self, channel: bytes, data: bytes) -> Followed | None:
-        """Take what was published on a room's channel; returns the room if it has to be read anew."""
+        """Take what was published on a room's channel; returns the room if it has to be read again."""
         followed = self._by_channel.get(channel)
         if followed is None:
             return None
@@ -197,14 +197,14 @@ class FollowedRooms:
         for peer_id, applied in list(followed.changing.items()):
             known = followed.replica.entry(peer_id)
             if known is not None and known.member == followed.wanted.get(peer_id) and not applied.done():
-                # It joins again and changes nothing: that is no difference, but it has come to pass
+                # A join that changes nothing makes no difference in the roster, but it has been carried out
                 self.make(followed, [Joined(known.member)])
 
     def roster_of(self, room: str, flat: list[bytes]) -> Roster:
         """Read a room's hash as Redis returns it.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not a room's hash.
         """
         texts = [text.decode("utf-8", "replace") for text in flat]
         fields = dict(zip(texts[::2], texts[1::2], strict=True))
@@ -227,19 +227,19 @@ class FollowedRooms:
                 self.owed.pop((followed.replica.room, change.member.peer_id), None)
         refused, followed.replica.refused = followed.replica.refused, []
         for member in refused:
-            # A join that was answered `unavailable` has come to pass after all, or a leave has not yet
+            # A join that was answered `unavailable` was carried out after all, or a leave has not been yet
             if (member.room, member.peer_id) not in self.owed and member.peer_id not in followed.changing:
                 self.owe(member, "left")
 
     def owe(self, member: Member, reason: Reason) -> None:
-        """Take note that a member has to leave Redis yet."""
+        """Record that a member still has to leave Redis."""
         self.owed[member.room, member.peer_id] = (member.node, reason)
         self.on_owed()
 
     # The end
 
     def down(self) -> None:
-        """Tell those who wait for a change that it can't be ordered."""
+        """Tell all that wait for a change that it can't be ordered."""
         for followed in self._by_room.values():
             for applied in followed.changing.values():
                 if not applied.done():
@@ -247,7 +247,7 @@ class FollowedRooms:
                     applied.exception()
 
     def abandon(self) -> None:
-        """Want no members any more: those of this incarnation have been given up."""
+        """Want no members any more, because this incarnation has been given up."""
         self.owed.clear()
         for followed in self._by_room.values():
             followed.wanted.clear()

@@ -1,4 +1,4 @@
-"""How this node's copies of rooms and Redis are made to agree, whatever has happened to either."""
+"""Makes this node's copies of rooms and Redis agree, whatever has happened to either."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from walkie_signal.errors import SignalingError
 log = logging.getLogger("walkie_signal.redis")
 
 TOUCHED_IN = 60
-"""Beats in which each room is touched once."""
+"""Number of beats in which each room is touched once."""
 
 ON_ITS_WAY = 1.0
-"""Seconds in which a change that Redis has ordered comes here."""
+"""Seconds within which a change that Redis has ordered arrives here."""
 
 AT_ONCE = 100
 """Rooms that are settled at a time."""
 
 PAUSE = 0.1
-"""Seconds between two readings of a room to heal it: what others publish may ask for any number of them."""
+"""Least seconds between two readings of a room in order to heal it: what others publish may cause any number."""
 
 MEMORY_LOST = "it has lost its memory"
 
@@ -49,7 +49,7 @@ class Healing:
         self._strange = strange
         self._lines = BoundedLog(log)
         self.generation = ""
-        """That of what Redis holds, by the last restore."""
+        """The generation of Redis' data at the last restore."""
         self._to_touch: Iterator[str] = iter(())
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpaid = False
@@ -60,7 +60,7 @@ class Healing:
     # One room
 
     def run(self, script: Script, room: str, *arguments: str | int) -> asyncio.Future[Any]:
-        """Run a script on a room's key; the room is set aside if that is strange."""
+        """Run a script on a room's key; if the key is strange, the room is set aside."""
         answer = self._uplink.run(script, [self._names.room(room)], *arguments)
         answer.add_done_callback(partial(self._look, room))
         return answer
@@ -70,7 +70,7 @@ class Healing:
             self._set_aside(room)
 
     def _set_aside(self, room: str) -> None:
-        """Take note that a room can't be changed or read for now; its copy stays as it is."""
+        """Record that a room can't be changed or read for now; its copy stays as it is."""
         self._strange.tell(self._names.room(room))
         followed = self._rooms.get(room)
         if followed is not None:
@@ -98,12 +98,12 @@ class Healing:
                 if followed.aside:
                     return
         except (*Failed, SignalingError):
-            pass  # as above
+            pass  # the next restore settles every room
         finally:
             followed.healing = False
 
     async def _settle(self, followed: Followed, *, writes_back: bool) -> None:
-        """Make a room right, or set it aside.
+        """Make Redis and the copy of a room agree, or set the room aside.
 
         Raises:
             One of `Failed`: Redis is away, or was.
@@ -127,10 +127,10 @@ class Healing:
                 raise
 
     async def remembered(self, answer: Awaitable[Any]) -> Any:
-        """Return the answer to the script that was run last, where Redis had not lost its memory before.
+        """Return the answer to the script that was run last, if Redis had not lost its memory before it.
 
         Raises:
-            One of `Failed`: Redis is away, or was: the next restore writes back what that answer lacks.
+            One of `Failed`: Redis is away, or was; the next restore writes back what that answer lacks.
         """
         asked = self._uplink.ask("GET", self._names.generation)
         answered, generation = await answer, await asked
@@ -150,7 +150,7 @@ class Healing:
         return [entry.member for entry in read_entries(room, zip(texts[::2], texts[1::2], strict=True))]
 
     def touch(self) -> None:
-        """Renew some of the rooms, and look whether their changes are known here; each has its turn."""
+        """Renew some of the rooms, and check that their changes are known here; over time each has its turn."""
         rooms_of = self._names.rooms_of(self._uplink.node_id)
         self._uplink.post(packed("PEXPIRE", rooms_of, EXPIRY), ignore)
         for _ in range(len(self._rooms) // TOUCHED_IN + 1):
@@ -163,7 +163,7 @@ class Healing:
                 self._spawn(self.check(room))
 
     async def check(self, room: str) -> None:
-        """Heal a room if Redis knows of changes that have not come here."""
+        """Heal a room if Redis knows changes that have not arrived here."""
         try:
             stored = await self.run(TOUCH, room, EXPIRY)
             fields = {} if stored is None else {"": stored.decode("utf-8", "replace")}
@@ -207,7 +207,7 @@ class Healing:
             await asyncio.sleep(PAUSE)
 
     async def restore(self, *, writes_back: bool) -> None:
-        """Make every room right on new connections; `writes_back` where Redis has lost its memory.
+        """Settle every room on new connections; `writes_back` says whether Redis has lost its memory.
 
         Raises:
             One of `Failed`: Redis is away again.
@@ -228,7 +228,7 @@ class Healing:
             await asyncio.gather(*(self._settle(each, writes_back=writes_back) for each in some))
 
     def release(self) -> None:
-        """Let go of the members whose node has not written them back in time."""
+        """Remove the members that their node has not written back in time."""
         self._rooms.holding = False
         for room in self._rooms:
             followed = self._rooms.get(room)
@@ -238,7 +238,7 @@ class Healing:
     # What is owed
 
     def pay_soon(self) -> None:
-        """Pay in the background, where Redis can be asked; else the next restore does."""
+        """Pay in the background if Redis can be asked; otherwise the next restore does it."""
         if self._rooms.owed and self._uplink.up:
             self._unpaid = True
             if self._paying is None or self._paying.done():
@@ -253,7 +253,7 @@ class Healing:
             log.debug("Redis is away; the next restore pays")
 
     async def pay(self) -> None:
-        """Take out of Redis who has to leave it.
+        """Take the members that are owed out of Redis.
 
         Raises:
             One of `Failed`: Redis is away.
@@ -263,7 +263,7 @@ class Healing:
         for room, peer_id in list(owed):
             followed = self._rooms.get(room)
             if (room, peer_id) not in owed or (followed is not None and peer_id in followed.wanted):
-                continue  # paid, or coming back
+                continue  # it has been paid, or it has joined again
             if room in aside:
                 continue
             node, reason = owed.pop((room, peer_id))

@@ -1,7 +1,7 @@
-"""A node's heartbeat: it renews the lease, hears itself, and removes the nodes that are dead.
+"""A node's heartbeat: the node renews its lease, checks that it hears itself, and removes dead nodes.
 
-A node that finds that it was frozen for longer than its lease, or that it has been removed, is fenced: it goes on
-in a new incarnation, and nothing of the old one is carried out any more.
+If a node finds that it was frozen for longer than its lease, or that it has been removed, it is fenced: it goes
+on in a new incarnation, and nothing of the old one is carried out any more.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ BEAT_INTERVAL = 1.0
 """Seconds between two beats."""
 
 LEASE = 8.0
-"""Seconds of silence after which a node is dead, for itself and for the others."""
+"""Seconds of silence after which a node counts as dead, for itself and for the others."""
 
 SILENT_AFTER = 3_000_000
-"""Microseconds without a renewal after which a node is looked at."""
+"""Microseconds without a renewal after which the other nodes watch a node."""
 
 CLAIM_TIME = 5000
-"""Milliseconds that a node has to remove a dead one, before another may."""
+"""Milliseconds that a node has to remove a dead one, before another node may do it."""
 
 REMOVAL_TIMEOUT = 1.0
-"""Seconds that a node which closes takes to finish the removal of a dead one."""
+"""Most seconds that a closing node takes to finish the removal of dead ones."""
 
 AT_ONCE = 20
 """Dead nodes that are removed at a time."""
 
 LATER = 60.0
-"""Seconds until a removal that a strange key has kept from its end is tried again."""
+"""Seconds until a removal is tried again if a strange key has prevented it."""
 
 DEAF_AFTER = 1.0
-"""Seconds in which a node has to hear its own beat."""
+"""Seconds within which a node has to hear its own beat."""
 
 
 class Heart:
-    """The heartbeat of one node. `fence` is called where the node has to go on as another."""
+    """The heartbeat of one node. `fence` is called if the node has to go on as another."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Heart:
         fence: Callable[[], None],
     ) -> None:
         self._registered = ("", "")
-        self._last = 0.0  # when this node renewed last, on Redis' clock
+        self._last = 0.0  # when this node last renewed its lease, by Redis' clock
         self._names = names
         self._uplink = uplink
         self._rooms = rooms
@@ -92,7 +92,7 @@ class Heart:
         self._later: dict[str, float] = {}
 
     async def close(self) -> None:
-        """Beat no more, and finish with the dead."""
+        """Stop beating, and finish the removal of dead nodes."""
         self._uplink.lifetime.until = math.inf
         self._beating.cancel()
         if self._listening is not None:
@@ -115,7 +115,7 @@ class Heart:
                     log.exception("a fault in a beat")
 
     def tick(self) -> None:
-        """Take note that this process runs; fence the node where it did not for too long."""
+        """Record that this process runs; fence the node if it did not run for too long."""
         lifetime, now = self._uplink.lifetime, self._loop.time()
         frozen, lifetime.until = now > lifetime.until, now + LEASE
         if frozen:
@@ -141,20 +141,20 @@ class Heart:
         try:
             return await self.renew()
         except hiredis.ReplyError as error:
-            # Full, or short of replicas: it takes no change now. When it does again, the restore makes up for them.
+            # Redis is full or lacks replicas, so it takes no changes now. The restore makes them when it does again
             self._uplink.lose(words(error))
             raise
 
     def _listen_for(self, number: int, due: float) -> None:
-        late = self._loop.time() - due > DEAF_AFTER / 2  # it was this process that stood still
+        late = self._loop.time() - due > DEAF_AFTER / 2  # this process stood still, not Redis
         if self._uplink.up and self._mail.heard_beat < number and not late:
             self._uplink.lose("published messages do not arrive")
 
     async def renew(self) -> str:
-        """Renew the lease, and look at those who have not; returns the generation of what Redis holds.
+        """Renew the lease, and watch the nodes that have not; returns the generation of Redis' data.
 
         Raises:
-            SignalingError: Redis holds what another release has written.
+            SignalingError: Redis holds the rooms of a release that this one can't read.
         """
         node, sent = self._uplink.node_id, self._loop.time()
         fresh = f"{WRITES}:{secrets.token_hex(8)}"
@@ -163,7 +163,7 @@ class Heart:
         answer = await self._uplink.run(BEAT, keys, EXPIRY, node, known, fresh, SILENT_AFTER)
         stored, now, alive, silent, before = answer
         if known and float(before or 0) < self._last:
-            # Redis has gone back, to a replica that lagged or a snapshot: in it the others look silent, too
+            # Redis has gone back to a lagging replica or to a snapshot, in which the other nodes look silent too
             self._watch = Watch(LEASE)
         self._last = float(now)
         generation: str = stored.decode("utf-8", "replace")
@@ -177,7 +177,7 @@ class Heart:
         others = {
             name.decode(): renewed
             for name, renewed in zip(silent[::2], silent[1::2], strict=True)
-            if name.isascii() and name != node.encode()  # else it is no node's
+            if name.isascii() and name != node.encode()  # any other text is not the id of a node
         }
         self._remove_the_dead(sent, int(now) / 1e6, others)
         return generation
@@ -221,13 +221,13 @@ class Heart:
         del self._removing[node]
 
     async def remove(self, node: str, rooms: Iterable[str], lost: Callable[[Member], None]) -> bool:
-        """Take a node's members out of their rooms, of `rooms` too, and then the node itself.
+        """Take a node's members out of their rooms and out of `rooms`, and then remove the node itself.
 
-        `lost` is told of each of them. Returns false if it has to be done again, for a key is strange: the node is
-        still there then.
+        `lost` is called with each of these members. Returns false if a key is strange: the node is still there
+        then, and this has to be done again.
 
         Raises:
-            One of `Failed`: Redis is away; it can be done again.
+            One of `Failed`: Redis is away; this can be done again.
         """
         listed = await self._rooms_of(node)
         strange = listed is None

@@ -1,7 +1,7 @@
 """What nodes send one another: each message is published once, to the one node that it is for.
 
-A room's channel and a node's own have no common order, so a signal may overtake the `new_peer` of its sender. It
-says since when its sender is a member, and waits here until that is known.
+The channel of a room and the channel of a node have no common order, so a signal may overtake the `new_peer` of
+its sender. Each signal therefore says since when its sender is a member, and it waits here until that is known.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from walkie_signal.core.rooms import Change, Left, Member
 log = logging.getLogger("walkie_signal.redis")
 
 PATIENCE = 1.0
-"""Seconds that a signal waits for the joining of its sender."""
+"""Seconds that a signal waits for the join of its sender."""
 
 MOST_WAITING = 1000
-"""Signals that may wait so, on one node."""
+"""How many signals may wait for this on one node."""
 
 
 class Route:
-    """The way to another node; `head` is what stands before a message's length in a request to publish it there."""
+    """The way to another node; `head` is the part of a PUBLISH request before the length of the message."""
 
     __slots__ = ("head", "sent")
 
@@ -50,7 +50,7 @@ class Route:
 
 
 class Mail:
-    """Sends to other nodes, and takes what they send."""
+    """Sends messages to other nodes, and takes what they send."""
 
     def __init__(
         self, names: Names, uplink: Uplink, rooms: FollowedRooms, healing: Healing, head: str
@@ -94,11 +94,11 @@ class Mail:
         done(isinstance(answer, int) and answer > 0)
 
     async def tell(self, node: str, user_id: str, text: str) -> bool:
-        """Publish a frame for a user's connections on a node; returns whether it is reached."""
+        """Publish a frame for a user's connections on a node; returns whether the node was reached."""
         return bool(await self._publish(node, write_told(Told(user_id, text))))
 
     async def kick(self, node: str, peer_id: str) -> bool:
-        """Publish the order to kick a peer; returns whether its node is reached."""
+        """Publish the order to kick a peer; returns whether its node was reached."""
         return bool(await self._publish(node, write_kicked(Kicked(peer_id))))
 
     async def _publish(self, node: str, message: bytes) -> int:
@@ -142,7 +142,7 @@ class Mail:
             self._deliver(signal, sender)
 
     def _deliver(self, signal: Signal, sender: Entry | None) -> None:
-        """Hand a signal over, if both are members; it may be from before its sender left and came back."""
+        """Pass a signal on if both peers are members; its sender may have left and come back since."""
         if (
             sender is not None
             and sender.since == signal.since
@@ -153,9 +153,9 @@ class Mail:
             self.site.hand_over(signal.target_id, signal.from_id, signal.text)
 
     def _is_event(self, text: str) -> bool:
-        """Tell whether a frame is an event: any other one could close the connection of the peer that gets it.
+        """Tell whether a frame is an event: any other frame could close the connection of the peer that gets it.
 
-        A polling peer would take what stands behind a record separator for a further packet; JSON has none.
+        A polling peer would read the text after a record separator as a further packet; JSON contains none.
         """
         if text.startswith(self._head) and text.endswith("]") and "\x1e" not in text:
             return True
@@ -176,7 +176,7 @@ class Mail:
         asyncio.get_running_loop().call_later(PATIENCE, self._expire, key, first)
 
     def changed(self, change: Change) -> None:
-        """Deliver what waited for a change."""
+        """Deliver the signals that waited for a change."""
         if not self._early or isinstance(change, Left):
             return
         from_id = change.member.peer_id
@@ -193,7 +193,7 @@ class Mail:
             self._expire_later(key, waiting[0])
 
     def _expire(self, key: tuple[str, str], first: Signal) -> None:
-        """Drop what comes from nobody known, and look whether a change is missing."""
+        """Drop the signals of an unknown peer, and check whether a change is missing."""
         waiting = self._early.get(key)
         if waiting and waiting[0] is first:
             del self._early[key]
@@ -206,7 +206,7 @@ class Mail:
     # The end
 
     def forget(self) -> None:
-        """Forget what was counted: connections were lost, and what was on them."""
+        """Forget all counts, because the connections and what was sent on them are lost."""
         self._routes.clear()
         self._received.clear()
         self._early.clear()

@@ -1,11 +1,11 @@
 """What nodes write into Redis and publish to one another.
 
 Everything published begins with its format. A release reads the formats in `READS` and writes `WRITES`, which the
-release before it reads too; so nodes of two releases work together while one replaces the other. Within a format
-only a key of an object, or a kind of message that changes no membership, may be added: what a node doesn't know it
-passes over.
+release before it can also read; so nodes of two releases work together while one replaces the other. Only two
+things may be added within a format: a key of an object, or a kind of message that changes no membership. A node
+ignores those that it doesn't know.
 
-Whatever else stands there, to read it gives a value of the right types or raises a `ValueError` with words of ours.
+Whatever the data is, reading it gives a value of the right types or raises a `ValueError` with a text of ours.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ WRITES = "1"
 READS = ("1",)
 
 LONGEST_NUMBER = 18
-"""Digits; microseconds of the clock have 16, and 64 bits hold 18."""
+"""Digits of a number; microseconds of the clock have 16, and 64 bits hold 18."""
 
 LONGEST_REASON = 32
-"""Letters of a reason that only a later release knows; ours have up to 12."""
+"""Letters of a reason; ours have up to 12, but a later release may have longer ones."""
 
 
 class Signal(NamedTuple):
@@ -37,12 +37,12 @@ class Signal(NamedTuple):
 
     Attributes:
         node: The sender's node.
-        number: How many signals that node has sent to this one, this one included.
+        number: How many signals that node has sent to this one, including this signal.
         target_id: The peer that it is for.
         from_id: The peer that it is from.
-        since: Since when the sender is a member of `room`: the receiver has to know of that first.
+        since: The time when the sender became a member of `room`; the receiving node has to know this join first.
         room: A room that both are in.
-        text: The frame that the target is to get.
+        text: The frame for the target.
     """
 
     node: str
@@ -68,7 +68,7 @@ class Kicked(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """What a node sends to itself, to know that it hears."""
+    """A message that a node sends to itself, to find out whether messages arrive."""
 
     number: int
 
@@ -76,7 +76,7 @@ class Beat(NamedTuple):
 NodeMessage = Signal | Told | Kicked | Beat
 
 _signal: Callable[[tuple[str, int, str, str, int, str, str]], Signal] = partial(tuple.__new__, Signal)
-"""A named tuple's own constructor takes three times as long."""
+"""Makes a `Signal`; the named tuple's own constructor takes three times as long."""
 
 
 @lru_cache
@@ -87,7 +87,7 @@ def _quoted(text: str) -> str:
 _unquoted = lru_cache(unquote)
 
 
-def write_signal(  # noqa: PLR0917 - the way of each signal: keywords take longer
+def write_signal(  # noqa: PLR0917 - each signal comes here, and keywords take longer
     node: str, number: int, target_id: str, from_id: str, since: int, room: str, text: str
 ) -> str:
     """Write a `Signal`."""
@@ -110,14 +110,14 @@ def write_beat(beat: Beat) -> bytes:
 
 
 def read_node_message(data: bytes) -> NodeMessage | None:
-    """Read what came on a node's own channel; ``None`` where it is of a kind that this release doesn't know.
+    """Read a message from a node's own channel; ``None`` if this release doesn't know its kind.
 
     Raises:
-        ValueError: It is of another format, or none of ours.
+        ValueError: It has another format, or it is malformed.
     """
     text = data.decode()
     words = text.split(" ", 8)
-    if len(words) == 9 and words[1] == "s" and words[0] in READS:  # noqa: PLR2004 - a signal's, the most by far
+    if len(words) == 9 and words[1] == "s" and words[0] in READS:  # noqa: PLR2004 - a signal; most messages are
         _, _, node, number, target_id, from_id, since, room, frame = words
         return _signal((node, _number(number), target_id, from_id, _number(since), _unquoted(room), frame))
     kind, rest = _of_our_format(text)
@@ -134,7 +134,7 @@ def read_node_message(data: bytes) -> NodeMessage | None:
 
 
 def _of_our_format(text: str) -> tuple[str, str]:
-    """Return what stands behind the format: the first word, and the rest."""
+    """Return what follows the format: the first word, and the rest."""
     written, _, rest = text.partition(" ")
     if written not in READS:
         raise ValueError(f"format {written[:20]!r} is none of {', '.join(READS)}")
@@ -149,7 +149,7 @@ def _number(text: str) -> int:
 
 
 def write_member(member: Member) -> str:
-    """Write what Redis keeps of a member, behind the time of its joining."""
+    """Write what Redis keeps about a member, after the time when it joined."""
     facts: dict[str, Any] = {}
     if member.role is not None:
         facts["role"] = member.role
@@ -162,7 +162,7 @@ def read_entry(room: str, peer_id: str, value: object) -> Entry:
     """Read a member as Redis keeps it.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a member.
     """
     words = value.split(" ", 2) if isinstance(value, str) and peer_id else ()
     if len(words) != 3 or not words[1]:  # noqa: PLR2004 - since, node, facts
@@ -191,12 +191,12 @@ def write_entry(entry: Entry) -> str:
 
 
 def read_room_message(room: str, data: bytes) -> tuple[Version, RoomEvent | None]:
-    """Read what came on a room's channel; the event is ``None`` where this release doesn't know its kind.
+    """Read a change from a room's channel; the event is ``None`` if this release doesn't know its kind.
 
-    The scripts write them (`scripts`).
+    The scripts write the changes (`scripts`).
 
     Raises:
-        ValueError: It is of another format, or none of ours.
+        ValueError: It has another format, or it is malformed.
     """
     epoch, rest = _of_our_format(data.decode())
     number, _, rest = rest.partition(" ")
@@ -228,21 +228,21 @@ def _read_event(room: str, kind: str, rest: str) -> RoomEvent | None:
 def _reason(word: str) -> Reason:
     if len(word) > LONGEST_REASON or not (word.isascii() and word.isidentifier()):
         raise ValueError("a reason that is none")
-    return word  # type: ignore[return-value]  # a later release may know more
+    return word  # type: ignore[return-value]  # a later release may know more reasons
 
 
 def read_entries(room: str, values: Iterable[tuple[str, str]]) -> Iterator[Entry]:
-    """Read the members that can be read, by peer id: for any other one a node would never be ready."""
+    """Read the members that can be read, by peer id; one that can't must not keep a node from getting ready."""
     for peer_id, value in values:
         with suppress(ValueError):
             yield read_entry(room, peer_id, value)
 
 
 def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
-    """Read a room's hash, as far as `read_entries` does.
+    """Read a room's hash, with the members that `read_entries` can read.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a room's hash.
     """
     if "" not in fields:
         return Roster(NOWHERE)

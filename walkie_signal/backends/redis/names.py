@@ -1,6 +1,6 @@
 """The names of keys and channels in Redis.
 
-What stands in braces is Redis Cluster's hash tag: keys with the same one share a slot.
+The text in braces is Redis Cluster's hash tag: keys with the same tag share a slot.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ class Names:
     """The names of one namespace of one service; each begins with the service's prefix."""
 
     def __init__(self, prefix: str, namespace: str, database: int = 0) -> None:
-        # Channels know no databases, which are to keep services apart
+        # Databases separate services, but channels don't belong to a database
         self._base = f"{prefix}:{namespace}" if database == 0 else f"{prefix}:{database}:{namespace}"
         self.nodes = f"{self._base}:{{nodes}}"
-        """Sorted set: each node, by when it has last renewed its lease, in microseconds of Redis's clock."""
+        """Sorted set: each node, by the time when it last renewed its lease, in microseconds of Redis' clock."""
         self.generation = f"{self._base}:{{nodes}}:generation"
-        """String: what is new when Redis has lost its memory."""
+        """String: a value that is drawn again when Redis has lost its memory."""
 
     def claim(self, node: str) -> str:
-        """String: which node removes a dead one, for as long as that may take."""
+        """String: the node that removes a dead one; it expires after the time that this may take."""
         return f"{self._base}:{{nodes}}:claim:{node}"
 
     def room(self, room: str) -> str:
@@ -26,11 +26,11 @@ class Names:
         return f"{self._base}:room:{{{room}}}"
 
     def node(self, node: str) -> str:
-        """Channel: what is for that node alone."""
+        """Channel: what is only for that node."""
         return f"{self._base}:node:{{{node}}}"
 
     def trial(self, node: str) -> str:
-        """Any type, for a moment of one script: whether the node may do what it needs."""
+        """Any type, only while one script runs: with it, a node tries the commands that it needs."""
         return f"{self._base}:node:{{{node}}}:trial"
 
     def rooms_of(self, node: str) -> str:

@@ -1,4 +1,4 @@
-"""What the log says of a time without Redis: a line when it is lost, one when it is back."""
+"""What the log says about a time without Redis: one line when it is lost, and one when it is back."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Callable
 log = logging.getLogger("walkie_signal.redis")
 
 IN_A_ROW = 3
-"""Tries that fail for a new reason before the log is told of it: some take turns."""
+"""How many tries in a row must fail for a new reason before it is logged, because some reasons take turns."""
 
 MOST = 10
-"""Reasons of one outage that the log is told of."""
+"""How many reasons of one outage are logged."""
 
 
 class Outage:
-    """One time without Redis after the other; the first is before the start.
+    """Logs the times without Redis; the first is the time before the node has connected.
 
-    Why a connection was lost is told together with how the first try to get it back has failed, since that knows
-    better: a server that lets nobody in any more says so only to whoever knocks.
+    The reason for a loss is logged together with how the first try to connect again failed, because that try knows
+    better: a server that lets nobody in any more only says so to a new connection.
 
     Args:
-        name: Of the server, without its secrets.
-        clock: Seconds that only grow.
+        name: The name of the server, without its secrets.
+        clock: Returns seconds that only grow.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,11 +36,11 @@ class Outage:
         self._last, self._in_a_row = "", 0
 
     def begin(self, why: str) -> None:
-        """Take note that the connections are lost."""
+        """Record that the connections are lost."""
         self._since, self._lost = self._clock(), why
 
     def failed(self, why: str) -> None:
-        """Take note that a try has failed."""
+        """Record that a try to connect has failed."""
         self._tries += 1
         self._in_a_row = self._in_a_row + 1 if why == self._last else 1
         self._last = why
@@ -53,7 +53,7 @@ class Outage:
             self._tell(why)
 
     def end(self, where: str) -> None:
-        """Take note that it is back; `where` says by which way."""
+        """Record that Redis is back; `where` says where the connections lead."""
         if self._lost and not self._told:
             self._tell(self._lost)
         after = ""

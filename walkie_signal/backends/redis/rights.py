@@ -1,6 +1,6 @@
-"""What Redis lets this node do: what it needs is tried at the start, and what is only housekeeping may be refused.
+"""What Redis lets this node do. The commands that it needs are tried at the start; housekeeping may be refused.
 
-Managed servers and access lists refuse commands, some of them as if there were no such command.
+Managed servers and access lists refuse commands; for some, they answer as if there were no such command.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _REFUSAL = re.compile(
     r"|.*(?:unknown (?:redis )?(?:sub)?command|can't run this command|can't access at least one|ACL failure)",
     re.IGNORECASE,
 )
-"""How the error begins that says that a command is refused; scripts get other words for it than connections."""
+"""The beginnings of errors which say that a command is refused; scripts get other texts than connections."""
 
 
 def refuses(error: str) -> bool:
-    """Tell whether the text of an error says that a command is refused to this user, or to everybody."""
+    """Tell whether the text of an error says that a command is refused, to this user or to everybody."""
     return _REFUSAL.match(error) is not None
 
 
@@ -34,10 +34,10 @@ def is_refusal(answer: Any) -> bool:
 
 
 class Housekeeping:
-    """Asks for what is good to have; each command that is refused is named once.
+    """Asks for what is useful but not needed; if a command is refused, the log names it once.
 
     Args:
-        address: The server's, for the log.
+        address: The address of the server, for the log.
     """
 
     def __init__(self, address: object) -> None:

@@ -1,4 +1,4 @@
-"""How peers of this node join and leave: Redis orders it, and the room's channel brings it back."""
+"""How peers of this node join and leave: Redis orders the change, and the room's channel brings it back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
 
 CHANGE_TIMEOUT = 1.8
-"""Seconds in which a change is ordered, and brought back by the room's channel."""
+"""Seconds within which a change has to be ordered and brought back by the room's channel."""
 
 
 class Rooms:
@@ -35,7 +35,7 @@ class Rooms:
             await asyncio.wait_for(self._order_join(followed, member, capacity), CHANGE_TIMEOUT)
         except (*Failed, SignalingError) as error:
             if applied.done() and not applied.cancelled() and applied.exception() is None:
-                return  # it was ordered, and only the answer was lost
+                return  # the join was ordered, and only the answer was lost
             self._take_back(followed, member, before)
             self._followed.on_owed()
             if isinstance(error, asyncio.TimeoutError):
@@ -49,9 +49,9 @@ class Rooms:
 
     @staticmethod
     def _take_back(followed: Followed, member: Member, before: Member | None) -> None:
-        """Want again what was wanted before a join that has failed."""
+        """Want the member again that was wanted before a join that has failed."""
         if followed.wanted.get(member.peer_id) is not member:
-            return  # this node goes on as another meanwhile
+            return  # meanwhile this node has become another
         del followed.wanted[member.peer_id]
         if before is not None:
             followed.wanted[member.peer_id] = before
@@ -71,7 +71,7 @@ class Rooms:
         await followed.changing[member.peer_id]
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
-        """Take a member out: at once here, where it can't be ordered now; see `Backend.leave`."""
+        """Take a member out, even if Redis can't order it now; see `Backend.leave`."""
         followed = self._followed.get(room)
         if followed is None or followed.wanted.pop(peer_id, None) is None:
             return

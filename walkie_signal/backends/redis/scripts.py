@@ -1,12 +1,13 @@
 """What Redis does in one step: scripts in Lua, each with the keys of one hash slot.
 
-A room is a hash. Under each peer id: the time of joining in microseconds, the node, and the facts as JSON, with a
-space between them. Under the empty name its version: the epoch, the number, and behind these the nodes that
-settled since Redis lost its memory. A room without members has no key, but for a while after that. What is
-published begins with the format and the version; its kinds are `j` (joined), `l` (left) and `s` (settled), which
-`messages` reads. A script that finds a key with anything else in it writes nothing and answers STRANGE (`strange`).
+A room is a hash. Each peer id has a field with the time of joining in microseconds, the node, and the facts as
+JSON, with a space between them. The field with the empty name holds the version: the epoch, the number, and then
+the nodes that have settled since Redis lost its memory. A room without members has no key, except for a while after
+that. Each published change begins with the format and the version; its kinds are `j` (joined), `l` (left) and `s`
+(settled), which `messages` reads. If a script finds a key with anything else in it, it writes nothing and answers
+STRANGE (`strange`).
 
-They need Redis 7.0 or Valkey.
+The scripts need Redis 7.0 or Valkey.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from walkie_signal.backends.redis.messages import LONGEST_NUMBER, WRITES
 
 
 class Script(NamedTuple):
-    """A script, and what it is called by."""
+    """A script, and the hash by which it is called."""
 
     source: str
     sha: str
@@ -34,7 +35,7 @@ local function strange(answer, key)
   return redis.error_reply('STRANGE ' .. key .. ' holds a value that no node writes')
 end
 """
-"""Makes the answer of a script that has found a strange key; any other error stays what it is."""
+"""Makes the answer of a script that has found a strange key; any other error stays as it is."""
 
 _ROOM = f"""{_STRANGE}
 local room, channel = KEYS[1], KEYS[1]
@@ -68,7 +69,7 @@ end
 JOIN = _script(
     _ROOM
     + """
--- ARGV: expiry, peer, member, capacity. Returns the room, or false where it is full.
+-- ARGV: expiry, peer, member, capacity. Returns the room, or false if it is full.
 local known = redis.call('HGET', room, ARGV[2])
 local members = redis.call('HLEN', room) - (stored and 1 or 0)
 if not known and members >= tonumber(ARGV[4]) then return false end
@@ -99,8 +100,8 @@ return 1
 SETTLE = _script(
     _ROOM
     + """
--- ARGV: expiry, node, reason, whether it writes back, then peers and their members in turn; '' stands for a
--- member as it is, if it is one. Returns the room and who was removed.
+-- ARGV: expiry, node, reason, whether it writes back, then each peer and its member; '' keeps the member as it is,
+-- if the peer is one. Returns the room and the removed members.
 local listed, removed, changed = {}, {}, false
 for index = 5, #ARGV, 2 do listed[ARGV[index]] = ARGV[index + 1] end
 local stored_fields = redis.call('HGETALL', room)
@@ -127,14 +128,14 @@ if ARGV[4] == '1' then
   if not string.find(settled .. ' ', ' ' .. ARGV[2] .. ' ', 1, true) then settled = settled .. ' ' .. ARGV[2] end
 end
 if changed then
-  -- Who writes back that it has no members has said so to nodes that come later, too
+  -- If a node writes back that it has no members, nodes that come later have to see this too
   save(ARGV[4] == '1' and 20000)
   publish('s ' .. ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. cjson.encode(listed))
 end
 return {redis.call('HGETALL', room), removed}
 """
 )
-"""Makes a node's members in a room those that are listed, and no other."""
+"""Makes a node's members in a room exactly those that are listed."""
 
 TOUCH = _script(
     _STRANGE
@@ -163,7 +164,7 @@ local renewed = generation and redis.pcall('ZSCORE', KEYS[1], ARGV[2])
 if type(renewed) == 'table' then return strange(renewed, KEYS[1]) end
 local ours = generation and string.match(generation, '^[^:]*') == string.match(ARGV[4], '^[^:]*')
 if not generation or (ours and redis.call('ZCARD', KEYS[1]) == 0) then
-  -- The last node takes its generation along: where there is one and no node, somebody has removed them
+  -- The last node removes the generation: if there is a generation but no node, somebody has removed the nodes
   generation, renewed = ARGV[4], false
   redis.call('SET', KEYS[2], generation)
   redis.call('DEL', KEYS[1])
@@ -182,8 +183,8 @@ return {generation, now, alive and 1 or 0, silent, renewed}
 CLAIM = _script(
     """
 -- KEYS: the nodes, the claim. ARGV: the dead node, when it last renewed, who claims, the claim's milliseconds.
--- Returns whether the dead node is the caller's to remove; 2 where the claim's key was strange: a claim lasts for
--- seconds, so that nobody misses what it held. A dead node with the score 0 comes back to nobody.
+-- Returns whether the caller is to remove the dead node; 2 if the claim's key was strange. Such a key is replaced,
+-- because a claim only lasts for seconds. A dead node has the score 0, and can't renew its lease any more.
 local renewed = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not renewed or tonumber(renewed) ~= tonumber(ARGV[2]) then return 0 end
 local odd = type(redis.pcall('GET', KEYS[2])) == 'table'
@@ -196,10 +197,10 @@ redis.call('ZADD', KEYS[1], 0, ARGV[1])
 return odd and 2 or 1
 """
 )
-"""Makes one node the one that removes a dead one."""
+"""Lets exactly one node remove a dead one."""
 
 STRANGE_CLAIM = 2
-"""What it answers if the claim was strange, and is the caller's now."""
+"""The answer of `CLAIM` if the claim was strange, and now belongs to the caller."""
 
 FORGET = _script(
     """
@@ -210,11 +211,11 @@ if redis.call('ZCARD', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
 return 1
 """
 )
-"""Takes a node that has no members any more from the nodes; the last one leaves nothing behind."""
+"""Removes a node that has no members any more; the last node leaves nothing behind."""
 
 NEEDED = _script(
     """
--- KEYS: one that nobody uses. Returns the commands that give an error, each with that.
+-- KEYS: one that nobody uses. Returns the commands that give an error, each with its error.
 local key, errors = KEYS[1], {}
 for _, command in ipairs({
   {'TIME'}, {'PUBLISH', key, ''},
@@ -234,6 +235,6 @@ end
 return errors
 """
 )
-"""Tries each command that a node needs, but for those that no script may run."""
+"""Tries each command that a node needs, except for those that no script may run."""
 
 ALL = (NEEDED, JOIN, LEAVE, SETTLE, TOUCH, BEAT, CLAIM, FORGET)

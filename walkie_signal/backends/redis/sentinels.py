@@ -1,7 +1,7 @@
-"""Asks sentinels which server is the primary: all at once, and the newest word counts.
+"""Asks all sentinels at once which server is the primary, and takes the newest answer.
 
-A sentinel that was cut off names the primary of before. Each knows the number of the failover that it has heard of
-last, the configuration epoch; of two that disagree, the higher one is right.
+A sentinel that was cut off names the former primary. Each sentinel knows the configuration epoch, which is the
+number of the last failover that it has heard of. If two disagree, the one with the higher epoch is right.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from walkie_signal.backends.redis.dial import Dialer
 from walkie_signal.backends.redis.wire import Lifetime, Wire, words
 
 ASKING = 1.5
-"""Seconds for their answers."""
+"""Seconds that the sentinels have to answer."""
 
 OTHERS = 0.25
-"""Seconds that the others have when one has answered."""
+"""Seconds that the others have left once one has answered."""
 
 
 class Primary(NamedTuple):
-    """What one sentinel says."""
+    """The answer of one sentinel."""
 
     epoch: int
     host: str
@@ -33,7 +33,7 @@ class Primary(NamedTuple):
 
 
 class Unknown(OSError):  # noqa: N818 - what it is, not a fault of ours
-    """No sentinel names a primary; the text says what each of them did."""
+    """No sentinel names a primary; the text says what each sentinel did instead."""
 
 
 class Sentinels:
@@ -47,7 +47,7 @@ class Sentinels:
         """Return which server is the primary.
 
         Raises:
-            Unknown: No sentinel says.
+            Unknown: No sentinel names one.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + ASKING
@@ -88,12 +88,12 @@ class Sentinels:
     async def _epoch(self, wire: Wire) -> int:
         try:
             facts = await wire.ask("SENTINEL", "MASTER", self._address.service or "")
-        except hiredis.ReplyError:  # a right that one can do without
+        except hiredis.ReplyError:  # this user may not ask for the epoch, so the answer counts as the oldest
             return 0
         return int(dict(zip(facts[::2], facts[1::2], strict=True)).get(b"config-epoch", 0))
 
     def close(self) -> None:
-        """Look no names up any more."""
+        """End the look-ups that are under way."""
         for each in self._dialers:
             each.close()
 

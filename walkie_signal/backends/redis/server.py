@@ -1,4 +1,4 @@
-"""The Redis server of a URL: which one it is now, how it is reached, and that it can be used."""
+"""The Redis server of a URL: which server it is now, how to reach it, and whether nodes can use it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from walkie_signal.backends.redis.sentinels import Primary, Sentinels
 from walkie_signal.backends.redis.wire import Lifetime, Wire
 
 OLDEST = (6, 2)
-"""The first release of Redis with all that nodes ask for: `CLIENT LIST ID` came last."""
+"""The first release of Redis with everything that nodes ask for; `CLIENT LIST ID` was the last to come."""
 
 
 class Unfit(OSError):  # noqa: N818 - what it is, not a fault of ours
-    """It is no server that nodes can use; the text says why."""
+    """Nodes can't use this server; the text says why."""
 
 
 class Server:
-    """The server of a URL. `find` comes first, and anew before each pair of connections.
+    """The server of a URL. Call `find` before each pair of connections.
 
     Raises:
-        UnusableURL: It can't be done as `url` says.
+        UnusableURL: `url` asks for something that can't be done.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,10 +36,10 @@ class Server:
         self._dialer = None if self._sentinels or self.address.path else Dialer(*self.address.hosts[0])
 
     async def find(self) -> None:
-        """Find out which server it is.
+        """Find out which server to connect to.
 
         Raises:
-            OSError: No sentinel says.
+            OSError: No sentinel names one.
         """
         if self._sentinels is not None:
             primary = await self._sentinels.primary()
@@ -53,7 +53,7 @@ class Server:
     async def open(
         self, hear: Callable[[bytes, bytes], None], lost: Callable[[str], None], lifetime: Lifetime
     ) -> Wire:
-        """Open a connection; see `Wire`. Nothing has been asked on it.
+        """Open a connection, on which nothing has been asked yet; see `Wire`.
 
         Raises:
             OSError: It can't be opened.
@@ -73,7 +73,7 @@ class Server:
         """Log in on a new connection, and choose the database.
 
         Raises:
-            hiredis.ReplyError: It is refused.
+            hiredis.ReplyError: The server refuses.
             Lost: The connection has ended.
         """
         if self.address.login:
@@ -82,11 +82,11 @@ class Server:
             await wire.ask("SELECT", self.address.database)
 
     async def examine(self, wire: Wire) -> None:
-        """Look whether it is one that can be used.
+        """Check whether nodes can use this server.
 
         Raises:
-            Unfit: It is too old, or not the primary that a sentinel says it is.
-            hiredis.ReplyError: It is refused to ask for the role, which only sentinels make necessary.
+            Unfit: It is too old, or a sentinel named it as the primary and it is not.
+            hiredis.ReplyError: It refuses to tell its role, which is only asked if a sentinel named it.
         """
         _check(await _told(wire, "HELLO"))
         if self._primary is not None:
@@ -98,7 +98,7 @@ class Server:
                 )
 
     def where(self) -> str:
-        """Say what the connections lead to, as far as its name does not."""
+        """Return the log's words for where the connections lead; empty if the server's name says it all."""
         dialer, primary = self._dialer, self._primary
         if dialer is None or (primary is None and dialer.reached == dialer.name):
             return ""
@@ -110,7 +110,7 @@ class Server:
         return self._dialer.reached if self._dialer is not None else str(self.address)
 
     def shun(self) -> None:
-        """Try another address first, if there is one: what was reached is of no use now."""
+        """From now on, try other addresses first: the server that was reached can't be used now."""
         if self._dialer is not None:
             self._dialer.shun()
 
@@ -123,7 +123,7 @@ class Server:
 
 
 async def _told(wire: Wire, command: str) -> dict[bytes, Any]:
-    """Return what the server says of itself; nothing where it is refused, or not known before Redis 6.2."""
+    """Return what the server says about itself; empty if it refuses, or does not know the command."""
     try:
         facts = await wire.ask(command)
     except hiredis.ReplyError:

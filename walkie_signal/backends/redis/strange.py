@@ -1,6 +1,6 @@
-"""Keys of ours that hold what no node writes there: each is named once, and what it is for waits; the rest goes on.
+"""Keys of ours with a value that no node writes. The log names each once; only what needs the key has to wait.
 
-Somebody else has written there, or a script of theirs. Such a key is left as it is, unless it belongs to this node.
+Somebody else, or their script, has written there. Such a key is left as it is, unless it belongs to this node.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from walkie_signal.bounded_log import BoundedLog
 log = logging.getLogger("walkie_signal.redis")
 
 SIGNS = ("WRONGTYPE", "STRANGE")
-"""How the error begins if a key is of another type, and if a script of ours finds a text that is none of ours."""
+"""The beginnings of errors: the key has another type, or a script of ours finds a text that no node writes."""
 
 MOST_TOLD = 1000
-"""Keys that are remembered as told of."""
+"""How many keys are remembered as reported."""
 
 
 class StrangeKeys:
-    """Tells of strange keys, once for each until it is as it should be again."""
+    """Reports strange keys; each once, until it is as it should be again."""
 
     def __init__(self) -> None:
         self._lines = BoundedLog(log)
@@ -39,15 +39,15 @@ class StrangeKeys:
         self._lines.write(logging.WARNING, "strange keys", message, key)
 
     def look(self, key: str, answer: Any) -> None:
-        """Tell of a key if an answer says that it is strange."""
+        """Report a key if an answer says that it is strange."""
         if is_strange(answer):
             self.tell(key)
 
     def mended(self, key: str) -> None:
-        """Take note that a key is as it should be."""
+        """Record that a key is as it should be."""
         self._told.pop(key, None)
 
 
 def is_strange(answer: Any) -> bool:
-    """Tell whether Redis' answer says that a key holds what no node writes there."""
+    """Tell whether Redis' answer says that a key holds a value that no node writes."""
     return isinstance(answer, hiredis.ReplyError) and str(answer).startswith(SIGNS)

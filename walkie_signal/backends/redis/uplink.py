@@ -4,9 +4,9 @@
       ▲                        │                                    │
       └───── (jittered) ───────┴── either ends, or does not answer ─┘
 
-The two live and die together. What was sent on a connection that is given up may still be carried out by a Redis
-that was stopped; so the first thing that a new one does is to end the old ones, and whatever they did is seen by
-`restore`.
+The two connections live and die together. If Redis stood still, it may still carry out what was sent on a
+connection that has been given up. So a new connection ends the old ones before it does anything else, and
+`restore` sees whatever they did.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from walkie_signal.errors import SignalingError
 log = logging.getLogger("walkie_signal.redis")
 
 REPLY_TIMEOUT = 1.5
-"""Seconds for an answer; after that the connections are given up, and whoever waits is told `unavailable`."""
+"""Seconds for an answer; after that the connections are given up, and waiting requests fail as `unavailable`."""
 
 WATCH_INTERVAL = 0.25
-"""Seconds between two looks at what waits for an answer."""
+"""Seconds between two checks of the requests that wait for an answer."""
 
 RESTORE_TIMEOUT = 10.0
-"""Seconds to make everything right again, in which each single answer has `REPLY_TIMEOUT`."""
+"""Seconds to make everything right again; within it, each single answer has `REPLY_TIMEOUT`."""
 
 FIRST_DELAY = 0.2
-"""Most seconds before the first try after a loss: each node waits a random part of it."""
+"""Most seconds before the first try after a loss; each node waits a random part of it."""
 
 DELAY = 1.0
-"""Most seconds before the later ones; the least are half of it."""
+"""Most seconds before each later try; the least are half of it."""
 
 CANCEL_INTERVAL = 0.1
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
@@ -52,24 +52,25 @@ CANCEL_INTERVAL = 0.1
 SILENT = "it does not answer"
 
 CHANGED = ("NOSCRIPT", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
-"""The errors of a Redis that is not what it was when we connected."""
+"""The beginnings of errors of a Redis that has changed since we connected."""
 
 
 Failed = (Lost, hiredis.HiredisError, asyncio.TimeoutError)
-"""What a request that Redis did not carry out raises."""
+"""The exceptions of a request that Redis did not carry out."""
 
 
 class Uplink:
     """The two connections of one node.
 
     Args:
-        url: Of the Redis server.
+        url: The URL of the Redis server.
         restore: Makes everything right on new connections, and then sets `up`.
         hear: Takes a channel and what was published on it.
-        down: Called when the uplink was up, or nearly, and is not any more.
+        down: Called when the uplink was up, or about to be, and is not any more.
 
     Attributes:
-        node_id: This node, in its present incarnation; empty until it starts, for the process may be forked before.
+        node_id: The id of this node in its present incarnation. It is empty until the start, because the
+            process may be forked before.
         up: Whether requests are taken.
         lifetime: How long this process may go on as that node.
     """
@@ -103,8 +104,8 @@ class Uplink:
     # Its life
 
     async def start(self, within: float) -> None:
-        """Connect; returns once it is up, or after so many seconds while it goes on trying."""
-        self._lost = asyncio.Event()  # of the loop that it is started on
+        """Connect; returns once the uplink is up. After `within` seconds it returns too, and goes on trying."""
+        self._lost = asyncio.Event()  # it belongs to the event loop of the start
         first = asyncio.get_running_loop().create_future()
         self._running = asyncio.create_task(self._run(first))
         await asyncio.wait([first], timeout=within)
@@ -118,7 +119,7 @@ class Uplink:
         self._server.close()
 
     def lose(self, why: str) -> None:
-        """Give the connections up, and connect anew."""
+        """Give up the connections, and connect again."""
         if not self._lost.is_set():
             self._why = why
             self._lost.set()
@@ -165,12 +166,12 @@ class Uplink:
             kept = await asyncio.gather(*(keep(each.source) for each in scripts.ALL))
             self._scripts_kept = None not in kept
         except BaseException:
-            del self._former[former:]  # nothing that changes anything was asked on these
+            del self._former[former:]  # these have asked for no change, so they need not be ended
             raise
         del self._former[:former]
 
     async def _end_former(self, asking: Wire, former: list[tuple[int, str]]) -> None:
-        """End former connections, if that is allowed; their names say whether they are this node's."""
+        """End former connections, if Redis allows it; their names show that they are this node's."""
         for number, name in former:
             line = await self._housekeeping.ask(asking, "CLIENT", "LIST", "ID", number)
             if line is not None and f" name={name} " in line.decode("utf-8", "replace"):
@@ -192,13 +193,13 @@ class Uplink:
         """Log in; returns the connection's number, or ``None`` if Redis does not say it."""
         await self._server.enter(wire)
         await self._housekeeping.ask(wire, "CLIENT", "SETNAME", name)
-        if self._asking is None:  # it is the first of the two
+        if self._asking is None:  # this is the first of the two connections
             await self._server.examine(wire)
         number: int | None = await self._housekeeping.ask(wire, "CLIENT", "ID")
         return number
 
     async def _restored(self) -> None:
-        """Restore, or fail with the connections."""
+        """Restore, and fail if a connection is lost meanwhile."""
         restoring = asyncio.ensure_future(self._restore())
         losing = asyncio.create_task(self._lost.wait())
         try:
@@ -215,13 +216,12 @@ class Uplink:
         loop.call_later(WATCH_INTERVAL, self._watch, wire, loop.time() + WATCH_INTERVAL)
 
     def _watch(self, wire: Wire, due: float) -> None:
-        """Look whether Redis answers."""
+        """Check whether Redis answers."""
         if wire is not self._asking:
             return
         now, since = asyncio.get_running_loop().time(), wire.waiting_since()
-        late = (
-            now - due > WATCH_INTERVAL
-        )  # it was this process that stood still: the answer may be here, unread
+        # If this process stood still, the answer may have arrived without being read
+        late = now - due > WATCH_INTERVAL
         if since is not None and not late and now - since > REPLY_TIMEOUT - WATCH_INTERVAL:
             self.lose(SILENT)
             self._give_up()
@@ -271,22 +271,22 @@ class Uplink:
         return answer
 
     def _look(self, answer: asyncio.Future[Any]) -> None:
-        """Connect anew if Redis has another role by now, has forgotten the scripts, or refuses what it did not."""
+        """Connect again if Redis has changed its role, has forgotten the scripts, or refuses what it allowed."""
         error = None if answer.cancelled() else answer.exception()
         if isinstance(error, hiredis.ReplyError) and (str(error).startswith(CHANGED) or is_refusal(error)):
             self.lose(words(error))
 
 
 async def _end(task: asyncio.Future[None]) -> None:
-    """Cancel a task, whatever it raises then."""
+    """Cancel a task, and ignore what it raises."""
     while not task.done():  # `wait_for` may swallow a cancellation before Python 3.12
         task.cancel()
         await asyncio.wait([task], timeout=CANCEL_INTERVAL)
     if not task.cancelled():
-        task.exception()  # it may have failed with the connections just then
+        task.exception()  # it may have failed at that moment, together with the connections
 
 
 def unavailable() -> SignalingError:
-    """Make the error of what can't be done while Redis is away."""
+    """Return the error for requests that can't be carried out while Redis is away."""
     later = round(random.uniform(500, 2000))  # noqa: S311
     return SignalingError("unavailable", "the service is cut off; try again", retryAfterMs=later)

@@ -1,6 +1,6 @@
-"""One connection to Redis, as lean as the way of a signal needs it.
+"""One connection to Redis, kept lean because signals go through it.
 
-Requests are answered in their order. Parsing and packing is hiredis'.
+Requests are answered in order. hiredis does the parsing and packing.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 import hiredis
 
 Answer = Callable[[Any], None]
-"""Takes what Redis answers; an exception where it refuses, or where the connection ended before."""
+"""Takes what Redis answers; it is an exception if Redis refuses, or if the connection ended before."""
 
 
 class Lost(ConnectionError):  # noqa: N818 - what has happened, not a fault
-    """The connection ended before Redis answered; the text says why, as far as that is known."""
+    """The connection ended before Redis answered; the text says why if that is known."""
 
 
 ENDED = "the connection ended"
@@ -28,7 +28,7 @@ STRANGE = "what answers there does not speak as Redis does; perhaps it wants TLS
 
 
 def words(error: Exception) -> str:
-    """Return the first sentence of what Redis says when it refuses: some of its texts are a page long."""
+    """Return the first sentence of an error from Redis, because some of its texts are a page long."""
     return str(error).partition(". ")[0].partition("\n")[0].rstrip(".")[:200]
 
 
@@ -38,15 +38,15 @@ def packed(*parts: str | bytes | int) -> bytes:
 
 
 def ignore(_answer: Any) -> None:
-    """Take an answer that nobody waits for."""
+    """Do nothing with an answer."""
 
 
 class Lifetime:
-    """How long this process, should it not run meanwhile, may go on as the node that it is.
+    """The time for which this process may stand still and still go on as the same node.
 
     Attributes:
-        until: Until then, on the loop's clock.
-        over: Called where it has overslept, before anything else is done.
+        until: The end of that time, on the loop's clock.
+        over: Called if the process runs again after that, before anything else is done.
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class Wire(asyncio.Protocol):
 
     Args:
         hear: Takes a channel and what was published on it.
-        lost: Called with the reason when the connection has ended, in whatever way.
-        lifetime: The process's; beyond it nothing is sent and nothing is heard.
+        lost: Called with the reason when the connection has ended in any way.
+        lifetime: The lifetime of the process; after it, nothing is sent and nothing is heard.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Wire(asyncio.Protocol):
     # What is asked
 
     def post(self, request: bytes, answer: Answer) -> None:
-        """Send a packed request; its answer is called once, at once where the connection has ended."""
+        """Send a packed request; `answer` is called once, and at once if the connection has ended."""
         now = self._loop.time()
         if now > self._lifetime.until:
             self._lifetime.over()
@@ -91,7 +91,7 @@ class Wire(asyncio.Protocol):
         self._transport.write(request)
 
     def ask(self, *parts: str | bytes | int) -> asyncio.Future[Any]:
-        """Send a request; returns its answer to come.
+        """Send a request; returns a future for its answer.
 
         Raises (in the future):
             hiredis.ReplyError: Redis refuses it.
@@ -102,7 +102,7 @@ class Wire(asyncio.Protocol):
         return future
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
-        """Begin to hear a channel; done when Redis has confirmed it."""
+        """Begin to hear a channel; the returned future is done when Redis has confirmed it."""
         future = self._loop.create_future()
         if self._ended:
             future.set_exception(Lost(self._why))
@@ -112,12 +112,12 @@ class Wire(asyncio.Protocol):
         return future
 
     def unsubscribe(self, channel: str) -> None:
-        """Hear a channel no more."""
+        """Stop hearing a channel."""
         if not self._ended:
             self._transport.write(packed("UNSUBSCRIBE", channel))
 
     def waiting_since(self) -> float | None:
-        """Return when the oldest request without an answer was sent, on the loop's clock; ``None`` without one."""
+        """Return when the oldest unanswered request was sent, on the loop's clock; ``None`` if there is none."""
         return self._answers[0][0] if self._answers else None
 
     def abort(self) -> None:
@@ -129,7 +129,7 @@ class Wire(asyncio.Protocol):
     # What asyncio tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Keep the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -153,10 +153,10 @@ class Wire(asyncio.Protocol):
             self.abort()
 
     def _confirm(self, reply: Any) -> None:
-        """Take the confirmation that a channel is heard, or not any more."""
+        """Take the confirmation that a channel is heard, or not heard any more."""
         if isinstance(reply, hiredis.ReplyError):
-            self._why = words(reply)  # where it lets nobody in, that is all it says before it hangs up
-            self._refuse(reply)  # or a channel is refused, and it does not say which
+            self._why = words(reply)  # a Redis that lets nobody in says only this before it hangs up
+            self._refuse(reply)  # or Redis refuses a channel, and it does not say which
             return
         kind, channel, _ = reply
         for future in self._confirmed.pop((kind, channel), ()):
@@ -164,16 +164,16 @@ class Wire(asyncio.Protocol):
                 future.set_result(None)
 
     def _refuse(self, error: Exception) -> None:
-        """Tell those who wait for the confirmation of a channel that it won't come."""
+        """Let every wait for the confirmation of a channel fail."""
         for futures in self._confirmed.values():
             for future in futures:
                 if not future.done():
                     future.set_exception(error)
-                    future.exception()  # whoever has stopped waiting need not be told
+                    future.exception()  # asyncio would complain if nobody looked at it
         self._confirmed.clear()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """End."""
+        """Let every request without an answer fail."""
         number = getattr(error, "errno", None)
         if number and self._why == ENDED:
             self._why = f"{ENDED}: {os.strerror(number)}"
@@ -195,6 +195,6 @@ def _settle(future: asyncio.Future[Any], answer: Any) -> None:
         return
     if isinstance(answer, Exception):
         future.set_exception(answer)
-        future.exception()  # whoever has stopped waiting need not be told
+        future.exception()  # asyncio would complain if nobody looked at it
     else:
         future.set_result(answer)
