@@ -1,7 +1,7 @@
-"""Peers that join their room again and change nothing: how often the others hear of it.
+"""How often the others hear of a peer that joins its room again and changes nothing.
 
-An app does so to be called again, and anybody can do it without end, each time to a whole room. So the others are
-told at once, and then not before an interval has passed, by the pace of `core.pacing`.
+Apps do this to be called again, but anybody can repeat it without end, and each time it concerns a whole room. So
+the others are told at once, and then only after an interval, at the pace of `core.pacing`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from walkie_signal.node.peers import Announcement, Peer
 
 
 class Announcements:
-    """The paces of one node's own peers, each in its rooms. `interval` is in seconds."""
+    """The paces of one node's own peers, for each peer and room. `interval` is in seconds."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -21,9 +21,9 @@ class Announcements:
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
 
     def now(self, peer: Peer, room: str) -> bool:
-        """Tell whether the others are to hear of a peer now; if not, they are when the interval is over.
+        """Tell whether the others are to hear of a peer now; if not, they will when the interval is over.
 
-        That is then the peer's own business: an `Announcement`, behind its other items.
+        At that time an `Announcement` is queued behind the peer's other items.
         """
         loop, key = asyncio.get_running_loop(), (peer.peer_id, room)
         wait = self._paces.setdefault(key, Pace(self._interval)).changed(loop.time())

@@ -1,4 +1,4 @@
-"""What a peer is told of its own events."""
+"""How a peer's own events are answered."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ log = logging.getLogger("walkie_signal")
 OK: dict[str, Any] = {"ok": True}
 
 TOLD = {"forbidden", "payload_too_large", "rate_limited", "room_full", "too_many_rooms", "unavailable"}
-"""Codes of what an operator may want to know: a limit, or the host, stood in the way of what may be a good client.
+"""Codes that are logged for operators: a limit, or the host, refused something to a client that may be fine.
 
-The others are a client's mistake, or two peers that cross each other, and are told to whom debugs.
+The other codes are a client's mistake, or come from two events that crossed; they are logged at the level debug.
 """
 
 
@@ -31,18 +31,20 @@ class Answers:
         self._lines = BoundedLog(log)
 
     def ack(self, peer: Peer, ack_id: int | None, payload: Payload) -> None:
-        """Answer an event, where its peer asked for an ack."""
+        """Answer an event if its peer asked for an ack."""
         if ack_id is not None:
             peer.link.send(ack_text(self._prefix, ack_id, payload))
 
     def fail(self, peer: Peer, event: Event, error: Exception) -> None:
-        """Answer an event that failed: by its ack, or where none was asked for by ``signal_error``."""
+        """Answer an event that failed: by its ack, or by ``signal_error`` if the peer asked for no ack."""
         if not isinstance(error, SignalingError):
             self._lines.write(logging.ERROR, "internal", "%r failed", event.name, fault=error)
             error = SignalingError("internal", "internal error")
         else:
             level = logging.INFO if error.code in TOLD else logging.DEBUG
-            name = event.name if event.name in CLIENT_EVENTS else "an event"  # any other is the client's word
+            name = (
+                event.name if event.name in CLIENT_EVENTS else "an event"
+            )  # the client chose any other name
             line = "%s refused: %s (peer %s, %s)"
             self._lines.write(
                 level, f"refused: {error.code}", line, name, error.code, peer.peer_id, peer.link
@@ -50,6 +52,6 @@ class Answers:
         if event.ack_id is not None:
             self.ack(peer, event.ack_id, {"ok": False, "error": error.to_payload()})
         else:
-            encodable = event.name.encode(errors="replace").decode()  # it may hold a lone surrogate
+            encodable = event.name.encode(errors="replace").decode()  # the name may hold a lone surrogate
             payload = {"event": encodable, **error.to_payload()}
             peer.link.send(event_text(self._prefix, "signal_error", payload))

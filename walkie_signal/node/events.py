@@ -50,7 +50,7 @@ class Events:
         self._site = site
 
     def work(self, peer: Peer, item: Item) -> Awaitable[None] | None:
-        """Do what an item of a peer's queue asks for, at once or in what is returned."""
+        """Do what an item of a peer's queue asks for, at once or in the awaitable that this returns."""
         if isinstance(item, Departure):
             return self._depart(peer, item.reason)
         if isinstance(item, Announcement):
@@ -66,7 +66,7 @@ class Events:
         return self._change(peer, item, message)
 
     def speaks_for(self, peer: Peer, identity: Identity) -> None:
-        """Take note of whom a peer speaks for."""
+        """Record which user a peer speaks for."""
         if peer.user_id != identity.user_id:
             self._backend.absent(peer.peer_id, peer.user_id)
             self._backend.present(peer.peer_id, identity.user_id)
@@ -97,7 +97,7 @@ class Events:
             self._signals.join_ends(peer)
 
     async def _enter(self, peer: Peer, event: Event, message: JoinRoom) -> tuple[str, ...]:
-        """Make a peer a member, which answers it; returns the rooms that it steps out of."""
+        """Make a peer a member, which also answers the event; returns the rooms that the peer steps out of."""
         if peer.gone:
             return ()
         identity = peer.identity or Identity(message.user_id, message.role)
@@ -126,7 +126,7 @@ class Events:
         return known == member and self._registry.is_in(member.peer_id, member.room)
 
     async def _announce(self, peer: Peer, room: str) -> None:
-        """Announce a member once more; where that can't be done now, when the next interval is over."""
+        """Announce a member once more; if that can't be done now, try again when the next interval is over."""
         member = self._registry.member(room, peer.peer_id)
         if peer.gone or member is None or not self._registry.is_in(peer.peer_id, room):
             return
@@ -136,7 +136,7 @@ class Events:
             self._announcements.now(peer, room)
 
     def _rooms_to_leave(self, peer: Peer, room: str) -> tuple[str, ...]:
-        """Tell what a join takes a peer out of: its only room, where it may be in one."""
+        """Return the rooms that a join takes a peer out of: its only room, if it may only be in one."""
         rooms = self._registry.rooms_of(peer.peer_id)
         if room in rooms or len(rooms) < self._settings.rooms_per_peer:
             return ()
@@ -157,9 +157,9 @@ class Events:
         await self._quit(peer, self._registry.listed_in(peer.peer_id), reason)
 
     async def _quit(self, peer: Peer, rooms: Iterable[str], reason: Reason) -> None:
-        """Take a peer out of rooms, of which it hears nothing any more: nobody is there to be answered."""
+        """Take a peer out of rooms that it hears nothing of any more; a failure can't be answered, only logged."""
         for room in rooms:
             try:
                 await self._backend.leave(room, peer.peer_id, reason)
-            except Exception:  # noqa: PERF203 - one room that fails keeps no other
+            except Exception:  # noqa: PERF203 - the other rooms must go on if one fails
                 log.exception("a peer could not be taken out of a room that it has left")

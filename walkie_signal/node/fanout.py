@@ -1,4 +1,4 @@
-"""How deliveries reach the peers of this node: each payload encoded once, each roster at its pace."""
+"""Sends deliveries to the peers of this node: each payload is encoded once, and each roster has its pace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from walkie_signal.settings import Settings
 
 
 class Fanout:
-    """Sends to whichever recipients are on this node; the others are another node's business."""
+    """Sends to the recipients that are on this node; other nodes send to theirs."""
 
     def __init__(self, prefix: str, registry: Registry, peers: Peers, settings: Settings) -> None:
         self._prefix = prefix
@@ -47,22 +47,22 @@ class Fanout:
             pace = self._paces[room] = Pace(self._settings.status_interval, self._settings.status_bytes)
         wait = pace.changed(loop.time())
         if wait == 0 and not self._tell(room, pace):
-            self._forget(room)  # nobody here was told, so that it is no reason for the next to wait
+            self._forget(room)  # nobody here was told, so the next one need not wait
         elif wait:
             self._timers[room] = loop.call_later(wait, self._due, room)
 
     def tell_roster(self, room: str, peer: Peer) -> None:
-        """Tell the roster of a room to one peer, for which nobody else has to wait."""
+        """Tell the roster of a room to one peer; this does not delay the roster for the others."""
         peer.link.send_latest(room, self._roster_text(room))
 
     def farewell(self, peer: Peer) -> None:
-        """Tell a peer that its connection is about to close, and when to come back: not all at once."""
+        """Tell a peer that its connection is about to close, and when to come back: not all at the same time."""
         seconds = random.uniform(0, self._settings.drain_spread)  # noqa: S311 - no secret
         later = {"retryAfterMs": round(seconds * 1000)}
         peer.link.send(event_text(self._prefix, "server_draining", later))
 
     def close(self) -> None:
-        """Tell nothing any more."""
+        """Cancel everything that is to be told later."""
         for room in list(self._paces):
             self._forget(room)
 
@@ -73,7 +73,7 @@ class Fanout:
         self._tell(room, pace)
 
     def _tell(self, room: str, pace: Pace) -> bool:
-        """Tell the roster to who is here; returns whether anybody is."""
+        """Tell the roster to the members that are here; returns whether there are any."""
         peers = self._hearers(room, [member.peer_id for member in self._registry.room(room)])
         if peers:
             text = self._roster_text(room)
@@ -86,7 +86,7 @@ class Fanout:
         return event_text(self._prefix, "room_status", room_status(room, self._registry.room(room)))
 
     def _hearers(self, room: str, peer_ids: Iterable[str]) -> list[Peer]:
-        """Return those of some members that are here, and don't step out of the room."""
+        """Return the given members that are on this node and are not stepping out of the room."""
         hearing = self._registry.hearing(room, peer_ids)
         return [peer for peer_id in hearing if (peer := self._peers.get(peer_id)) is not None]
 

@@ -1,4 +1,4 @@
-"""The host hears of joins and leaves: after the change, in order for each peer, never in anybody's way."""
+"""Tells the host of joins and leaves: after the change, in order for each peer, and without holding anything up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Hooks:
         self._queue(member.peer_id, self._host.on_leave(member, reason))
 
     async def settled(self) -> None:
-        """Wait until each hook that was called has returned, or has run out of its time."""
+        """Wait until each hook that was called has returned or has run out of time."""
         while self._last:
             await asyncio.wait(self._last.values())
 

@@ -1,10 +1,10 @@
-"""A node's life, and that of each connection on it.
+"""The life of a node, and of each connection on it.
 
     connection ── open ──▶ admit ──▶ receive … ──▶ disconnect
                     │                                  ▲
                     └────────── disconnect ────────────┘
 
-A connection that is refused, or gone before it was admitted, takes the lower way.
+A connection that is refused, or that ends before it is admitted, takes the lower way.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ class Node:
 
     @property
     def orders(self) -> Orders:
-        """What carries out the host's questions and orders; with a warning, once, if nothing has started this node.
+        """The object that carries out the host's questions and orders.
 
-        Its answer is then that nobody is there, which is all that a host sees whose server runs another app than
-        the one with signaling.
+        If nothing has started this node, it logs a warning, once: a host whose server runs another app than the one
+        with signaling would otherwise only see that no peer is there.
         """
         if not (self._ran or self._warned):
             self._warned = True
@@ -101,15 +101,15 @@ class Node:
     # The life of the node
 
     async def start(self) -> None:
-        """Start the backend; after `close`, begin anew."""
+        """Start the backend; after `close`, start it again."""
         self._closed = False
         await self.ensure_started()
 
     async def ensure_started(self) -> None:
-        """Start the backend where nobody has; who comes while it starts waits for it.
+        """Start the backend if nobody has; if it is starting, wait for it.
 
         Raises:
-            SignalingError: ``unavailable`` where the node is closed.
+            SignalingError: ``unavailable`` if the node is closed.
         """
         if self._closed:
             raise SignalingError("unavailable", "the service is closed", retryAfterMs=1000)
@@ -129,11 +129,11 @@ class Node:
 
     @property
     def ready(self) -> bool:
-        """Whether a peer that comes now can join a room."""
+        """Whether a peer that connects now can join a room."""
         return self.backend.ready and not self._closed
 
     def drain(self) -> None:
-        """Tell each peer that this node is about to close, and let nobody in from now on."""
+        """Tell each peer that this node is about to close, and refuse new connections from now on."""
         if not self._closed:
             self._closed = True
             peers = list(self._peers)
@@ -143,12 +143,12 @@ class Node:
             log.info("draining: peers told to come back within %g s: %d", spread, len(peers))
 
     def farewell(self, peer: Peer) -> None:
-        """Tell a peer that its connection is about to close, unless all have been told already."""
+        """Tell a peer that its connection is about to close, unless all peers have been told already."""
         if not self._closed:
             self._fanout.farewell(peer)
 
     async def close(self) -> None:
-        """Tell each peer, take it out of its rooms, close its connection, and end what `start` began."""
+        """Tell each peer, take it out of its rooms and close its connection, then end what `start` began."""
         self.drain()
         if self._starting is None:
             return
@@ -163,19 +163,19 @@ class Node:
         await self.backend.close()
         self._host.close()
         self._starting = None
-        if peers:  # a server that has hung up itself, as `serve` does, counts them
+        if peers:  # if there are none, the server has closed the connections and counts them, as `serve` does
             log.info("closed: peers disconnected in %.1f s: %d", time.monotonic() - begun, len(peers))
 
     # The life of a connection
 
     def open(self, peer_id: str, link: Link) -> Peer:
-        """Take note of a connection that is not admitted yet; its events wait."""
+        """Record a connection that is not admitted yet; its events wait."""
         peer = Peer(peer_id, link, self._events.work, self._relays.head(peer_id), self._peers.turns)
         self._peers.add(peer)
         return peer
 
     def admit(self, peer: Peer, identity: Identity | None) -> None:
-        """Begin to carry out a peer's events; `identity` is ``None`` where nothing asks for proof."""
+        """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""
         peer.identity = identity
         self.backend.present(peer.peer_id, None)
         if identity is not None:
@@ -183,13 +183,13 @@ class Node:
         peer.admit()
 
     def peer(self, peer_id: str) -> Peer | None:
-        """Return the connection with that id, or ``None`` where this node holds none."""
+        """Return the peer with that id, or ``None`` if this node has none."""
         return self._peers.get(peer_id)
 
     def take(self, peer: Peer, text: str) -> bool:
-        """Carry out an event by the text of its frame; returns false for any that is not one of ours.
+        """Carry out an event, given as the text of its frame; returns false if the event is not one of ours.
 
-        A plain signal with nothing before it takes the quick way.
+        A plain signal takes the quick way if no earlier event waits.
 
         Raises:
             ProtocolViolation: It is a malformed event of this namespace.
@@ -214,18 +214,18 @@ class Node:
         return True
 
     def receive(self, peer: Peer, event: Event) -> None:
-        """Carry out an event, behind the peer's earlier ones."""
+        """Carry out an event, after the peer's earlier ones."""
         if peer.waiting >= self.settings.queued_events:
             error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
             self.answers.fail(peer, event, error)
         elif event.fault is not None or event.size > self.settings.event_bytes:
-            # It is refused in its turn: until then nothing is held
+            # It will be refused in its turn, so its arguments need not be kept until then
             peer.post(event._replace(arguments=(), text=None))
         else:
             peer.post(event)
 
     def disconnect(self, peer_id: str, reason: Reason) -> Peer | None:
-        """Take note that a connection is over: its peer leaves its rooms, and has when it is settled.
+        """Record that a connection is over: its peer leaves its rooms, and has left them when it is settled.
 
         Returns that peer, or ``None`` the second time.
         """
@@ -239,8 +239,8 @@ class Node:
         return peer
 
     def _end(self, peer: Peer, reason: Reason) -> None:
-        """Close a peer's connection from here, and take it out of its rooms."""
-        if reason == "kicked":  # a stock client comes back by itself but for this
+        """Close a peer's connection from this side, and take the peer out of its rooms."""
+        if reason == "kicked":  # without this packet, a stock client comes back by itself
             peer.link.send(disconnect_text(self._prefix))
         peer.link.close()
         self.disconnect(peer.peer_id, reason)

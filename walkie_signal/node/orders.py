@@ -18,7 +18,7 @@ from walkie_signal.settings import Settings
 class Orders:
     """Carries out the host's orders; `end` closes a peer's connection, with the reason for its rooms.
 
-    Each raises `SignalingError`, ``unavailable``, while other nodes can't be asked.
+    Each method raises `SignalingError`, ``unavailable``, while other nodes can't be asked.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Orders:
     async def send(self, user_id: UserId, event: str, *arguments: Any) -> int:
         """Send an event of the host's to each connection of a user; returns how many there are.
 
-        7, 7.0 and "7" are the same user. Where other nodes can't be asked, ``details["sent"]`` of the error says
-        how many of this node's it reached.
+        7, 7.0 and "7" are the same user. If other nodes can't be asked, ``details["sent"]`` of the error says how
+        many connections of this node the event was sent to.
         """
         if event in RESERVED_EVENTS:
             raise ValueError(f"{event!r} is reserved by Socket.IO")

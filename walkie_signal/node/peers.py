@@ -16,36 +16,36 @@ from walkie_signal.turns import SLICE, Turns
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """The end of a connection: the last item in its peer's queue, behind a join that is under way."""
+    """The end of a connection: the last item in its peer's queue, so it comes after a join under way."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """That a member is to be announced to its room once more: it has joined it again meanwhile."""
+    """A member that joined its room again meanwhile has to be announced there once more."""
 
     room: str
 
 
 Item = Event | Departure | Announcement
 Work = Callable[["Peer", Item], Awaitable[None] | None]
-"""Does what an item asks for, at once or, where it has to wait for something, in what it returns."""
+"""Does what an item asks for at once; if that has to wait for something, it returns an awaitable that does it."""
 
 
 class Peer:
     """A connection, and the queue of what happened on it.
 
-    Items are worked on one by one, in order. One that needs no waiting is done before `post` returns, with no
-    task; while one waits, the next ones queue up behind it. Before the peer is admitted, all of them do.
+    Items are worked on one by one, in order. An item that need not wait is done before `post` returns, without a
+    task. While an item waits, the next ones queue up behind it. Until the peer is admitted, all items queue up.
 
     Attributes:
         idle: Whether an item that is posted now is worked on now.
-        identity: As verified; ``None`` where nothing asks for proof.
-        user_id: The user that it speaks for, as verified or as last announced; ``None`` where unknown.
+        identity: The verified identity; ``None`` if the host has no `authenticate`.
+        user_id: The user that it speaks for, as verified or as last announced; ``None`` if unknown.
         gone: Whether its connection has ended.
         has_joined: Whether it has ever been in a room.
-        head: What stands before the value in each signal from it.
+        head: The text that precedes the value in each signal from it.
     """
 
     __slots__ = (
@@ -69,7 +69,7 @@ class Peer:
 
     @property
     def waiting(self) -> int:
-        """How many items wait behind the one that is worked on."""
+        """How many items wait behind the current one."""
         return len(self._waiting)
 
     def admit(self) -> None:
@@ -90,7 +90,7 @@ class Peer:
             self._task = asyncio.create_task(self._drain(pending))
 
     async def settled(self) -> None:
-        """Wait until no item is worked on, nor waits."""
+        """Wait until every item is done."""
         if self._task is not None:
             await asyncio.shield(self._task)
 
@@ -103,7 +103,9 @@ class Peer:
                 pending = self._work(self, self._waiting.pop(0))
                 if pending is not None:
                     await pending
-                if monotonic() - began > SLICE:  # all of it may have been done without others getting a turn
+                if (
+                    monotonic() - began > SLICE
+                ):  # the items so far may all have been done in one turn of the loop
                     await self._turns.wait()
                     began = monotonic()
         finally:
@@ -115,7 +117,7 @@ class Peers:
     """The peers by id, and by the user that they speak for.
 
     Attributes:
-        turns: Of those with more events that wait than one turn may be spent on.
+        turns: The turns that peers wait for if their events take longer than one turn allows.
     """
 
     def __init__(self) -> None:
@@ -123,22 +125,22 @@ class Peers:
         self._by_user: dict[str, dict[str, Peer]] = {}
         self.turns = Turns()
         self.get = self._by_id.get
-        """Returns the peer with that id, or ``None`` where this node holds none."""
+        """Returns the peer with that id, or ``None`` if this node has none."""
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._by_id.values()))
 
     def add(self, peer: Peer) -> None:
-        """Take a peer in."""
+        """Add a peer."""
         self._by_id[peer.peer_id] = peer
 
     def remove(self, peer: Peer) -> None:
-        """Let go of a peer."""
+        """Remove a peer."""
         self._by_id.pop(peer.peer_id, None)
         self.speaks_for(peer, None)
 
     def speaks_for(self, peer: Peer, user_id: UserId | None) -> None:
-        """Take note of which user a peer speaks for; ``None`` for nobody."""
+        """Record which user a peer speaks for; ``None`` for nobody."""
         if peer.user_id is not None:
             key = str(peer.user_id)
             connections = self._by_user[key]

@@ -1,8 +1,8 @@
 """Finds out whether other processes of the same command keep rooms in their own memory.
 
-Under ``uvicorn --workers 2`` and its like, half of the peers would never hear of the other half. Workers are
-processes of one parent, with the same folder and the same arguments; the first of them holds a lock, and each
-further one finds it held.
+Under ``uvicorn --workers 2`` and similar commands, half of the peers would never hear of the other half.
+Workers are processes of one parent, with the same folder and the same arguments. The first of them holds a
+lock, and each other worker finds that it is held.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger("walkie_signal")
 
 
 def warn_of_siblings() -> None:
-    """Log one loud warning where another worker of this command runs with rooms in memory."""
+    """Log one loud warning if another worker of this command runs with rooms in memory."""
     if fcntl is None:
         return
     try:
@@ -41,7 +41,7 @@ def warn_of_siblings() -> None:
 
 @cache
 def _lock() -> int | None:
-    """Hold this process's lock until it ends; ``None`` where another worker holds it."""
+    """Hold this process's lock until it ends; ``None`` if another worker holds it."""
     command = "\0".join([str(os.getuid()), str(os.getppid()), str(Path.cwd()), *sys.argv])
     name = hashlib.sha256(command.encode(errors="surrogateescape")).hexdigest()[:32]
     path = Path(tempfile.gettempdir()) / f"walkie-signal-{name}.lock"

@@ -1,4 +1,4 @@
-"""What a peer sends to another: relayed here or by the other's node, or kept for the sender's first join."""
+"""Carries out signals: relays them here or by the target's node, or keeps them for the sender's first join."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Signals:
         self._expiries: dict[str, asyncio.TimerHandle] = {}
 
     def relay(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
-        """Hand a signal's frame over to the node of its target; returns whether that is another one's peer.
+        """Pass a signal's frame on to its target's node; returns false if the target is not on another node.
 
-        The sender is answered when it is known whether that node was reached.
+        The sender is answered as soon as it is known whether that node was reached.
         """
         target = self._registry.fellow(peer.peer_id, target_id)
         if target is None or target.node == self._backend.node_id:
@@ -75,14 +75,14 @@ class Signals:
     # Before the first join
 
     def join_begins(self, peer: Peer) -> None:
-        """Let those that wait for a join wait for as long as it takes."""
+        """Let the waiting signals wait for as long as this join takes."""
         early = self._early.get(peer.peer_id)
         if early is not None:
             early.stop(asyncio.get_running_loop().time())
             self._await_expiry(peer, early)
 
     def join_ends(self, peer: Peer) -> None:
-        """Carry out those that waited, if the peer is in a room now; else they wait on."""
+        """Carry out the waiting signals if the join succeeded; otherwise they go on waiting."""
         early = self._early.get(peer.peer_id)
         if early is None or peer.gone:
             return
@@ -114,7 +114,7 @@ class Signals:
         return kept
 
     def _await_expiry(self, peer: Peer, early: EarlySignals) -> None:
-        """Be called when the first one has waited too long, if the clock runs."""
+        """Set a timer for the time when the first signal has waited too long, unless the clock is stopped."""
         expiry = self._expiries.pop(peer.peer_id, None)
         if expiry is not None:
             expiry.cancel()

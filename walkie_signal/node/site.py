@@ -1,4 +1,4 @@
-"""What the backend has this node do: make the changes that are ordered, and what other nodes ask for."""
+"""What this node does for its backend: it makes the ordered changes, and does what other nodes ask for."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Joining:
     """A join that is under way.
 
     Attributes:
-        peer: Who joins.
-        event: What it is answered to.
-        leaving: The rooms that it takes the peer out of, in the same step.
+        peer: The peer that joins.
+        event: The event to answer.
+        leaving: The rooms that the join takes the peer out of, in the same step.
     """
 
     peer: Peer
@@ -37,13 +37,13 @@ class NodeSite:
     """A node, as its backend calls it.
 
     Args:
-        backend: Which tells the node's present incarnation.
-        registry: The rooms, which nothing else changes.
-        peers: Those of this node.
-        answers: Of the joins under way.
-        announcements: Of those that join their room again.
-        fanout: What tells the peers.
-        hooks: What tells the host.
+        backend: The backend, which knows the node's present incarnation.
+        registry: The rooms; nothing else changes them.
+        peers: The peers of this node.
+        answers: Answers the joins under way.
+        announcements: The paces of peers that join their room again.
+        fanout: Tells the peers.
+        hooks: Tells the host.
         end: Closes a peer's connection for good, with the reason for its rooms.
 
     Attributes:
@@ -73,7 +73,7 @@ class NodeSite:
         self._end = end
 
     def apply(self, change: Change) -> None:
-        """Take a change that the backend has ordered: the joiner's ack first, then what follows for all."""
+        """Make a change that the backend has ordered: the joiner gets its ack first, then all are told."""
         peer_id = change.member.peer_id if isinstance(change, Joined) else change.peer_id
         before = self._registry.member(change.room, peer_id)
         room = self._registry.apply(change)
@@ -95,7 +95,7 @@ class NodeSite:
         self._tell_host(change, before)
 
     def join_again(self, joining: Joining, room_name: str) -> None:
-        """Answer a member that joins its room again, when the others are not to hear of it now."""
+        """Answer a member that joins its room again while the others are not to hear of it yet."""
         room = self._registry.room(room_name)
         self._acknowledge(joining, room)
         self._introduce(joining.peer.peer_id, room)
@@ -121,12 +121,12 @@ class NodeSite:
             self._hooks.left(before, change.reason)
 
     def forget(self, room: str) -> None:
-        """Drop a room without members here."""
+        """Drop a room that has no members here."""
         self._registry.forget(room)
         self._fanout.roster_changed(room)
 
     def hand_over(self, peer_id: str, from_id: str, text: str) -> None:
-        """Send a peer a signal's frame, if it still shares a room with whom it is from."""
+        """Send a peer a signal's frame if it still shares a room with the sender."""
         peer = self._peers.get(peer_id)
         if peer is not None and self._registry.share_room(from_id, peer_id):
             peer.link.send(text)
@@ -143,11 +143,11 @@ class NodeSite:
             self._end(peer, "kicked")
 
     def lost(self, member: Member) -> None:
-        """Tell the host of a member that this node has removed for a dead one."""
+        """Tell the host of a dead node's member that this node has removed."""
         self._hooks.left(member, "node_lost")
 
     def fenced(self) -> None:
-        """Send every peer away, to come back as new ones."""
+        """Send every peer away, so that they come back as new peers."""
         for peer in self._peers:
             self._fanout.farewell(peer)
             self._end(peer, "node_lost")
