@@ -61,12 +61,12 @@ class SignalingMiddleware:
         self.app = app
         self.signaling = signaling or SignalingNamespace(**options)
         self.sio = self._serve(sio, cors_origins)
-        if self.signaling.backend.shared and hasattr(self.sio, "link"):  # no stock server
+        if self.signaling.backend.shared and hasattr(self.sio, "link"):  # not a stock server
             self.sio.eio.begin_hand_over()
         self._path = "/" + path.strip("/")
 
     def _serve(self, sio: Any, cors_origins: str | Sequence[str]) -> Any:
-        """Return the server of the namespace, which is registered on it if it is not yet."""
+        """Return the server of the namespace, after registering the namespace on it if necessary."""
         registered = getattr(self.signaling, "server", None)
         if registered is not None:
             if sio not in (None, registered):
@@ -152,9 +152,9 @@ def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socket
 def mended(send: Send, sio: Any) -> Send:
     """Mend the headers of a stock server.
 
-    python-engineio writes ``Access-Control-Allow-Origin``, which a CORS middleware around us does not recognise, so
-    that it would add a second one; and where any origin will do it names the one that asks, which with the
-    credentials that such a middleware adds would let every page in.
+    python-engineio writes ``Access-Control-Allow-Origin`` with capital letters. A CORS middleware around us
+    does not recognise that, and would add a second one. Also, if any origin is allowed, python-engineio names
+    the origin that asks; together with the credentials that such a middleware adds, this would let every page in.
     """
     anybody = sio.eio.cors_allowed_origins == "*" and not sio.eio.cors_credentials
 
@@ -173,9 +173,9 @@ _ALLOW_ORIGIN = b"access-control-allow-origin"
 
 
 class Lifespan:
-    """Runs the app's lifespan with the signaling started around it.
+    """Runs the app's lifespan, and starts and ends the signaling around it.
 
-    An app that knows no lifespan (it raises, or returns, before it has answered) does not keep ours from working.
+    Signaling also works if the app has no lifespan, that is, if it raises or returns before it has answered.
     """
 
     def __init__(self, app: App, signaling: SignalingNamespace) -> None:
@@ -201,7 +201,7 @@ class Lifespan:
     async def _close(self) -> None:
         await self._signaling.close()
         server = self._signaling.server
-        if hasattr(server, "link"):  # no stock server
+        if hasattr(server, "link"):  # not a stock server
             await server.eio.ends.done()
             await server.eio.end_hand_over()
 

@@ -1,6 +1,6 @@
-"""Log lines that others can cause any number of: so many of each kind in a while, the rest counted.
+"""Bounds the log lines that others can cause any number of: some of each kind are written, the rest are counted.
 
-A kind is a word of ours, never one that the other side chose: what is kept for each is bounded by that.
+A kind is a word of ours, never one that the other side chose, so the number of kinds is bounded.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST = 10
-"""Lines of one kind in a window; Linux lets a driver log 10 in 5 s (``printk_ratelimit``)."""
+"""Most lines of one kind in a window; Linux lets a driver log 10 in 5 s (``printk_ratelimit``)."""
 
 WINDOW = 60.0
-"""Seconds of a window: whoever reads the log sees that it goes on, once a minute."""
+"""Seconds of a window; once a minute, a reader of the log sees that the lines go on."""
 
 
 @dataclass(slots=True)
@@ -30,14 +30,14 @@ class _Window:
 class BoundedLog:
     """Writes to a logger, at most `most` lines of a kind in `window` seconds.
 
-    What was left out is told in one more line when the window is over: by a timer where an event loop runs,
-    elsewhere before the next line of that kind.
+    When the window is over, one more line says how many lines were left out. If an event loop runs, a timer writes
+    it; otherwise it comes before the next line of that kind.
 
     Args:
         log: The logger.
-        most: Lines of one kind in a window.
-        window: Its length, in seconds.
-        clock: Seconds that only grow.
+        most: Most lines of one kind in a window.
+        window: The length of a window, in seconds.
+        clock: Returns seconds that only grow.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class BoundedLog:
     def write(
         self, level: int, kind: str, message: str, *arguments: Any, fault: BaseException | None = None
     ) -> None:
-        """Log a line of a kind, with the traceback of a fault where there is one, or count it."""
+        """Log a line of a kind, with the traceback of `fault` if there is one; or count it."""
         if not self._log.isEnabledFor(level):
             return
         now = self._clock()

@@ -1,6 +1,6 @@
-"""The host's own functions, called so that none of them can hold up the service.
+"""Calls the host's own functions in such a way that none of them can hold up the service.
 
-Each has a deadline. A function that is not async runs in a bounded pool of threads, so that a database look-up
+Each function has a deadline. If it is not async, it runs in a bounded pool of threads, so that a database look-up
 does not stop the event loop.
 """
 
@@ -31,7 +31,7 @@ OnLeave = Callable[[Member, Reason], object]
 
 
 class Host:
-    """What the host has given us to call; ``None`` where it has not."""
+    """The functions that the host has given us to call; ``None`` for those that it has not given."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class Host:
         self._lines = BoundedLog(log)
 
     async def authenticate(self, read: Callable[[], Credentials]) -> Identity | None:
-        """Ask who a connection is that shows what `read` returns; ``None`` where nothing asks for proof.
+        """Ask who a connection with the credentials from `read` is; ``None`` if the host has no `authenticate`.
 
         Raises:
-            SignalingError: ``unauthorized`` where the host refuses; ``internal`` where its function fails.
+            SignalingError: ``unauthorized`` if the host refuses; ``internal`` if its function fails.
         """
         if self._authenticate is None:
             return None
@@ -74,7 +74,7 @@ class Host:
         """Ask whether a peer may join a room.
 
         Raises:
-            SignalingError: ``internal`` where the host's function fails.
+            SignalingError: ``internal`` if the host's function fails.
         """
         if self._authorize is None:
             return True
@@ -84,15 +84,15 @@ class Host:
             raise self._fault("authorize", error) from error
 
     def on_join(self, member: Member) -> Awaitable[None] | None:
-        """Tell the host of a new member; ``None`` where it does not want to know."""
+        """Return a call that tells the host of a new member; ``None`` if the host has no such hook."""
         return None if self._on_join is None else self._tell("on_join", self._on_join, member)
 
     def on_leave(self, member: Member, reason: Reason) -> Awaitable[None] | None:
-        """Tell the host of a member that is gone; ``None`` where it does not want to know."""
+        """Return a call that tells the host of a member that is gone; ``None`` if the host has no such hook."""
         return None if self._on_leave is None else self._tell("on_leave", self._on_leave, member, reason)
 
     def close(self) -> None:
-        """Let go of the threads. A call that is under way in one goes on to its end."""
+        """Let go of the threads. A call that is under way in one of them goes on to its end."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
@@ -100,11 +100,11 @@ class Host:
     async def _tell(self, name: str, function: Callable[..., object], *arguments: object) -> None:
         try:
             await self._call(function, *arguments)
-        except Exception as error:  # noqa: BLE001 - whatever it raises
+        except Exception as error:  # noqa: BLE001 - the host's function may raise anything
             self._failed(name, error)
 
     def _fault(self, name: str, error: Exception) -> SignalingError:
-        """Turn what a function of the host raised into an answer; a `SignalingError` is one already."""
+        """Turn an exception of a host's function into an answer; a `SignalingError` is one already."""
         if isinstance(error, SignalingError):
             return error
         self._failed(name, error)
@@ -145,6 +145,6 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 def _read(task: asyncio.Future[Any]) -> None:
-    """Look at the outcome of a call that nobody waits for any more, so that asyncio does not complain of it."""
+    """Look at the outcome of a call that nobody awaits any more, because asyncio complains otherwise."""
     if not task.cancelled():
         task.exception()

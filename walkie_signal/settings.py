@@ -19,11 +19,11 @@ def setting(default: Any, text: str, **facts: Any) -> Any:
     """Declare a field with its text and its bounds.
 
     Args:
-        default: Used where nothing is said.
+        default: Used if no value is given.
         text: One sentence for ``--help`` and the settings page.
         facts: ``unit`` (shown), ``above``, ``least`` or ``most`` (a bound), ``choices`` (the allowed values),
-            ``form`` (a function that tells whether a string, or each of several, will do) with ``write`` (what
-            does, for whoever wrote something else).
+            ``form`` (a function that tells whether a string, or each of several, is allowed) with ``write`` (the
+            advice in the error if it is not).
     """
     return field(default=default, metadata={"text": text, **facts})
 
@@ -42,7 +42,7 @@ class Group:
 
 
 def out_of_bounds(each: Field[Any], value: Any) -> str | None:
-    """Tell what is wrong with a value for a field, or ``None`` where nothing is."""
+    """Return what is wrong with a value for a field, or ``None`` if nothing is."""
     return next(_faults(each, value), None)
 
 
@@ -73,7 +73,7 @@ def is_path(value: str) -> bool:
 
 
 UNIX_SOCKET = "unix:"
-"""Who comes by the Unix socket, in a list of addresses: nginx calls it so in ``set_real_ip_from``."""
+"""All clients of the Unix socket, in a list of addresses; nginx uses the same word in ``set_real_ip_from``."""
 
 
 def is_network(value: str) -> bool:
@@ -127,7 +127,7 @@ class Settings(Group):
         unit="seconds",
         least=0,
     )
-    # 67 Mbit/s: a room of 150 keeps the interval above, one of 1,000 (70 MB for all) has a roster in some 8 s
+    # 67 Mbit/s: a room of 150 keeps the interval above; one of 1,000 (70 MB for all) has a roster every 8 s or so
     status_bytes: int = setting(
         8 << 20,
         "How much the room_status events of a room may add up to on a node, on average; in a large room they "
@@ -135,7 +135,7 @@ class Settings(Group):
         unit="bytes a second",
         least=1024,
     )
-    # An app does so to be called again, by a person's hand; in a room of 1,000 it is some 30 KB a second then
+    # Apps do this when a person wants to be called again; in a room of 1,000 it then costs some 30 KB a second
     announce_interval: float = setting(
         5.0,
         "Shortest time between two new_peer events about a peer that joins its room again and changes nothing.",

@@ -1,4 +1,4 @@
-"""The event loop's turns, shared out: of what is due at once a few are done at a time, and others come between."""
+"""Shares out the event loop's turns: each turn only does a few of the jobs that are due, so others get a turn."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable
 from functools import partial
 
 SLICE = 0.001
-"""Seconds that the events of one connection may take in a turn of the loop: some 50 of them."""
+"""Seconds that the events of one connection may take in a turn of the loop; some 50 events fit in."""
 
 SLICES = 5
-"""Slices in one turn, however many connections have events that wait for one."""
+"""Slices in one turn, however many connections wait for one."""
 
 Job = Callable[[], None]
 
 
 class Turns:
-    """Runs jobs in order, so many in a turn of the event loop.
+    """Runs jobs in order, and a limited number of them in each turn of the event loop.
 
     Args:
-        each: How many.
+        each: How many jobs run in each turn.
     """
 
     def __init__(self, each: int = SLICES) -> None:
@@ -30,7 +30,7 @@ class Turns:
         self._waiting: deque[Job] = deque()
 
     def take(self, job: Job) -> None:
-        """Run a job now, or where this turn has had its jobs, in one of the next."""
+        """Run a job now; if this turn has had its jobs, run it in one of the next turns."""
         self._schedule()
         if self._begun < self._each:
             self._begun += 1
@@ -58,7 +58,9 @@ class Turns:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             loop.call_soon(self._next)
-        elif self._loop is not loop:  # a host's tests have one each: what the last has left is not due here
+        elif (
+            self._loop is not loop
+        ):  # each test of a host has its own loop; jobs left on the last are not due here
             self._waiting.clear()
             self._begun = 0
             loop.call_soon(self._next)

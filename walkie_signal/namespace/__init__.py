@@ -1,4 +1,4 @@
-"""The adapter to python-socketio: Socket.IO's events in, texts out. It works on any `socketio.AsyncServer`."""
+"""The adapter to python-socketio: it takes events and sends texts. It works on any `socketio.AsyncServer`."""
 
 from walkie_signal.namespace.namespace import Options, SignalingNamespace
 

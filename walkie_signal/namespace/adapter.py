@@ -1,4 +1,4 @@
-"""Between a python-socketio server and a node: sids and environs on one side, peers and links on the other."""
+"""Joins a python-socketio server, with its sids and environs, to a node, with its peers and links."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REASONS: Mapping[str, Reason] = {
     "server disconnect": "kicked",
     "overflow": "overflow",
 }
-"""A server's reasons for a disconnect, where ours is another than ``disconnected``."""
+"""Our reasons for a server's reasons for a disconnect; for any other it is ``disconnected``."""
 
 
 class Adapter:
@@ -33,8 +33,8 @@ class Adapter:
 
     Args:
         registered: The namespace object that the server knows.
-        node: What carries events out.
-        host: What verifies a connection.
+        node: Carries out events.
+        host: Verifies connections.
         host_events: The handlers of a class that derives from ours, by event.
     """
 
@@ -50,16 +50,16 @@ class Adapter:
         self._lines = BoundedLog(log)
 
     def bind(self, server: Any) -> None:
-        """Take our place on a server.
+        """Register on a server.
 
         Raises:
-            ValueError: This namespace has a server already, or a handler of the host's would hide ours.
+            ValueError: This namespace has a server already, or a handler of the host would hide ours.
         """
         if self._server is not None:
             raise ValueError("this SignalingNamespace has a server already: create one for each server")
         Binding(server, self)
         self._server = server
-        if hasattr(server, "farewells"):  # no stock server
+        if hasattr(server, "farewells"):  # not a stock server
             server.farewells[self.namespace] = self._farewell
 
     def hand_back(self) -> None:
@@ -76,7 +76,7 @@ class Adapter:
         """Let a connection in.
 
         Raises:
-            SignalingError: It may not, or can't, or has gone meanwhile.
+            SignalingError: It may not or can't be let in, or it has gone meanwhile.
         """
         eio_sid = self._server.manager.eio_sid_from_sid(sid, self.namespace)
         peer = self._node.open(sid, link_to(self._server, eio_sid, self.namespace))
@@ -96,7 +96,7 @@ class Adapter:
             await self._node.ensure_started()
             return await self._host.authenticate(partial(read_credentials, environ, auth))
         except SignalingError as error:
-            if error.code != "internal":  # a fault has a line of its own
+            if error.code != "internal":  # internal errors have been logged already
                 self.refused(error.code, environ)
             raise
         except Exception as error:
@@ -110,23 +110,23 @@ class Adapter:
         self._lines.write(logging.INFO, "connect refused", line, why, address_of(environ) or "a Unix socket")
 
     def failed(self, line: str, fault: Exception) -> None:
-        """Log that a function of the host's failed."""
+        """Log that a function of the host failed."""
         self._lines.write(logging.ERROR, line, line, fault=fault)
 
     async def release(self, sid: str, reason: str) -> None:
-        """Take a connection that is over out of its rooms."""
+        """Take a connection that has ended out of its rooms."""
         peer = self._node.disconnect(sid, _REASONS.get(reason, "disconnected"))
         if peer is not None:
             await peer.settled()
 
     def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
-        """Carry out an event that the server has parsed, or answer one that nobody handles."""
+        """Carry out an event that the server has parsed; an event without a handler is answered with an error."""
         peer = self._node.peer(sid)
         if peer is not None:
             self._node.receive(peer, event_of(data, ack_id, self._node.settings.nesting_depth))
 
     def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
-        """Answer an event of the host's that could not be carried out."""
+        """Answer one of the host's events that could not be carried out."""
         peer = self._node.peer(sid)
         if peer is not None:
             self._node.answers.fail(peer, event_of(data, ack_id, self._node.settings.nesting_depth), error)

@@ -1,13 +1,13 @@
-"""How a namespace of ours and the handlers of a host share one python-socketio server.
+"""How our namespace and the handlers of a host share one python-socketio server.
 
-On a namespace, python-socketio calls a function handler (``@sio.event``, ``@sio.on``) before a class's, so that a
-host's ``connect`` or ``disconnect`` would hide ours, and a client may send an *event* of either name. The binding
-takes its place in front of the server's own dispatch, on that one server object:
+On a namespace, python-socketio calls a function handler (``@sio.event``, ``@sio.on``) instead of a class's, so a
+host's ``connect`` or ``disconnect`` would hide ours. Also, a client may send an *event* of either name. The binding
+replaces these methods on that one server object, so that it comes before the server's own dispatch:
 
-    ``_handle_connect``          a CONNECT on a connection that is closed already, on a stock server
-    ``_handle_event_internal``   an event of a client: ours, the host's, or nobody's
-    ``_trigger_event``           a real connect or disconnect: the host's function and ours, both
-    ``on``, ``register_namespace``   what could not work is refused, saying what to write
+    ``_handle_connect``          refuses a CONNECT on a connection that is closed already (stock servers)
+    ``_handle_event_internal``   takes an event of a client: ours, the host's, or one without a handler
+    ``_trigger_event``           runs both the host's function and ours for a real connect or disconnect
+    ``on``, ``register_namespace``   refuse what could not work, and say what to write
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Refused = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
 
 
 class Bound(Protocol):
-    """What the binding calls: the signaling of one namespace. None of it raises, `admit` apart."""
+    """The signaling of one namespace, as the binding calls it. No method except `admit` raises."""
 
     namespace: str
     registered: Any
@@ -37,17 +37,17 @@ class Bound(Protocol):
         """Let a connection in.
 
         Raises:
-            SignalingError: It may not, or can't.
+            SignalingError: It may not or can't be let in.
         """
 
     async def release(self, sid: str, reason: str) -> None:
-        """Take a connection that is over out of its rooms."""
+        """Take a connection that has ended out of its rooms."""
 
     def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
-        """Carry out an event of ours, or answer one that nobody handles."""
+        """Carry out one of our events; an event without a handler is answered with an error."""
 
     def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
-        """Answer an event of the host's that could not be carried out."""
+        """Answer one of the host's events that could not be carried out."""
 
     def violate(self, sid: str, violation: ProtocolViolation) -> None:
         """Close a connection that broke the protocol."""
@@ -56,17 +56,17 @@ class Bound(Protocol):
         """Log that a connection was not let in."""
 
     def failed(self, line: str, fault: Exception) -> None:
-        """Log that a function of the host's failed."""
+        """Log that a function of the host failed."""
 
 
 class Binding:
     """Joins one namespace of ours to one server."""
 
     def __init__(self, server: Any, bound: Bound) -> None:
-        """Take the server over.
+        """Replace the server's methods.
 
         Raises:
-            ValueError: The host already handles an event of ours on that namespace, or has a class-based
+            ValueError: The host already handles one of our events on that namespace, or has a class-based
                 namespace there.
         """
         self._server = server
@@ -90,13 +90,13 @@ class Binding:
     # What the host registers
 
     def on(self, event: str, handler: Any = None, namespace: str | None = None) -> Any:
-        """Stand in for ``sio.on``; refuses a handler that would hide ours."""
+        """Replace ``sio.on``; refuses a handler that would hide ours."""
         if (namespace or "/") == self._namespace:
             self._refuse_ours(event)
         return self._on(event, handler, namespace)
 
     def register_namespace(self, handler: Any) -> None:
-        """Stand in for ``sio.register_namespace``; refuses a class that would take our place."""
+        """Replace ``sio.register_namespace``; refuses a class that would replace ours."""
         if handler.namespace == self._namespace:
             self._refuse_class(handler)
         self._register(handler)
@@ -120,9 +120,9 @@ class Binding:
     # What clients do
 
     async def handle_connect(self, eio_sid: str, namespace: str, data: Any) -> None:
-        """Stand in for ``_handle_connect``: let nobody in on a connection that is closed already.
+        """Replace ``_handle_connect``: ignore a CONNECT on a connection that is closed already.
 
-        A stock server would keep what it has begun for such a one, for good.
+        A stock server would keep its data about such a connection for ever.
         """
         if eio_sid in self._server.environ:
             await self._handle_connect(eio_sid, namespace, data)
@@ -136,7 +136,7 @@ class Binding:
         namespace: str,
         id: int | None,  # noqa: A002 - python-socketio's name
     ) -> None:
-        """Stand in for ``_handle_event_internal``."""
+        """Replace ``_handle_event_internal``."""
         if namespace != self._namespace:
             await self._handle_event(server, sid, eio_sid, data, namespace, id)
             return
@@ -154,11 +154,11 @@ class Binding:
         else:
             try:
                 await self._handle_event(server, sid, eio_sid, data, namespace, id)
-            except Exception as fault:  # noqa: BLE001 - answered, and logged there
+            except Exception as fault:  # noqa: BLE001 - `fail` answers and logs it
                 self._bound.fail(sid, data, id, fault)
 
     async def trigger(self, event: str, namespace: str, *arguments: Any) -> Any:
-        """Stand in for ``_trigger_event``. Only the server itself gets a reserved event this far."""
+        """Replace ``_trigger_event``. Reserved events only get here from the server itself."""
         if namespace == self._namespace and event == "connect":
             return await self._connect(*arguments)
         if namespace == self._namespace and event == "disconnect":
@@ -175,7 +175,7 @@ class Binding:
         except Refused:
             self._bound.refused("by the host's connect", environ)
             raise
-        except Exception as fault:  # noqa: BLE001 - answered, and logged there
+        except Exception as fault:  # noqa: BLE001 - it is logged, and answered here
             self._bound.failed("the host's connect failed", fault)
             raise _refusal(SignalingError("internal", "internal error")) from None
         try:
@@ -186,14 +186,14 @@ class Binding:
         return None
 
     async def _disconnect(self, sid: str, reason: str = "") -> None:
-        """Run ours, which can't fail, then the host's ``disconnect``."""
+        """Run our ``disconnect``, which can't fail, then the host's."""
         await self._bound.release(sid, reason)
         await self._host_disconnect(sid, reason)
 
     async def _host_disconnect(self, sid: str, reason: str) -> None:
         try:
             await self._host_function("disconnect", sid, reason)
-        except Exception as fault:  # noqa: BLE001 - logged there
+        except Exception as fault:  # noqa: BLE001 - it is logged
             self._bound.failed("the host's disconnect failed", fault)
 
     async def _host_function(self, event: str, *arguments: Any) -> Any:
@@ -216,9 +216,10 @@ def _refusal(error: SignalingError) -> Any:
 
 
 async def _uncancelled(answer: Awaitable[Any]) -> Any:
-    """Await what a function of the host's gave; where that was cancelled, and not this, it has failed.
+    """Await what a function of the host returned; if that was cancelled without us, it counts as failed.
 
-    To python-socketio its cancellation is ours: the client gets no answer, and stays in the server's tables.
+    python-socketio would take the cancellation as its own: the client would get no answer, and stay in the
+    server's tables.
     """
     task = asyncio.ensure_future(answer)
     try:

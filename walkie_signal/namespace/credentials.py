@@ -1,4 +1,4 @@
-"""What a connection shows to prove who it is, read from python-socketio's environ."""
+"""The proof of identity that a connection offers, read from python-socketio's environ."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from walkie_signal.core.identity import Credentials
 
 
 def read_credentials(environ: Mapping[str, Any], auth: object) -> Credentials:
-    """Read the environ of a handshake, and the ``auth`` of Socket.IO's CONNECT, whatever the client put there."""
-    scope = environ["asgi.scope"]  # without the rest of the environ, which nobody may have asked for
+    """Read the environ of a handshake and the ``auth`` of Socket.IO's CONNECT, which may be anything."""
+    scope = environ["asgi.scope"]  # the rest of the environ is only made if somebody asks for it
     headers = _headers(scope["headers"])
     query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
     auth = auth if isinstance(auth, dict) else {}
@@ -26,7 +26,7 @@ def read_credentials(environ: Mapping[str, Any], auth: object) -> Credentials:
 
 
 def address_of(environ: Mapping[str, Any]) -> str | None:
-    """Return the address of the other side; python-engineio's own ``REMOTE_ADDR`` is a constant under ASGI."""
+    """Return the client's address; python-engineio's own ``REMOTE_ADDR`` is a constant under ASGI."""
     client = environ["asgi.scope"].get("client")
     return plain_address(client[0]) if client else None
 

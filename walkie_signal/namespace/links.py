@@ -1,4 +1,4 @@
-"""A way out to a connection of a stock python-socketio server, which has none that is synchronous."""
+"""Links to connections of a stock python-socketio server, which can't send synchronously."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from walkie_signal.core.ports import Link, TextHandler
 log = logging.getLogger("walkie_signal")
 
 CLOSE_TIMEOUT = 5.0
-"""Seconds for a close: python-engineio waits for a peer that does not read, for ever."""
+"""Seconds for a close: if a peer does not read, python-engineio would wait for ever."""
 
 
 def link_to(server: Any, eio_sid: str, namespace: str) -> Link:
-    """Return the server's own link to a connection, or where it offers none one that any server can do."""
+    """Return the server's own link to a connection; if it offers none, return one that works on any server."""
     offered = getattr(server, "link", None)
     link: Link = StockLink(server.eio, eio_sid) if offered is None else offered(eio_sid, namespace)
     return link
 
 
 class StockLink:
-    """Keeps what is sent in order, with one task while there is something to send."""
+    """Sends texts in order, with one task while there is something to send."""
 
     def __init__(self, eio: Any, eio_sid: str) -> None:
         self._eio = eio
@@ -38,16 +38,16 @@ class StockLink:
         """Queue a text."""
         self._queue(text)
 
-    def send_latest(self, key: str, text: str) -> None:  # noqa: ARG002 - the server's own queue gives nothing back
+    def send_latest(self, key: str, text: str) -> None:  # noqa: ARG002 - a text can't be taken back from its queue
         """Queue a text."""
         self._queue(text)
 
     def close(self) -> None:
-        """Close the transport behind what is queued."""
+        """Close the transport after what is queued."""
         self._queue(None)
 
     def listen(self, handler: TextHandler) -> None:
-        """Do nothing: a stock server hands over no texts, and its events arrive through the binding."""
+        """Do nothing: a stock server does not hand over texts; its events arrive through the binding."""
 
     def _queue(self, text: str | None) -> None:
         self._texts.append(text)
@@ -61,7 +61,7 @@ class StockLink:
                 if text is None:
                     await asyncio.wait_for(self._eio.disconnect(self._eio_sid), CLOSE_TIMEOUT)
                 else:
-                    await self._eio.send(self._eio_sid, text[1:])  # which writes the 4 of a message itself
+                    await self._eio.send(self._eio_sid, text[1:])  # it writes the 4 of a message itself
         except Exception as error:  # noqa: BLE001 - the connection is gone, or does not read
             log.debug("a connection took no more: %r", error)
             self._texts.clear()

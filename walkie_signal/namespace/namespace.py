@@ -181,14 +181,14 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         """
         await self._node.close()
 
-    # What the server tells
+    # What the server calls
 
     def _set_server(self, server: Any) -> None:
         self._adapter.bind(server)
         super()._set_server(server)
 
     async def trigger_event(self, event: str, *arguments: Any) -> Any:
-        """Dispatch an event of a derived class; every other has been taken before it comes here."""
+        """Dispatch an event of a derived class; all other events have been dealt with before."""
         if event not in self._adapter.host_events:
             return self.server.not_handled
         return await super().trigger_event(event, *arguments)
