@@ -58,9 +58,8 @@ class Turns:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             loop.call_soon(self._next)
-        elif (
-            self._loop is not loop
-        ):  # each test of a host has its own loop; jobs left on the last are not due here
+        elif self._loop is not loop:
+            # Each test of a host has its own loop; jobs left on the last one are not due here
             self._waiting.clear()
             self._begun = 0
             loop.call_soon(self._next)

@@ -1,9 +1,9 @@
-"""File descriptors: how many there may be, and what to do when they are gone.
+"""File descriptors: how many there may be, and what to do when none are left.
 
-Each connection takes one, and a process that has none left can accept nobody. uvloop (libuv) then accepts and
-closes whoever comes, with one that it keeps for this, and says nothing. asyncio logs each of the 2,048 tries that
-it makes in a row, and has them all made again a second later, which keeps a core busy (``selector_events.py`` of
-CPython, ``_accept_connection``). Here both do what libuv does, and one line a minute says so.
+Each connection takes one, and a process that has none left can't accept connections. uvloop (libuv) keeps one for
+this case: it accepts and closes each new connection with it, and logs nothing. asyncio logs each of the 2,048 tries
+that it makes in a row, and repeats them all a second later, which keeps a core busy (``selector_events.py`` of
+CPython, ``_accept_connection``). Here both do what libuv does, and log one line a minute.
 """
 
 from __future__ import annotations
@@ -23,31 +23,32 @@ if sys.platform != "win32":
 log = logging.getLogger("walkie_signal")
 
 LOW = 4096
-"""What Linux itself gives a process at the most: a lower limit is somebody's choice, maybe not for a server."""
+"""The limit that Linux itself gives a process: somebody has chosen a lower one, but perhaps not for a server."""
 
 MOST = 1 << 20
-"""The most that is asked for where there is no limit: Linux' ``fs.nr_open``."""
+"""The limit that is asked for if there is no hard limit: Linux' ``fs.nr_open``."""
 
 LOOK = 1.0
-"""Seconds between two looks whether descriptors are left."""
+"""Seconds between two checks whether descriptors are left."""
 
 QUIET = 60.0
-"""Seconds between two lines that none are."""
+"""Least seconds between two log lines about having none."""
 
 GONE = (errno.EMFILE, errno.ENFILE)
 
 
 def raise_limit() -> None:
-    """Let this process, and those it starts, open as many files as it may; say so, and where those are few.
+    """Raise the soft limit of open files to the hard one; log that, and warn if the limit is low.
 
-    Go and Node do so when they start: the soft limit is low for programs that use ``select``. Ours don't.
+    Child processes inherit it. Go and Node do the same when they start: the soft limit is only low for programs
+    that use ``select``, which ours don't.
     """
     if sys.platform == "win32":
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # macOS has another bound besides, which it does not tell
+        with suppress(OSError, ValueError):  # macOS has another bound, which it does not report
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             log.info("limit of open files raised from %d to %d", soft, wanted)
             soft = wanted
@@ -60,7 +61,7 @@ def raise_limit() -> None:
 
 
 class Shortage:
-    """Looks after the descriptors of a process that serves, from when it is made to the end of the event loop."""
+    """Watches the descriptors of a server process, until the event loop ends."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -71,7 +72,7 @@ class Shortage:
         self._look()
 
     def _take_spare(self) -> bool:
-        """Open the descriptor that is kept for this; tell whether it is there."""
+        """Open the spare descriptor if it is not open; returns whether it is open."""
         if self._spare < 0:
             try:
                 self._spare = os.open(os.devnull, os.O_RDONLY)
@@ -80,7 +81,7 @@ class Shortage:
         return self._spare >= 0
 
     def _look(self) -> None:
-        """Notice that none is left where the event loop does not tell."""
+        """Notice that none is left, because not every event loop reports it."""
         if self._take_spare():
             try:
                 os.close(os.dup(self._spare))
@@ -105,13 +106,13 @@ class Shortage:
             loop.default_exception_handler(context)
 
     def _turn_away(self, fileno: int) -> None:
-        """Accept and close all who wait: then asyncio's next try is its last, and they don't wait for nothing."""
+        """Accept and close all waiting connections: asyncio then stops trying, and no client waits in vain."""
         if self._spare < 0:
             return
         os.close(self._spare)
         self._spare = -1
         listener = socket.socket(fileno=fileno)
-        with suppress(OSError):  # nobody waits any more
+        with suppress(OSError):  # no connection waits any more
             while True:
                 listener.accept()[0].close()
         listener.detach()

@@ -13,7 +13,7 @@ from walkie_signal.core.addresses import plain_address
 from walkie_signal.settings import ServeOptions
 
 UNIX_MODE = 0o666
-"""The rights of a Unix socket, those of uvicorn's: a proxy is another user. Its folder says who may reach it."""
+"""The mode of a Unix socket, as in uvicorn: a proxy is another user. The folder decides who may reach it."""
 
 
 def bind(options: ServeOptions) -> socket.socket:
@@ -26,13 +26,13 @@ def bind(options: ServeOptions) -> socket.socket:
 
 
 def bind_address(host: str, port: int) -> socket.socket:
-    """Bind an address, of whichever family it is."""
+    """Bind an address of any family."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     listener = socket.socket(family, kind, protocol)
     try:
-        if os.name != "nt":  # where it means that two servers may share a port
+        if os.name != "nt":  # on Windows, this option lets two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError:
@@ -42,7 +42,7 @@ def bind_address(host: str, port: int) -> socket.socket:
 
 
 def bind_unix(path: str) -> socket.socket:
-    """Bind a Unix socket, in the place of one that nobody listens on any more."""
+    """Bind a Unix socket; if there is an old one that nobody listens on, replace it."""
     place = Path(path)
     if place.exists() and stat.S_ISSOCK(place.stat().st_mode) and not _is_alive(path):
         place.unlink()
@@ -57,10 +57,10 @@ def bind_unix(path: str) -> socket.socket:
 
 
 class SocketFile:
-    """The file of a bound Unix socket: it goes when this is left, unless another server has taken its place.
+    """A context that removes the file of a bound Unix socket at its end, unless another server has replaced it.
 
     Args:
-        path: Where it is; empty where there is none.
+        path: The path of the file; empty if there is none.
     """
 
     def __init__(self, path: str) -> None:
@@ -68,16 +68,16 @@ class SocketFile:
         self._bound = _identity(self._path)
 
     def __enter__(self) -> None:
-        """Do nothing: it is bound."""
+        """Do nothing: the socket is bound already."""
 
     def __exit__(self, *_: object) -> None:
         if self._path is not None and self._bound is not None and _identity(self._path) == self._bound:
-            with suppress(OSError):  # its folder is not ours to write in any more, or it has just gone
+            with suppress(OSError):  # we may not write in its folder any more, or it has just gone
                 self._path.unlink()
 
 
 def _identity(path: Path | None) -> tuple[int, ...] | None:
-    """Tell a file from another of the same name; its number may be used again at once, its time is not."""
+    """Distinguish a file from another of the same name: the inode number may be reused at once, the time is not."""
     try:
         found = path and path.stat()
     except OSError:
@@ -98,12 +98,12 @@ def is_open(listener: socket.socket) -> bool:
 
 
 def address_of(host: str, port: int) -> str:
-    """Write an address as a URL has it, an IPv6 one in brackets."""
+    """Write an address as in a URL: an IPv6 address is in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def url_of(listener: socket.socket, scheme: str, path: str) -> str:
-    """Return where clients find the endpoint."""
+    """Return the URL where clients find the endpoint."""
     if listener.family not in (socket.AF_INET, socket.AF_INET6):
         return f"unix:{listener.getsockname()} (path {path})"
     host, port = listener.getsockname()[:2]

@@ -1,4 +1,4 @@
-"""How the command logs: lines for a person, or JSON for a program."""
+"""How the command logs: text for people, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from walkie_signal.bounded_log import BoundedLog
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Writes one JSON object on each line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record, its traceback included."""
+        """Write a record, including its traceback."""
         line = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -28,22 +28,22 @@ class JsonFormatter(logging.Formatter):
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """Take the traceback from what uvicorn logs of a client's text that is not UTF-8: it is no fault of ours."""
+    """Remove the traceback if uvicorn logs that a client's text is not UTF-8, which is not a fault of ours."""
     if "Invalid UTF-8" in str(record.msg):
         record.exc_info = None
     return True
 
 
 class Bounds:
-    """Bounds the warnings of uvicorn's protocol classes, any number of which a client can cause."""
+    """Bounds the warnings of uvicorn's protocol classes, because a client can cause any number of them."""
 
     def __init__(self) -> None:
         self._lines = BoundedLog(logging.getLogger("walkie_signal"))
 
     def __call__(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line is written as it is; a warning is, in its place, within the bounds of its kind.
+        """Tell whether to write a line as it is; a warning is written here instead, within the bounds of its kind.
 
-        A warning's text without its arguments is uvicorn's or ours, and so a kind of its own.
+        The text of a warning without its arguments is uvicorn's or ours, so it can be the kind.
         """
         if record.levelno != logging.WARNING or record.exc_info:
             return True
@@ -53,10 +53,10 @@ class Bounds:
 
 
 def set_up_logs(level: str, log_format: str, *, several: bool) -> None:
-    """Log to standard error from `level` on; of several processes each line says which.
+    """Log to standard error from `level` on; if there are several processes, each line has the process id.
 
-    uvicorn's own news stay below warnings: it logs the path of each WebSocket with its query, and a token may be
-    in it.
+    uvicorn only logs warnings and errors: at the level info it logs the path of each WebSocket with its query,
+    which may contain a token.
     """
     process = "[%(process)d] " if several else ""
     text = {"format": f"%(asctime)s %(levelname)-7s {process}%(message)s"}

@@ -1,4 +1,4 @@
-"""The options of a command, made of the fields of settings."""
+"""The options of a command, made from the fields of settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 ENVIRONMENT_PREFIX = "WALKIE_SIGNAL_"
 
 SECRET = {"redis_url"}
-"""Fields whose value may hold a password: it is not shown, not even where it is refused."""
+"""Fields whose value may hold a password: it is never shown, even if it is refused."""
 
 
 class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
-    """A string of which there may be several; in the environment, between spaces or commas."""
+    """A string that may be given several times; in the environment, spaces or commas separate the values."""
 
     name = "text"
 
@@ -51,7 +51,7 @@ def options_of(*groups: type[Group]) -> Callable[[Command], Command]:
 
 
 def group_of(group: type[Group], values: dict[str, Any]) -> Any:
-    """Make a group of the values that the command got."""
+    """Make a group from the values that the command got."""
     return group(**{each.name: values[each.name] for each in fields(group)})
 
 

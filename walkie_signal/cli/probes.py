@@ -1,4 +1,4 @@
-"""What ``walkie-signal serve`` answers beside the Socket.IO endpoint: whether it runs, and whether it is ready."""
+"""Answers of ``walkie-signal serve`` beside the Socket.IO endpoint: whether it runs, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Probes:
-    """An ASGI app that answers ``/healthz`` and ``/readyz`` in one word, and nothing else.
+    """An ASGI app that only answers ``/healthz`` and ``/readyz``, with one word.
 
     Args:
-        ready: Tells whether a peer that comes now can join a room.
+        ready: Tells whether a peer that connects now can join a room.
     """
 
     def __init__(self, ready: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""What uvicorn speaks with: the protocol classes, and how patient a server is before the first request."""
+"""The protocol classes that uvicorn uses, and how long a server waits for the first request."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import Any
 
 
 def http_class(head_timeout: float) -> Any:
-    """Return our HTTP protocol class, with so many seconds for the head of a request."""
+    """Return our HTTP protocol class; `head_timeout` is the seconds that the head of a request may take."""
     from walkie_signal.transport.direct_http import HttpProtocol  # noqa: PLC0415 - so that --help is quick
 
     return type(HttpProtocol.__name__, (HttpProtocol,), {"head_timeout": head_timeout})
 
 
 def websocket_class() -> Any:
-    """Return our WebSocket protocol class, or uvicorn's own choice where the extra `fast` is not installed."""
+    """Return our WebSocket protocol class, or uvicorn's own choice if the extra `fast` is not installed."""
     try:
-        from walkie_signal.transport.direct import DirectProtocol  # noqa: PLC0415 - likewise
+        from walkie_signal.transport.direct import DirectProtocol  # noqa: PLC0415 - as above
     except ImportError:
         return "auto"
     return DirectProtocol
 
 
 def let_websockets_read_long_heads() -> None:
-    """Let a request for a WebSocket be as long as one that polls; said before websockets is imported.
+    """Let the head of a WebSocket request be as long as that of a poll; call it before websockets is imported.
 
-    Otherwise it takes 8 KiB a line and 128 headers. What uvicorn hands to it our HTTP protocol class has bounded.
+    Without this, websockets takes 8 KiB a line and 128 headers. Our HTTP protocol class bounds a head before
+    uvicorn hands it to websockets.
     """
-    from walkie_signal.transport.direct_http import HEAD_BYTES, HEAD_LINES  # noqa: PLC0415 - likewise
+    from walkie_signal.transport.direct_http import HEAD_BYTES, HEAD_LINES  # noqa: PLC0415 - as above
 
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(HEAD_BYTES))
     os.environ.setdefault("WEBSOCKETS_MAX_NUM_HEADERS", str(HEAD_LINES))
@@ -38,9 +39,9 @@ def let_websockets_read_long_heads() -> None:
 
 @contextmanager
 def handshakes_within(seconds: float) -> Iterator[None]:
-    """Give TLS handshakes so many seconds, on servers that the running loop creates meanwhile; asyncio gives 60.
+    """Limit TLS handshakes to `seconds`, on servers that the running loop creates meanwhile; asyncio allows 60.
 
-    uvicorn has no option for it.
+    uvicorn has no option for this.
     """
     loop: Any = asyncio.get_running_loop()
     create_server = loop.create_server

@@ -1,8 +1,8 @@
-"""The address and the scheme that a trusted proxy reports, in the place of its own.
+"""Replaces a trusted proxy's address and scheme by those that the proxy reports.
 
-uvicorn's middleware does it, for addresses that it compares as they are written. What it gets here is made
-comparable first: an IPv4 address that an IPv6 socket has seen is itself, and whoever comes by a Unix socket, where
-there is no address, is called as the option calls it.
+uvicorn's middleware does this, but it compares addresses as they are written. So the addresses are made comparable
+first: an IPv4 address mapped to IPv6 becomes the IPv4 address, and clients of a Unix socket, which have no address,
+get the option's word for them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from walkie_signal.settings import UNIX_SOCKET
 
 
 def believing(app: Any, trusted: Sequence[str]) -> Any:
-    """Return an app that believes the proxies that are trusted; without any, the app itself."""
+    """Return an app that believes the trusted proxies; if there are none, return `app` itself."""
     if not trusted:
         return app
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: PLC0415 - as in `serving`
@@ -25,7 +25,7 @@ def believing(app: Any, trusted: Sequence[str]) -> Any:
 
 
 def _comparable(trusted: Sequence[str]) -> list[str]:
-    """Return the trusted ones as uvicorn knows them: ``*`` by itself, a network by its first address."""
+    """Return the trusted addresses as uvicorn reads them: only ``*`` if it is there; networks by first address."""
     if "*" in trusted:
         return ["*"]
     return [
@@ -35,7 +35,7 @@ def _comparable(trusted: Sequence[str]) -> list[str]:
 
 
 class _Named:
-    """Gives whoever connects an address that can be compared."""
+    """Gives every client an address that can be compared."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class _Named:
 
 
 class _Unnamed:
-    """Takes the name away from who came by a Unix socket and has no other."""
+    """Removes the name of clients of a Unix socket for which no proxy reported an address."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

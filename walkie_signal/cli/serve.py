@@ -51,7 +51,7 @@ def serve(**values: Any) -> None:
 
 
 def _check(options: ServeOptions) -> None:
-    """Refuse what fits no other option, before anything starts."""
+    """Refuse options that don't fit together, or values that can't work, before anything starts."""
     if options.cors_origin != ("*",):
         try:
             Origins(options.cors_origin)
@@ -77,7 +77,7 @@ def _check(options: ServeOptions) -> None:
 
 
 def _check_redis(url: str) -> None:
-    """Refuse a URL that is none, and say what to install where that is missing."""
+    """Refuse a URL that can't be used; if the extra is missing, say what to install."""
     try:
         backend_of(url, "/", Settings())
     except UnusableURL as error:

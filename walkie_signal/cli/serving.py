@@ -1,4 +1,4 @@
-"""One server in this process: uvicorn with our app, from the start to the farewell."""
+"""One server in this process: uvicorn with our app, from its start to its end."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from walkie_signal.settings import ServeOptions, Settings
 log = logging.getLogger("walkie_signal")
 
 POLL_TIMEOUT = 0.5
-"""Seconds in which the peers that poll may fetch that the server is about to close, and poll again."""
+"""Seconds that polling peers have to fetch the news that the server is about to close, and to poll again."""
 
 HASTE = 1.0
 """Seconds that connections have to end once they were closed; then they are cut, whatever the other side does."""
 
 SHUTDOWN_TIMEOUT = 5
-"""Seconds after which uvicorn goes on all the same; with `HASTE` before it that is for a fault of ours alone."""
+"""Seconds after which uvicorn stops waiting; because of `HASTE`, this only happens if we have a bug."""
 
 
 BEAT = 1.0
@@ -49,16 +49,16 @@ def run(
     """Serve until one of `ending_signals`.
 
     Args:
-        options: The command's.
-        settings: Those of signaling.
+        options: The options of the command.
+        settings: The settings of signaling.
         listener: The bound socket.
-        started: Told, once it listens, what serves it: uvicorn's WebSocket class, and where rooms are.
+        started: Called once the server listens, with a description: uvicorn's WebSocket class, and where rooms are.
         beat: Called every `BEAT` seconds, as long as the event loop runs.
     """
     let_websockets_read_long_heads()
     import uvicorn  # noqa: PLC0415 - only here, so that --help is quick
 
-    from walkie_signal.asgi import attach  # noqa: PLC0415 - likewise
+    from walkie_signal.asgi import attach  # noqa: PLC0415 - as above
 
     app: Any = attach(
         Probes(lambda: app.signaling.ready),
@@ -68,7 +68,7 @@ def run(
         backend=options.redis_url or None,
     )
     server = uvicorn.Server(_config(options, settings, app))
-    # Also for a signal before uvicorn takes them, and when it raises the one that ended it once more.
+    # For signals that come before uvicorn handles them, and for the one that uvicorn raises again at its end.
     for number in ending_signals():
         signal.signal(number, server.handle_exit)
     server.startup = _announced(server, app, options, started, beat)  # type: ignore[method-assign]
@@ -77,7 +77,7 @@ def run(
 
 
 def ending_signals() -> list[signal.Signals]:
-    """Return the signals that end a server: a terminal's that closes too, unless ``nohup`` has it ignored."""
+    """Return the signals that end a server, with SIGHUP of a closing terminal, unless ``nohup`` ignores it."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
@@ -90,7 +90,7 @@ def _config(options: ServeOptions, settings: Settings, app: Any) -> Any:
 
     return uvicorn.Config(
         believing(app, options.trusted_proxy),
-        access_log=False,  # it would hold tokens that came in a query
+        access_log=False,  # it would contain tokens from queries
         http=http_class(options.head_timeout),
         log_config=None,
         proxy_headers=False,  # `believing` does it
@@ -112,9 +112,9 @@ def _announced(
     started: Callable[[str], None],
     beat: Callable[[], None] | None,
 ) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Say that the server listens, once it does."""
+    """Return uvicorn's `startup` with our additions; it calls `started` once the server listens."""
     startup = server.startup
-    beating: list[asyncio.Task[None]] = []  # asyncio itself keeps no task
+    beating: list[asyncio.Task[None]] = []  # asyncio keeps no reference to a task
 
     async def start(sockets: list[socket.socket] | None = None) -> None:
         if beat is not None:
@@ -136,17 +136,19 @@ async def _beat_on(beat: Callable[[], None]) -> None:
 
 
 def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Tell the peers that the server ends, and close their connections before uvicorn waits for them."""
+    """Return uvicorn's `shutdown` with our additions: it tells the peers and closes their connections first."""
     shutdown = server.shutdown
 
     async def stop(sockets: list[socket.socket] | None = None) -> None:
         begun = time.monotonic()
         open_ones = [each.transport.get_extra_info("socket") for each in server.server_state.connections]
         app.signaling.drain()
-        if hasattr(app.sio, "link"):  # no stock server
-            from walkie_signal.transport import farewells  # noqa: PLC0415 - which a stock server lacks
+        if hasattr(app.sio, "link"):  # not a stock server
+            from walkie_signal.transport import farewells  # noqa: PLC0415 - it only works on our server
 
-            if workers > 1:  # polls of the others' peers come here too: all hang up at about one time
+            if (
+                workers > 1
+            ):  # polls of other workers' peers come here too, so all hang up at about the same time
                 await asyncio.sleep(POLL_TIMEOUT)
             await farewells.polled(app.sio.eio, POLL_TIMEOUT)
             await app.sio.eio.handed_back()
@@ -159,22 +161,23 @@ def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any
 
 
 def _cut(server: Any, open_ones: list[Any]) -> None:
-    """Cut the connections that are left: of peers that read nothing, or say only half of what they announced.
+    """Cut the remaining connections, whose clients read nothing, or only sent a part of what they announced.
 
-    Of asyncio's TLS, `abort` does nothing once `close` was called twice, as uvicorn does: it wants to wait for the
-    other side's goodbye for 30 s. The socket underneath is shut down for that.
+    With asyncio's TLS, `abort` does nothing after two calls of `close`, which uvicorn makes: asyncio would wait
+    30 s for the other side's close. So the socket underneath is shut down.
     """
     for connection in list(server.server_state.connections):
         connection.transport.abort()
     for each in open_ones:
-        with suppress(OSError, TypeError):  # it is closed; uvloop's can't be shut down, and need not
+        with suppress(OSError, TypeError):  # it is closed, or it is uvloop's, which need not be shut down
             each.shutdown(socket.SHUT_RDWR)
 
 
 def _spare_the_collector() -> None:
-    """Leave what the start has made alone, and look for cycles less often: looking is a sixth of each connect.
+    """Exempt the objects of the start from garbage collection, and collect less often.
 
-    What a connection leaves behind is freed by its count of references, seldom as a cycle.
+    Looking for cycles takes a sixth of the time of each connect, but the objects of a connection are seldom cycles:
+    reference counting frees them.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Environment variables that look like ours and that no option reads: most likely they are mistyped."""
+"""Environment variables that look like ours but that no option reads: most likely they are mistyped."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)")
-"""Names that Kubernetes sets in each pod for a Service whose name begins as ours do."""
+"""Variables that Kubernetes sets in each pod for a Service whose name begins like our variables."""
 
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
-"""How the value of such a Service's variable begins that has no more than ``_PORT`` behind the Service's name."""
+"""The beginning of the value of such a Service's variable whose name ends with only ``_PORT``."""
 
 
 def unread_variables(environ: Mapping[str, str], prefix: str, known: Collection[str]) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""Several processes that serve one port: the parent starts them, starts those again that die, and ends them.
+"""Several processes that serve one port: the parent starts them, replaces those that die, and ends them.
 
-uvicorn's own supervisor starts an app by its name, and differs from version to version; where it is killed its
-workers outlive it.
+uvicorn's own supervisor starts an app by its name, and differs from version to version. If the supervisor is
+killed, its workers outlive it.
 
-Parent and worker share a pipe. The worker says on it that it listens, and every second that its event loop runs;
-one that is silent for long is killed. When the pipe ends, the parent is gone, and the worker ends too.
+Parent and worker share a pipe. The worker says on it that it listens, and every second that its event loop runs. A
+worker that is silent for long is killed. When the pipe ends, the parent is gone, and the worker ends too.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from walkie_signal.settings import ServeOptions, Settings
 log = logging.getLogger("walkie_signal")
 
 END_TIMEOUT = POLL_TIMEOUT + SHUTDOWN_TIMEOUT + 5
-"""Seconds that a worker has to end before it is killed: what its connections may take, and some for the rest."""
+"""Seconds that a worker has to end before it is killed: the time for its connections, and some for the rest."""
 
 RESTART_DELAY = 1.0
-"""Seconds between two starts in one worker's place: one that always fails costs no more than that."""
+"""Least seconds between two starts of the same worker, so that one that always fails costs little."""
 
 SILENCE = 20
-"""Looks, one a second, at a silent worker before it is killed; to the other nodes it is long dead by then."""
+"""Checks, one a second, of a silent worker before it is killed; for the other nodes it is long dead by then."""
 
 
 class Worker:
@@ -42,18 +42,18 @@ class Worker:
 
     Attributes:
         process: The process.
-        pipe: The parent's end.
-        begun: When it was started, on the monotonic clock.
-        listens: Whether it has said so.
-        silence: How many looks have found that it said nothing.
+        pipe: The parent's end of the pipe.
+        begun: When the process was started, on the monotonic clock.
+        listens: Whether it has said that it listens.
+        silence: How many checks in a row have found it silent.
     """
 
     def __init__(self, options: ServeOptions, settings: Settings, listener: socket.socket) -> None:
-        spawn = multiprocessing.get_context("spawn")  # forked from a process with threads it might not start
+        spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads might not start
         self.pipe, theirs = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_work, args=(options, settings, listener, theirs))
-        resource_tracker.ensure_running()  # whose start unblocks signals
-        # Neither may end it with a traceback while it imports what it needs.
+        resource_tracker.ensure_running()  # its start unblocks signals, so it comes first
+        # No signal may end the worker with a traceback while it is importing
         signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
         self.process.start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())
@@ -63,9 +63,9 @@ class Worker:
         self.silence = 0
 
     def hear(self) -> str | None:
-        """Return what the worker says of itself once it listens, if it has just said so."""
+        """Return the worker's description of itself, if it has just said that it listens."""
         said = None
-        with suppress(EOFError, OSError):  # it has ended
+        with suppress(EOFError, OSError):  # the worker has ended
             while self.pipe.poll():
                 word: str = self.pipe.recv()
                 self.silence = 0
@@ -74,7 +74,7 @@ class Worker:
         return said
 
     def look(self) -> None:
-        """Kill the process where it hangs; looks are counted, for a machine that stood still is nobody's fault."""
+        """Kill the process if it hangs. This counts checks, not seconds: the whole machine may have stood still."""
         self.silence += 1
         if self.silence == SILENCE:
             log.error("worker %s has been silent for %.0f s: killed", self.process.pid, SILENCE * BEAT)
@@ -94,9 +94,9 @@ class Workers:
     """The parent of all workers.
 
     Args:
-        options: The command's.
-        settings: Those of signaling.
-        listener: The bound socket, which all of them accept from.
+        options: The options of the command.
+        settings: The settings of signaling.
+        listener: The bound socket; all workers accept connections from it.
     """
 
     def __init__(self, options: ServeOptions, settings: Settings, listener: socket.socket) -> None:
@@ -108,7 +108,7 @@ class Workers:
         self._woken, self._wake = os.pipe()
 
     def run(self, url: str, version: str) -> bool:
-        """Run until one of `ending_signals`; returns whether all is well: not if a first worker could not start."""
+        """Run until one of `ending_signals`; returns false if one of the first workers could not start."""
         for number in ending_signals():
             signal.signal(number, self._told_to_end)
         self._workers = [Worker(*self._given) for _ in range(self._number)]
@@ -131,7 +131,7 @@ class Workers:
         os.write(self._wake, b"x")
 
     def _wait(self) -> None:
-        """Wait until a worker says something or ends, a signal comes, or it is time to look for who is silent."""
+        """Wait until a worker says something or ends, a signal comes, or it is time to check for silent workers."""
         waiting: list[Connection | int] = [worker.process.sentinel for worker in self._workers]
         waiting += [worker.pipe for worker in self._workers]
         wait([self._woken, *waiting], timeout=BEAT)
@@ -140,8 +140,8 @@ class Workers:
             for worker in self._workers:
                 worker.look()
 
-    def _replace_the_dead(self, announced: bool) -> bool:  # noqa: FBT001 - said where it is called
-        """Start those again that have ended; returns false where one ended before all had begun."""
+    def _replace_the_dead(self, announced: bool) -> bool:  # noqa: FBT001 - its only call passes `announced`
+        """Replace the workers that have ended; returns false if one ended before all had begun."""
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive() or self._ending:
                 continue
@@ -154,7 +154,7 @@ class Workers:
         return True
 
     def _end(self) -> None:
-        self._given[-1].close()  # who comes now is refused, and waits for nobody
+        self._given[-1].close()  # new connections are refused at once
         for worker in self._workers:
             worker.process.terminate()
         deadline = time.monotonic() + END_TIMEOUT
@@ -163,7 +163,7 @@ class Workers:
 
 
 def _work(options: ServeOptions, settings: Settings, listener: socket.socket, pipe: Connection) -> None:
-    """Be a worker."""
+    """Run a worker, in its own process."""
     for number in ending_signals():
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())
@@ -172,14 +172,14 @@ def _work(options: ServeOptions, settings: Settings, listener: socket.socket, pi
     threading.Thread(target=_end_with_the_parent, args=(pipe,), daemon=True).start()
 
     def say(word: str) -> None:
-        with suppress(OSError):  # the parent is gone, or has read nothing for long
+        with suppress(OSError):  # the parent is gone, or it has read nothing for a long time
             pipe.send(word)
 
     run(options, settings, listener, say, lambda: say(""))
 
 
 def _end_with_the_parent(pipe: Connection) -> None:
-    wait([pipe])  # it says nothing: this is its end
+    wait([pipe])  # the parent never writes, so this waits for its end
     log.error("the parent process is gone: this worker ends")
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -42,9 +42,8 @@ class Answers:
             error = SignalingError("internal", "internal error")
         else:
             level = logging.INFO if error.code in TOLD else logging.DEBUG
-            name = (
-                event.name if event.name in CLIENT_EVENTS else "an event"
-            )  # the client chose any other name
+            # The client chose any other name, and the log does not repeat it
+            name = event.name if event.name in CLIENT_EVENTS else "an event"
             line = "%s refused: %s (peer %s, %s)"
             self._lines.write(
                 level, f"refused: {error.code}", line, name, error.code, peer.peer_id, peer.link

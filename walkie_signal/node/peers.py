@@ -103,9 +103,8 @@ class Peer:
                 pending = self._work(self, self._waiting.pop(0))
                 if pending is not None:
                     await pending
-                if (
-                    monotonic() - began > SLICE
-                ):  # the items so far may all have been done in one turn of the loop
+                if monotonic() - began > SLICE:
+                    # The items so far may all have been done in one turn of the loop
                     await self._turns.wait()
                     began = monotonic()
         finally:
