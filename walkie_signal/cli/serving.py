@@ -146,9 +146,8 @@ def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any
         if hasattr(app.sio, "link"):  # not a stock server
             from walkie_signal.transport import farewells  # noqa: PLC0415 - it only works on our server
 
-            if (
-                workers > 1
-            ):  # polls of other workers' peers come here too, so all hang up at about the same time
+            if workers > 1:
+                # Polls of other workers' peers come here too, so all hang up at about the same time
                 await asyncio.sleep(POLL_TIMEOUT)
             await farewells.polled(app.sio.eio, POLL_TIMEOUT)
             await app.sio.eio.handed_back()
