@@ -1,17 +1,17 @@
 """A strict, tuned Engine.IO server under python-socketio's API.
 
-What holds in this folder: bytes of a client are read in `packets` alone, by pure functions; a connection that
-breaks the protocol is closed at once with one line in the log; nothing is sent by awaiting a peer. It knows
+There are three rules for this folder: only the pure functions in `packets` read bytes of a client; a connection
+that breaks the protocol is closed at once, with one line in the log; nothing is sent by awaiting a peer. It knows
 nothing of rooms and signals: a namespace reaches it through `walkie_signal.core.ports`.
 
-    engine       sessions, their life        service      the requests that open and carry them
-    cors         which pages may send them    farewells  how a server that ends parts from them
-    connection   one session, whatever carries it: polling, websocket; outbox: what waits, bounded
+    engine       sessions and their life      service      the requests that open and carry them
+    cors         which pages may send these   farewells    how a server that ends closes them
+    connection   one session, carried by polling or websocket; outbox: what waits for it, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
     hand_over    requests of other workers' sessions; carriage: one of them; pipes: events between two processes
-    liveness     one sweep                    fanout       python-socketio's rooms
-    lingering    what the closed are owed
-    beneath      what it leans on in the libraries beneath
+    liveness     one sweep over all           fanout       python-socketio's rooms
+    lingering    what closed connections are still owed
+    beneath      what we rely on in the libraries below
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ def create_server(
     """
     checked = _checked(options)
     try:
-        from walkie_signal.transport import beneath  # noqa: PLC0415 - what it imports may not be there
+        from walkie_signal.transport import beneath  # noqa: PLC0415 - its imports may fail
 
         problems = beneath.missing()
-    except Exception as error:  # noqa: BLE001 - whatever an upgrade has changed, the host goes on
+    except Exception as error:  # noqa: BLE001 - the host must go on, whatever an upgrade has changed
         problems = [repr(error)]
     if problems:
         return _stock(checked, problems)
-    from walkie_signal.transport.fanout import Rooms  # noqa: PLC0415 - only now it is known to load
+    from walkie_signal.transport.fanout import Rooms  # noqa: PLC0415 - before, the import might have failed
     from walkie_signal.transport.outbox import Bounds  # noqa: PLC0415
     from walkie_signal.transport.server import Server  # noqa: PLC0415
 

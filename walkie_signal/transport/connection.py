@@ -1,11 +1,11 @@
-"""One Engine.IO session: what holds for it whatever carries its frames.
+"""One Engine.IO session, independent of what carries its frames.
 
-Theory of operation. A connection has one *carrier* at a time, `Polling` or `WebSocket`; an upgrade puts the
-second in the place of the first. What comes in is acted upon at once, in the turn of the event loop that
-brought it; of what comes all at once the carrier keeps the rest for the next turns, once a `SLICE` is used up.
-What goes out is pushed to the carrier, which writes it or lets it wait in the outbox. `close` is synchronous and
-final: from then on nothing is taken or sent but what was waiting, and whoever has to hear of it is told in a task
-of its own, so that nobody's `send` ever runs somebody else's code.
+Theory of operation. A connection has one *carrier* at a time, `Polling` or `WebSocket`; an upgrade replaces the
+first by the second. A frame that comes in is acted upon at once, in the turn of the event loop that brought it. If
+many frames come at once and a `SLICE` is used up, the carrier keeps the rest for the next turns. A frame that goes
+out is pushed to the carrier, which writes it or lets it wait in the outbox. `close` is synchronous and final: after
+it, nothing is taken, and only what was waiting is sent. Disconnect handlers run in a task of their own, so a `send`
+never runs somebody else's code.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from walkie_signal.turns import Turns
 log = logging.getLogger("walkie_signal.transport")
 
 OVERFLOW_GRACE = 0.5
-"""Seconds over the bounds: less is a burst, such as joining a room of a thousand is."""
+"""Seconds that an outbox may be over its bounds: less is a burst, such as a join in a room of a thousand."""
 
 OVERFLOW = "overflow"
-"""The reason, beside those of python-engineio, that a connection did not read what it was sent."""
+"""The reason for closing a connection that does not read what it is sent; python-engineio has no such reason."""
 
 
 class Carrier(Protocol):
-    """What moves the frames of a connection."""
+    """Moves the frames of a connection."""
 
     name: str
 
@@ -41,7 +41,7 @@ class Carrier(Protocol):
         """Send a frame, or put it into the outbox until it can be sent."""
 
     def end(self, code: int, farewell: str) -> None:
-        """Write what waits and end; a WebSocket with that code, a poll with that packet."""
+        """Write what waits, and end: a WebSocket with `code`, a poll with the packet `farewell`."""
 
     @property
     def waiting(self) -> bool:
@@ -49,32 +49,32 @@ class Carrier(Protocol):
 
 
 class Owner(Protocol):
-    """What a connection asks of the Engine.IO server that it belongs to."""
+    """The Engine.IO server of a connection, as the connection sees it."""
 
     bounds: Bounds
     lines: BoundedLog
     reason: Any
     max_http_buffer_size: int
     turns: Turns
-    """Of those that have sent more at once than one turn may be spent on."""
+    """The turns that connections wait for if they have sent more at once than one turn allows."""
     take: Callable[[Connection, Frame], None]
     """Takes a message that arrived."""
 
     def alive(self, connection: Connection) -> None:
-        """Take note that the other side has answered a ping."""
+        """Record that the client has answered a ping."""
 
     def watch(self, connection: Connection) -> None:
-        """Look after a connection on which something begins to wait."""
+        """Watch a connection on which something begins to wait."""
 
     def part(self, connection: Connection) -> None:
-        """Close a connection whose carrier is about to end, the other side told."""
+        """Tell the peer of a connection whose carrier is about to end, and close the connection."""
 
     def ended(self, connection: Connection) -> None:
-        """Take note that a connection has closed."""
+        """Record that a connection has closed."""
 
 
 class Connecting:
-    """The carrier of a connection that is not accepted yet: all that is sent waits."""
+    """The carrier of a connection that is not accepted yet: everything that is sent waits."""
 
     name = "none"
     waiting = False
@@ -83,22 +83,22 @@ class Connecting:
         self.push = connection.outbox.put
 
     def end(self, code: int, farewell: str) -> None:
-        """Do nothing; whoever accepts it sees that it is closed."""
+        """Do nothing: the code that accepts the connection sees that it is closed."""
 
 
 class Connection:
     """An Engine.IO session.
 
     Attributes:
-        sid: Its id: whoever knows it can speak for the other side, so it is never logged.
-        address: Where the other side is, for the log.
-        session: What the host keeps about it, by python-engineio's `session`.
-        app: What the protocol above keeps about it.
-        inline: Takes each text message first, if there is somebody; tells whether it did.
+        sid: Its id. Anybody who knows it can speak for the client, so it is never logged.
+        address: The client's address, for the log.
+        session: The host's data about it, for python-engineio's `session`.
+        app: The data of the protocol above.
+        inline: If there is one, it gets each text message first; it returns whether it has taken it.
         ping_at: When the next ping is due, on the loop's clock.
         pinged: Whether a ping waits for its pong.
-        expires: When the connection is dead unless that pong has come.
-        reason: Why it closed.
+        expires: When the connection counts as dead if that pong has not come.
+        reason: Why it closed; ``None`` while it is open.
     """
 
     __slots__ = (
@@ -130,30 +130,30 @@ class Connection:
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed."""
+        """Whether the connection is closed."""
         return self.reason is not None
 
     @property
     def upgraded(self) -> bool:
-        """Whether it is carried by a WebSocket, in python-engineio's words."""
+        """Whether a WebSocket carries it (python-engineio's name for this)."""
         return self.carrier.name == "websocket"
 
     # Out
 
     def send(self, frame: Frame) -> None:
-        """Send a frame behind all that was sent before; on a closed connection do nothing."""
+        """Send a frame after all that was sent before; if the connection is closed, do nothing."""
         if self.reason is None:
             self.push(frame)
 
     def send_latest(self, key: str, frame: Frame) -> None:
-        """Send a frame in the place of the one that was sent with the same key before, if that still waits."""
+        """Send a frame, and drop the one that was sent with the same key before if that still waits."""
         if self.reason is None:
             self.outbox.forget(key)
             self.push(frame)
             self.outbox.name_last(key, frame)
 
     def wait(self, frame: Frame) -> None:
-        """Put a frame into the outbox, which closes the connection where too much waits in it."""
+        """Put a frame into the outbox; if too much waits there, close the connection."""
         if not self.outbox:
             self.owner.watch(self)
         self.outbox.put(frame)
@@ -179,10 +179,10 @@ class Connection:
     # In
 
     def receive(self, frame: Frame) -> None:
-        """Act on a frame from the other side.
+        """Act on a frame from the client.
 
         Raises:
-            ProtocolViolation: It is none that a client may send.
+            ProtocolViolation: A client may not send such a frame.
         """
         if isinstance(frame, bytes):
             self.owner.take(self, frame)
@@ -192,12 +192,12 @@ class Connection:
             if self.inline is None or not self.inline(frame):
                 self.owner.take(self, frame[1:])
         elif kind == packets.PONG:
-            # One that was not asked for is no sign of life that was asked for.
+            # A pong without a ping must not count as an answer to a later ping
             if self.pinged:
                 self.owner.alive(self)
         elif kind == packets.CLOSE:
             self.close(self.owner.reason.CLIENT_DISCONNECT, farewell=packets.NOOP)
-        elif frame != packets.NOOP:  # which the Swift client posts before its upgrade; Node ignores it
+        elif frame != packets.NOOP:  # the Swift client posts it before its upgrade, and Node ignores it
             raise ProtocolViolation("a frame that no client sends here")
 
     def violate(self, violation: ProtocolViolation, code: int = 1002) -> None:
@@ -211,12 +211,12 @@ class Connection:
     # The end
 
     def close(self, reason: str, *, code: int = 1000, farewell: str = packets.CLOSE) -> None:
-        """Close for good; what waits is still written where the other side reads it.
+        """Close for good; what waits is still written if the client reads it.
 
         Args:
-            reason: What disconnect handlers are told.
-            code: What a WebSocket is closed with.
-            farewell: The Engine.IO packet that a poll under way is ended with.
+            reason: The reason for disconnect handlers.
+            code: The code that a WebSocket is closed with.
+            farewell: The Engine.IO packet that answers a poll under way.
         """
         if self.reason is not None:
             return

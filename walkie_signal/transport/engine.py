@@ -1,6 +1,6 @@
 """The Engine.IO server: its sessions, from the handshake to the end.
 
-It stands under `walkie_signal.transport.server.Server`, and is an `engineio.AsyncServer` by itself.
+`walkie_signal.transport.server.Server` is built on it, and it also works by itself, as an `engineio.AsyncServer`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from walkie_signal.turns import Turns
 log = logging.getLogger("walkie_signal.transport")
 
 ENDS = 16
-"""Connections whose end begins in one turn of the loop, at some 0.1 ms each until it is over: behind all of 8,000
-that are cut off at once others would wait for a third of a second."""
+"""How many connections begin to end in one turn of the loop. Each takes some 0.1 ms; if all of 8,000 that are
+cut off at once ended in one turn, others would wait for a third of a second."""
 
 EVERYBODY: Any = object()
-"""What `Engine.disconnect` without an argument means; python-engineio takes ``None`` for it too."""
+"""The meaning of `Engine.disconnect` without an argument; for python-engineio, ``None`` means this too."""
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has no types
@@ -48,10 +48,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """Take python-engineio's options, and ours.
 
         Args:
-            bounds: Of each connection's outbox.
-            connect_timeout: Seconds for the protocol above to be joined (`idle_since`).
-            hand_over: Whether other worker processes may get requests of sessions here, and this one of theirs.
-            options: python-engineio's.
+            bounds: The bounds of each connection's outbox.
+            connect_timeout: Seconds within which a connection has to join a namespace (`idle_since`).
+            hand_over: Whether worker processes hand requests over to the worker that holds the session.
+            options: The options of python-engineio.
         """
         super().__init__(**options)
         self.bounds = bounds
@@ -78,7 +78,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     @property
     def cors_allowed_origins(self) -> Any:
-        """The origins whose pages may connect, as they were given; whatever is set is checked."""
+        """The origins whose pages may connect, as they were given; they are checked when they are set."""
         return self._named
 
     @cors_allowed_origins.setter
@@ -87,7 +87,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._named = named
 
     def generate_id(self) -> str:
-        """Return an id of 144 random bits: whoever knows a session's can speak in it."""
+        """Return an id of 144 random bits, because anybody who knows a session's id can speak in it."""
         return secrets.token_urlsafe(18)
 
     async def send(self, sid: str, data: Any) -> None:
@@ -103,10 +103,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             connection.send(pkt.encode())
 
     async def disconnect(self, sid: str | None = EVERYBODY) -> None:
-        """Close a connection, or all of them where no `sid` is given at all.
+        """Close a connection, or all of them if `sid` is not given at all.
 
-        With python-engineio ``None``, which is what looking up a peer that just left gives, closes everybody's,
-        no connections at all is an error, and a connection that does not read is waited for.
+        With python-engineio, ``None`` closes all connections, although that is the result of looking up a peer that
+        just left; having no connections is an error; and it waits for a connection that does not read.
         """
         found = list(self.sockets.values()) if sid is EVERYBODY else [self.sockets.get(sid or "")]
         open_ones = [connection for connection in found if connection is not None and not connection.closed]
@@ -117,7 +117,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             await asyncio.wait(ends)
 
     async def shutdown(self) -> None:
-        """Close all connections, waiting for none, and end what runs in the background."""
+        """Close all connections without waiting for them, and end what runs in the background."""
         for connection in list(self.sockets.values()):
             connection.close(self.reason.SERVER_DISCONNECT, code=1012)
         self.lingering.clear()
@@ -135,17 +135,17 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             await self.hand_over.end()
 
     def hand_back(self) -> None:
-        """Let other workers end what is carried here for their sessions, their peers told: this one is to end."""
+        """Let other workers close their connections that are carried here, because this worker will end."""
         if self.hand_over is not None:
             self.hand_over.hand_back()
 
     async def handed_back(self) -> None:
-        """Wait until they have."""
+        """Wait until the other workers have done so."""
         if self.hand_over is not None:
             await self.hand_over.handed_back()
 
     def _get_socket(self, sid: str) -> Connection:
-        # A closed one is still there for its disconnect handler, which may ask for its session.
+        # A closed connection is kept for its disconnect handler, which may ask for its session
         try:
             return self.sockets[sid]
         except KeyError:
@@ -154,7 +154,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
     # What connections ask
 
     def part(self, connection: Connection) -> None:
-        """Close a connection whose WebSocket is carried by a worker that is about to end, its peer told."""
+        """Tell the peer of a connection whose WebSocket is carried by a worker that will end, and close it."""
         self.farewell(connection)
         connection.close(self.reason.TRANSPORT_CLOSE, code=1012)
 
@@ -165,9 +165,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         connection.expires = connection.ping_at + self.ping_timeout
 
     def ended(self, connection: Connection) -> None:
-        """Tell the disconnect handler, in a task of its own, and forget the connection after that.
+        """Call the disconnect handler in a task of its own, and then forget the connection.
 
-        Where many end at once, a few of them in each turn.
+        If many connections end at once, a few are handled in each turn.
         """
         in_order = connection.reason in (self.reason.SERVER_DISCONNECT, self.reason.CLIENT_DISCONNECT)
         if in_order and isinstance(connection.carrier, Polling) and connection.carrier.owed:
@@ -189,7 +189,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
                 ending.set_result(None)
 
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]:
-        """Start a task, and keep it from being collected."""
+        """Start a task, and keep a reference, or it might be collected."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -201,23 +201,23 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             self.spawn(self._trigger_event("message", connection.sid, data, run_async=False))
 
     def watch(self, connection: Connection) -> None:
-        """Look after a connection on which something waits, or that has joined nothing."""
+        """Watch a connection on which something waits, or that has not joined a namespace."""
         self._sweep.watch(connection.sid)
 
     def _ping(self, sid: str, now: float) -> float | None:
-        """Ping a connection that is due, or close it where it is dead; returns when to come again."""
+        """Ping a connection that is due, or close it if it is dead; returns when to call this again."""
         connection = self.find(sid)
         if connection is None:
             return None
         if not connection.pinged and now >= connection.ping_at:
             connection.pinged = True
-            if now - connection.ping_at > self.ping_timeout / 4:  # the loop was held up, not the other side
+            if now - connection.ping_at > self.ping_timeout / 4:  # our loop was held up, not the client
                 connection.expires = now + self.ping_timeout
             connection.send(packets.PING)
         return connection.expires if connection.pinged else connection.ping_at
 
     def _look(self, sid: str, now: float) -> bool:
-        """Close a connection that is stalled, or has joined nothing; returns whether to go on looking."""
+        """Close a connection that is stalled or has joined nothing; returns whether to keep watching it."""
         connection = self.sockets.get(sid)
         if connection is None or connection.closed:
             return self.lingering.look(sid, now)
@@ -240,12 +240,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
     def handle_request(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve an ASGI request, HTTP or WebSocket.
 
-        No coroutine of its own: a WebSocket would keep it suspended for as long as it is open.
+        This is not a coroutine itself, because a WebSocket would keep it suspended while it is open.
         """
         return self._service.serve(scope, receive, send)
 
     def find(self, sid: str) -> Connection | None:
-        """Return an open connection; one whose pong is overdue is none."""
+        """Return an open connection, or ``None``; if its pong is overdue, close it first."""
         connection = self.sockets.get(sid)
         if connection is None:
             return None
@@ -254,10 +254,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         return None if connection.closed else connection
 
     async def open(self, request: Request, upgrades: list[str]) -> tuple[Connection, str]:
-        """Make a connection that the host's connect handler lets in; returns it with its OPEN packet.
+        """Make a connection if the host's connect handler allows it; returns the connection and its OPEN packet.
 
         Raises:
-            Refused: It does not.
+            Refused: The handler refuses.
         """
         sid = self.generate_id()
         if self.hand_over is not None:

@@ -1,4 +1,4 @@
-"""python-socketio's rooms: a fan-out encodes once and awaits nobody, a disconnect looks at nobody else."""
+"""python-socketio's rooms: a fan-out encodes once and awaits nobody; a disconnect looks at no other client."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from walkie_signal.transport.packets import EVENT
 
 
 class _Sids(set[str]):
-    """A set, with the methods of the lists that stand in its place in python-socketio, which searches them."""
+    """A set that replaces lists of python-socketio, which it would search; so it has a list's method."""
 
     append = set.add
 
 
 class _Pending(dict[str, _Sids]):
-    """The sids that come or go, by namespace."""
+    """The sids that are connecting or disconnecting, by namespace."""
 
     def __setitem__(self, namespace: str, sids: Iterable[str]) -> None:
         super().__setitem__(namespace, _Sids(sids))
@@ -27,9 +27,10 @@ class _Pending(dict[str, _Sids]):
 class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
     """The client manager of a server in one process.
 
-    python-socketio's makes a task for each recipient. Each sid is a room to it, and at each disconnect it searches
-    every room, and a list of all who come or go: 8,000 peers that are cut off at once kept a server busy for 41 s.
-    So this one knows which rooms a sid has entered beside its own.
+    python-socketio's own manager makes a task for each recipient. It treats each sid as a room, and at each
+    disconnect it searches every room, and a list of all sids that are connecting or disconnecting: 8,000 peers
+    that were cut off at once kept a server busy for 41 s. So this one knows which rooms a sid has entered
+    besides its own.
     """
 
     def __init__(self) -> None:
@@ -42,14 +43,14 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """Add a client to a room.
 
         Raises:
-            ValueError: The room is another client's own, or nobody is on that namespace.
+            ValueError: The room is another client's sid, or the namespace has no clients.
         """
         super().basic_enter_room(sid, namespace, room, eio_sid)
         if room is not None and room != sid:
             self._entered.setdefault((namespace, sid), {})[room] = None
 
     def basic_leave_room(self, sid: str, namespace: str, room: Any) -> None:
-        """Take a client out of a room, where it is in it."""
+        """Take a client out of a room if it is in it."""
         super().basic_leave_room(sid, namespace, room)
         entered = self._entered.get((namespace, sid))
         if entered is not None:
@@ -87,7 +88,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         to: Any = None,
         **options: Any,
     ) -> None:
-        """Send an event to whoever is in a room."""
+        """Send an event to all clients in a room."""
         if callback is not None:
             await super().emit(
                 event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **options
@@ -101,4 +102,4 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             for sid, eio_sid in self.get_participants(namespace, to or room):
                 if sid not in skipped:
                     self.server.push(eio_sid, namespace, frames)
-        await asyncio.sleep(0)  # a loop that emits for ever leaves others their turn
+        await asyncio.sleep(0)  # so that a loop that emits for ever leaves others their turn

@@ -1,4 +1,4 @@
-"""How a server that ends parts from its connections, so that stock clients come back to the next on its port."""
+"""How a server that ends closes its connections, so that stock clients come back to the next server on its port."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 async def polled(engine: Engine, within: float) -> None:
-    """Wait, so many seconds at the most, until those who poll have fetched what waits, and poll again.
+    """Wait, for at most `within` seconds, until all polling clients have fetched what waits and poll again.
 
-    Only on a poll that is under way can `hang_up` tell them.
+    `hang_up` can only tell a client by answering a poll that is under way.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
-    while loop.time() < deadline and any(  # noqa: ASYNC110 - once in a server's life, and not for long
+    while loop.time() < deadline and any(  # noqa: ASYNC110 - it runs once in a server's life, for a short time
         isinstance(connection.carrier, Polling) and not connection.closed and not connection.carrier.polled
         for connection in engine.sockets.values()
     ):
@@ -27,7 +27,7 @@ async def polled(engine: Engine, within: float) -> None:
 
 
 def hang_up(engine: Engine) -> None:
-    """Close all connections, waiting for none."""
+    """Close all connections without waiting for them."""
     for connection in list(engine.sockets.values()):
         carrier = connection.carrier
         stays_away = isinstance(carrier, Polling) and carrier.stays_away

@@ -1,9 +1,9 @@
 """Engine.IO 4 and Socket.IO 5 packets as text: pure functions, strict in what they read.
 
-Two rules:
+There are two rules for this file:
 
-1. Whatever a conforming client can't have sent raises `ProtocolViolation`; nothing else is ever raised.
-2. The text of a violation says what was wrong and quotes nothing of what was sent.
+1. If a conforming client can't have sent a text, reading it raises `ProtocolViolation`, and never anything else.
+2. The text of a violation says what was wrong, and quotes nothing of what was sent.
 
 Sources: https://socket.io/docs/v4/engine-io-protocol/ and https://socket.io/docs/v4/socket-io-protocol/.
 """
@@ -22,23 +22,23 @@ from walkie_signal.core.values import is_deeper
 from walkie_signal.errors import ProtocolViolation
 
 Frame = str | bytes
-"""An encoded Engine.IO packet: text with its type's digit in front, or the bytes of a binary message."""
+"""An encoded Engine.IO packet: text that begins with the digit of its type, or the bytes of a binary message."""
 
 # Engine.IO packet types
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
 
 SEPARATOR = "\x1e"
-"""Stands between the packets of a long-polling payload."""
+"""Separates the packets of a long-polling payload."""
 
 # Socket.IO packet types
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
 
 _HEAD = re.compile(r"([0-6])(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|\Z))?(\d{0,16})", re.ASCII)
-"""Type, attachments, namespace, ack id; 16 digits hold every id that a JavaScript client counts up to."""
+"""Type, attachments, namespace, ack id; 16 digits hold every id that a JavaScript client can count up to."""
 
 DEEPEST = 200
-"""Lists and objects inside one another: python-socketio recurses, at two or three of Python's 1,000 frames a level,
-when a handler answers with what it was sent."""
+"""Levels of lists and objects. When a handler answers with what it was sent, python-socketio recurses: each level
+takes two or three of Python's 1,000 frames."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Packet:
 
     Attributes:
         kind: One of the Socket.IO packet types above.
-        data: ``None`` where the packet has none.
+        data: The parsed JSON; ``None`` if the packet has none.
         attachments: How many binary frames follow.
     """
 
@@ -61,8 +61,8 @@ class Packet:
 def read_payload(body: bytes) -> list[Frame]:
     """Split the body of a long-polling POST into its frames.
 
-    There is no bound on their number beyond the body's size: python-engineio refuses more than 16, which a
-    burst of ICE candidates is.
+    Only the size of the body bounds their number: python-engineio refuses more than 16, but a burst of ICE
+    candidates has more.
     """
     try:
         text = body.decode()
@@ -97,7 +97,7 @@ def write_message(data: Any) -> Frame:
 
 
 def read_message(text: str) -> Any:
-    """Decode a message as python-engineio does: JSON but for what begins with a digit, else text."""
+    """Decode a message as python-engineio does: as JSON, unless it begins with a digit or is not JSON."""
     if text[:1].isnumeric():
         return text
     try:
@@ -152,20 +152,20 @@ def check_packet(packet: Packet) -> None:
             "a packet that only servers send" if kind != CONNECT else "a malformed CONNECT"
         )
     if kind in (BINARY_EVENT, BINARY_ACK) and packet.attachments == 0:
-        # python-socketio waits for ever for the attachments of such a packet.
+        # python-socketio would wait for ever for the attachments of such a packet
         raise ProtocolViolation("a binary packet without attachments")
 
 
 class Partial:
-    """A binary packet whose attachments are still to come, bounded in the bytes that it holds."""
+    """A binary packet that waits for its attachments; the bytes that it holds are bounded."""
 
     __slots__ = ("_attachments", "_limit", "_places", "packet", "size")
 
     def __init__(self, packet: Packet, size: int, limit: int) -> None:
-        """Find where the attachments belong: each of them in one place, and no others.
+        """Find the places of the attachments; each attachment must have exactly one.
 
-        So their number can't be a lie that makes the server hold what never is a packet (python-socketio
-        takes any number of up to ten digits, and held 36 MB for one client).
+        So a client can't announce attachments that never come, and make the server hold the ones that did
+        (python-socketio takes any number of up to ten digits, and held 36 MB for one client).
         """
         self.packet = packet
         self.size = size
@@ -189,7 +189,7 @@ class Partial:
 
 
 def _placeholders(data: Any) -> list[tuple[Any, Any, int]]:
-    """List where attachments go, as container, key and number; no recursion, for data is as deep as JSON may be."""
+    """List where attachments go, as container, key and number, without recursion: the data may be deep."""
     places: list[tuple[Any, Any, int]] = []
     left = [data]
     while left:
@@ -207,6 +207,6 @@ def _placeholders(data: Any) -> list[tuple[Any, Any, int]]:
 
 
 def namespace_of(text: str) -> str:
-    """Return the namespace of a Socket.IO packet of our own."""
+    """Return the namespace of a Socket.IO packet that this server has written."""
     head = _HEAD.match(text)
     return (head[3] if head else None) or "/"

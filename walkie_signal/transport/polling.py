@@ -1,4 +1,4 @@
-"""Long polling: a GET waits for what there is to send, a POST brings what the other side sends."""
+"""Long polling: a GET waits until there is something to send, and a POST brings what the client sends."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
 
 NOOP_INTERVAL = 0.25
-"""Seconds that a poll waits beside a WebSocket that probes.
+"""Seconds that a poll waits while a WebSocket probes.
 
-A client sends its upgrade when no poll of its own is under way. One that comes with it has been sent after it, on
-another connection, and is given the time to be refused.
+A client sends its upgrade when none of its polls is under way. If a poll arrives together with the upgrade, the
+client sent it later, on another connection, so it waits until it can be refused.
 """
 
 MOST = 16
-"""Packets of one answer: python-engineio's client disconnects at more (its ``Payload.max_decode_packets``).
+"""Most packets in one answer: python-engineio's client disconnects at more (its ``Payload.max_decode_packets``).
 
-It may call itself anything, for its HTTP session is the host's to give. What is left comes with the next poll, in
-order and at once, which costs a round trip; so a client that is known to take any number gets all.
+Its user agent may be anything, because the host can give it an HTTP session. The rest comes with the next poll, in
+order and at once, but that costs a round trip; so clients that are known to take any number get all packets.
 """
 
 UNLIMITED = re.compile(rb"Mozilla/|node|okhttp/|Dart/|.* CFNetwork/")
-"""User agents of clients whose ``decodePayload`` is a loop with no bound.
+"""User agents of clients whose ``decodePayload`` is a loop without a bound.
 
-Browsers and webviews; Node.js, whose engine.io-client says ``node-XMLHttpRequest``; Java, and React Native on
-Android; Dart; Swift, and React Native on iOS.
+These are browsers and webviews; Node.js, whose engine.io-client says ``node-XMLHttpRequest``; Java, and React
+Native on Android; Dart; Swift, and React Native on iOS.
 """
 
 PYTHON_TIME = re.compile(r"\d{10}\.\d+")
-"""What python-engineio's client puts into each query as ``t``, whatever it calls itself: ``time.time()``. Others
-put a text in base 36 or 64."""
+"""The ``t`` in each query of python-engineio's client, whatever its user agent: ``time.time()``. Others send a
+text in base 36 or 64."""
 
 
 class Polling:
@@ -58,13 +58,13 @@ class Polling:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._outbox = connection.outbox
-        self._poll: asyncio.Future[bool] | None = None  # true where a WebSocket has taken over meanwhile
+        self._poll: asyncio.Future[bool] | None = None  # true if a WebSocket has taken over meanwhile
         self._most: int | None = None
         self._posting = False
         self._reading: asyncio.Task[bytes] | None = None
         self._farewell: str | None = None
         self._cut = False
-        self._told = False  # the farewell
+        self._told = False  # whether the farewell was sent
 
     @property
     def waiting(self) -> bool:
@@ -73,23 +73,23 @@ class Polling:
 
     @property
     def polled(self) -> bool:
-        """Whether a poll is under way that can be answered."""
+        """Whether there is a poll under way that can be answered."""
         return self._poll is not None and not self._poll.done()
 
     @property
     def stays_away(self) -> bool:
-        """Whether the other side, told by a packet that the connection closes, might not come back.
+        """Whether the client might not come back if a packet tells it that the connection closes.
 
-        python-engineio's client takes it for its own ``disconnect``; a connection that is refused brings it back,
-        as it does any other.
+        python-engineio's client treats that packet like its own ``disconnect``. If its next request is refused, it
+        comes back, as every client does.
         """
         return self._most is not None
 
     @property
     def owed(self) -> bool:
-        """Whether a closed connection has something left to tell, behind what the poll that waits will take.
+        """Whether a closed connection still has something to tell after the answer to the waiting poll.
 
-        The client's own close may overtake a poll of its own, which is to be answered all the same.
+        A client's close may overtake one of its own polls, which still has to be answered.
         """
         if self._farewell == packets.NOOP:
             return self._poll is None and not self._told
@@ -98,23 +98,23 @@ class Polling:
         return self._most is not None and len(self._outbox) >= self._most
 
     def push(self, frame: Frame) -> None:
-        """Answer the poll that waits, or let the frame wait for the next."""
+        """Answer the waiting poll, or let the frame wait for the next one."""
         self._connection.wait(frame)
         self._wake()
 
-    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - a WebSocket has the code
-        """Answer the poll that waits, for the last time."""
+    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - the code is for a WebSocket
+        """Answer the waiting poll for the last time."""
         self._farewell = farewell
         self._wake()
         if self._reading is not None:
             self._reading.cancel()
 
     def release(self) -> None:
-        """Answer the poll that waits, with nothing where there is nothing."""
+        """Answer the waiting poll, even if there is nothing to send."""
         self._wake()
 
     def taken_over(self) -> None:
-        """Refuse the poll that waits, as all others from now on: a WebSocket has taken over."""
+        """Refuse the waiting poll and all later ones, because a WebSocket has taken over."""
         self._wake(taken_over=True)
 
     def _wake(self, *, taken_over: bool = False) -> None:
@@ -128,7 +128,7 @@ class Polling:
 
         Raises:
             Refused: It can't be answered, or a WebSocket has taken over.
-            Gone: The other side left meanwhile; that ends the connection.
+            Gone: The client left meanwhile, which ends the connection.
         """
         if self._poll is not None:
             self._connection.violate(ProtocolViolation("two polls at once"))
@@ -136,7 +136,7 @@ class Polling:
         self._most = most = _most(request)
         if not self.waiting and self._farewell is None:
             await self._something(request)
-        # After an upgrade what waits is the WebSocket's to send.
+        # After an upgrade, the WebSocket sends what waits
         frames = self._outbox.take_some(most) if self._connection.carrier is self else []
         self._cut = self._farewell is not None and (self.waiting or len(frames) == most)
         if self._farewell is not None and not self._cut:
@@ -174,11 +174,11 @@ class Polling:
     # POST
 
     async def post(self, request: Request) -> Response:
-        """Take what the other side sends.
+        """Take what the client sends.
 
         Raises:
-            Refused: The connection has been closed for it.
-            Gone: The other side left before it had said all.
+            Refused: The client broke the protocol, and its connection has been closed.
+            Gone: The client left before it had sent everything.
         """
         if self._posting:
             self._connection.violate(ProtocolViolation("two POSTs at once"))
@@ -205,7 +205,7 @@ class Polling:
             connection.receive(frame)
 
     async def _body(self, request: Request) -> bytes:
-        """Read the body for as long as the connection lasts: a POST that never ends holds up nothing."""
+        """Read the body while the connection is open, so that a POST that never ends holds nothing up."""
         reading = asyncio.create_task(request.body(self._connection.owner.max_http_buffer_size))
         self._reading = reading
         try:
@@ -225,14 +225,14 @@ class Polling:
 
 
 def _has_left(departure: asyncio.Task[bool]) -> bool:
-    """Tell whether the other side has left; so it has where the web server fails to say."""
+    """Tell whether the client has left; if the web server raised an error instead, it counts as left."""
     if not departure.done() or departure.cancelled():
         return False
     return departure.exception() is not None or departure.result()
 
 
 def _most(request: Request) -> int | None:
-    """Return how many packets the other side takes in one answer; ``None`` where it is any number."""
+    """Return how many packets the client takes in one answer; ``None`` for any number."""
     agent = request.header(b"user-agent") or b""
     known = UNLIMITED.match(agent) and not PYTHON_TIME.fullmatch(request.query.get("t", ""))
     return None if known else MOST

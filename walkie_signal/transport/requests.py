@@ -1,4 +1,4 @@
-"""The HTTP side: what a request says, and answers to it. Nothing here knows of sessions."""
+"""The HTTP side: reading requests, and answering them. Nothing here knows about sessions."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PARTING = "walkie_signal.parting"
-"""The type of an event beside those of ASGI: the worker that carries a request to this one is about to end."""
+"""The type of an event that ASGI does not have: the worker that carries a request to this one is about to end."""
 
 GZIP = 16 + zlib.MAX_WBITS
 """The window size that makes zlib write a gzip stream."""
 
 
 class Gone(Exception):  # noqa: N818 - not an error: people close tabs
-    """The other side left before its request was over."""
+    """The client left before its request was over."""
 
 
 class TooLarge(Exception):  # noqa: N818 - an answer
@@ -43,7 +43,7 @@ class Refusal:
 
 
 class Refused(Exception):  # noqa: N818 - an answer
-    """A request that gets a `Refusal` for an answer."""
+    """A request is answered with a `Refusal`."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -70,7 +70,7 @@ BODY_TOO_LARGE = Refusal(413, 3, "Payload too large")
 
 
 def refused(refusal: Refusal) -> Response:
-    """Return a refusal as the JavaScript server words it."""
+    """Return a refusal as the JavaScript server writes it."""
     text = dumps({"code": refusal.code, "message": refusal.message})
     return Response(text.encode(), refusal.status, b"application/json")
 
@@ -90,12 +90,12 @@ class Request:
 
     @property
     def address(self) -> str:
-        """Where the other side is, for the log."""
+        """The client's address, for the log."""
         client = self.scope.get("client")
         return plain_address(client[0]) if client else "a Unix socket"
 
     def header(self, name: bytes) -> bytes | None:
-        """Return the first header of that lower-case name."""
+        """Return the first header with a name, which must be in lower case."""
         for key, value in self.scope["headers"]:
             if key == name or key.lower() == name:
                 found: bytes = value
@@ -106,8 +106,8 @@ class Request:
         """Read the body, at most `limit` bytes of it.
 
         Raises:
-            TooLarge: It is longer, or says that it is going to be; the rest is left unread.
-            Gone: The other side left.
+            TooLarge: The body is longer, or its Content-Length is; the rest is left unread.
+            Gone: The client left.
         """
         length = self.header(b"content-length")
         if length is not None and length.isdigit() and int(length[:20]) > limit:
@@ -116,7 +116,7 @@ class Request:
         more = True
         while more:
             event = await self.receive()
-            if event["type"] == PARTING:  # the rest may come in time
+            if event["type"] == PARTING:  # the rest may still come in time
                 continue
             if event["type"] != "http.request":
                 raise Gone
@@ -127,7 +127,7 @@ class Request:
         return body
 
     async def departure(self) -> bool:
-        """Wait until the other side has left; returns false where it is to ask again, by another worker."""
+        """Wait until the client has left; returns false if it has to ask again, by another worker."""
         while (kind := (await self.receive())["type"]) != "http.disconnect":
             if kind == PARTING:
                 return False
@@ -135,10 +135,10 @@ class Request:
 
 
 class Environ(UserDict):  # type: ignore[type-arg]  # strings to anything
-    """What python-socketio hands to connect handlers, WSGI's idea of a request, built when it is first looked into.
+    """The environ that python-socketio gives to connect handlers: a request in WSGI's form, built at first use.
 
-    It is kept for each connection, and seldom looked into. ``REMOTE_ADDR`` is the other side's address;
-    python-engineio has the constant 127.0.0.1 there.
+    It is kept for each connection, and seldom used. ``REMOTE_ADDR`` is the client's address; python-engineio has
+    the constant 127.0.0.1 there.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -185,16 +185,16 @@ class Environ(UserDict):  # type: ignore[type-arg]  # strings to anything
 
 
 def lower(headers: Iterable[tuple[str, str]]) -> Headers:
-    """Return headers as ASGI has them, in lower case.
+    """Return headers in ASGI's form, with names in lower case.
 
-    A host's CORSMiddleware replaces a header that it finds, and it looks for lower case: otherwise browsers
-    get two of it.
+    A host's CORSMiddleware replaces a header that it finds, but it only finds lower case: otherwise browsers would
+    get the header twice.
     """
     return [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in headers]
 
 
 def compressed(response: Response, accepted: bytes | None) -> Response:
-    """Compress a body, where the other side takes that."""
+    """Compress a body if the client accepts that."""
     codings = [part.split(b";")[0].strip() for part in (accepted or b"").split(b",")]
     if b"gzip" in codings:
         packer = zlib.compressobj(6, zlib.DEFLATED, GZIP)
@@ -204,7 +204,7 @@ def compressed(response: Response, accepted: bytes | None) -> Response:
 
 
 async def answer(send: Send, response: Response) -> None:
-    """Send an answer whole, its length said, so that no proxy has to read chunks."""
+    """Send an answer in one piece and with its length, so that no proxy has to read chunks."""
     headers = [
         (b"content-type", response.content_type),
         (b"content-length", str(len(response.body)).encode()),
@@ -216,17 +216,17 @@ async def answer(send: Send, response: Response) -> None:
 
 
 async def accept_websocket(request: Request, send: Send) -> None:
-    """Accept a WebSocket, with the first of the subprotocols that are asked for, as the JavaScript server does.
+    """Accept a WebSocket, with the first subprotocol that the client asks for, as the JavaScript server does.
 
-    Where none of them is confirmed a client has to fail the connection (RFC 6455, 4.1), as browsers do.
+    If none of them is confirmed, a client has to fail the connection (RFC 6455, 4.1), as browsers do.
     """
     asked = request.scope.get("subprotocols")
     await send({"type": "websocket.accept", "subprotocol": asked[0] if asked else None})
 
 
 async def refuse_websocket(send: Send) -> None:
-    """Refuse a WebSocket before it is accepted, which servers turn into a 403.
+    """Refuse a WebSocket before it is accepted; servers turn this into a 403.
 
-    An answer of our own (``websocket.http.response``) makes uvicorn log an error for each.
+    For an answer of our own (``websocket.http.response``), uvicorn would log an error each time.
     """
     await send({"type": "websocket.close", "code": 1008})

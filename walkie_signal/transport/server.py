@@ -1,8 +1,8 @@
-"""The Socket.IO server: python-socketio's, its tables and its API, on our own Engine.IO server.
+"""The Socket.IO server: python-socketio's API and tables on our own Engine.IO server.
 
-What comes in is parsed strictly and dispatched in order of arrival. An event goes to the socket's inline handler
-first, within the loop that received it; what that leaves runs as a task, as with python-socketio, so that a slow
-handler holds up neither pongs nor acks.
+Messages are parsed strictly and dispatched in order of arrival. An event goes to the socket's inline handler first,
+within the loop that received it. If that does not take it, the event runs as a task, as with python-socketio, so
+that a slow handler holds up neither pongs nor acks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from walkie_signal.transport.requests import Receive, Scope, Send
 from walkie_signal.transport.sockets import DeadLink, Socket, SocketLink, Sockets, State
 
 MAX_HANDLING = 1000
-"""Events of one connection that may wait for their handlers to end."""
+"""How many events of one connection may wait for their handlers to end."""
 
 
 class Json:
@@ -40,7 +40,7 @@ class Json:
 
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
-        """Write one JSON value; a lone surrogate as its escape, as the standard library does."""
+        """Write one JSON value; a lone surrogate becomes an escape, as in the standard library."""
         try:
             return dumps(value)
         except ValueError:
@@ -55,7 +55,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
     def __init__(self, *, serializer: Any = "default", json: Any = None, **options: Any) -> None:
         """Take python-socketio's options, and those of `Engine`.
 
-        `json` and `serializer` hold for this server alone: python-socketio sets `json` for the whole process.
+        `json` and `serializer` only hold for this server; python-socketio sets `json` for the whole process.
         """
         self._strict = serializer == "default"
         if self._strict:
@@ -92,7 +92,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         )
 
     def _farewell(self, connection: Connection) -> None:
-        """Let those who asked for it, in `farewells`, have a last word with the sockets of a connection."""
+        """Call the functions in `farewells` for the sockets of a connection, for a last message to them."""
         for socket in connection.app or ():
             farewell = self.farewells.get(socket.namespace)
             if farewell is not None:
@@ -118,7 +118,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             await self._joins.kick(socket)
 
     def push(self, eio_sid: str, namespace: str, frames: list[Frame]) -> None:
-        """Send frames to a socket, or to its connection where there is no such socket."""
+        """Send frames to a socket, or to its connection if there is no such socket."""
         connection = self.eio.sockets.get(eio_sid)
         if connection is None:
             return
@@ -128,7 +128,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             send(frame)
 
     def frames_of(self, pkt: Any) -> list[Frame]:
-        """Encode a Socket.IO packet, once for however many receive it."""
+        """Encode a Socket.IO packet, once for all its recipients."""
         encoded = pkt.encode()
         parts = encoded if isinstance(encoded, list) else [encoded]
         return [packets.MESSAGE + part if isinstance(part, str) else bytes(part) for part in parts]
@@ -154,7 +154,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         handler = getattr(target, f"on_{event}", None)
         return None if handler is None else await called(event, handler, arguments)
 
-    # What connections bring
+    # What connections call
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
@@ -202,13 +202,13 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._dispatch(sockets, self._read_foreign(attachment), len(attachment))
 
     def _read_foreign(self, message: Frame) -> Packet:
-        """Read a packet with the host's serializer, whose errors are its own."""
+        """Read a packet with the host's serializer, which may raise anything."""
         try:
             pkt = self.packet_class(encoded_packet=message)
             packet = Packet(
                 pkt.packet_type, pkt.namespace or "/", pkt.id, pkt.data, getattr(pkt, "attachment_count", 0)
             )
-        except Exception:  # noqa: BLE001 - whatever it is, the packet can't be read
+        except Exception:  # noqa: BLE001 - the packet can't be read, whatever the error is
             raise ProtocolViolation("a packet that the serializer can't read") from None
         packets.check_packet(packet)
         return packet
@@ -226,7 +226,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._act(socket, packet)
 
     def resume(self, socket: Socket) -> None:
-        """Act on what was deferred until the socket's CONNECT was answered; if by a refusal, on a next CONNECT."""
+        """Act on the packets that waited until CONNECT was answered; after a refusal, only on another CONNECT."""
         sockets = socket.sockets
         deferred, socket.deferred = socket.deferred, []
         try:
@@ -242,7 +242,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         if packet.kind == packets.DISCONNECT:
             self._joins.leave(socket, self.reason.CLIENT_DISCONNECT)
         elif packet.kind in (packets.ACK, packets.BINARY_ACK):
-            # Number 0 is where python-socketio counts them; an unknown one gets no line in the log.
+            # Under number 0 python-socketio keeps its counter. Unknown numbers are not logged.
             if packet.ack_id and packet.ack_id in self.manager.callbacks.get(socket.sid, ()):
                 self.eio.spawn(self._run(socket, packet, self._call_back(socket, packet)))
         else:
@@ -251,7 +251,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
     # Events
 
     def _start(self, socket: Socket, packet: Packet) -> None:
-        """Start an event's handler: in order of arrival, and by itself where `async_handlers` is on."""
+        """Start an event's handler, in order of arrival; without `async_handlers`, it waits for earlier ones."""
         sockets = socket.sockets
         if sockets.handling >= MAX_HANDLING:
             raise ProtocolViolation("too many events wait for their handlers")
@@ -265,7 +265,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         sockets.queue.put_nowait((socket, packet))
 
     async def _work(self, sockets: Sockets, queue: asyncio.Queue[tuple[Socket, Packet]]) -> None:
-        """Handle events one after the other, for as long as there are any."""
+        """Handle events one after the other while there are any."""
         while not queue.empty():
             socket, packet = queue.get_nowait()
             await self._run(socket, packet, self._handle(socket, packet))
@@ -283,7 +283,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         await self.manager.trigger_callback(socket.sid, packet.ack_id, packet.data)
 
     async def _run(self, socket: Socket, packet: Packet, handling: Any) -> None:
-        """Await what a packet leads to; a fault of a handler's is logged, and is nobody else's."""
+        """Await the handling of a packet; an error of a handler is logged, and affects nothing else."""
         try:
             await handling
         except ProtocolViolation as violation:

@@ -1,4 +1,4 @@
-"""The requests that open and carry sessions: who may come in, by which door, and to whom a request belongs."""
+"""Serves the requests that open and carry sessions: it checks them, and finds the session of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("walkie_signal.transport")
 
 UPGRADE_TIMEOUT = 10.0
-"""Seconds for a WebSocket to probe and take over, as in the JavaScript server."""
+"""Seconds that a WebSocket has to probe and take over, as in the JavaScript server."""
 
 
 class Service:
@@ -45,7 +45,7 @@ class Service:
                 return
             response = requests.refused(refusal)
         except requests.Gone:
-            # Nobody hears it, but a middleware that gets no answer takes that for a fault (Starlette's
+            # Nobody reads this answer, but a middleware would treat a missing one as a fault (Starlette's
             # BaseHTTPMiddleware: "No response returned").
             response = requests.refused(requests.BAD_REQUEST)
         response.headers += self._engine.cors.headers(request, credentials=self._engine.cors_credentials)
@@ -54,10 +54,10 @@ class Service:
         await requests.answer(send, response)
 
     def _note(self, request: Request, refusal: Refusal) -> None:
-        """Log that a handshake is refused, a page's of another origin apart.
+        """Log that a handshake is refused, unless its origin is the reason.
 
-        With a session's id it is no refusal of anybody: each peer of a server that has restarted sends one request
-        for a session that is gone, and comes back.
+        A request with a session id is not logged: after a restart of the server, each peer sends one for a session
+        that is gone, and then comes back.
         """
         if "sid" not in request.query and refusal is not requests.FORBIDDEN:
             kind = f"handshake refused ({refusal.code})"
@@ -94,7 +94,7 @@ class Service:
             raise Refused(requests.BAD_REQUEST)
 
     async def _owed(self, sid: str, method: str, request: Request) -> Response:
-        """Serve what a closed connection is still owed; what it sends is heard by nobody."""
+        """Answer a poll with what a closed connection is still owed; what the client posts is ignored."""
         carrier = self._engine.lingering.get(sid)
         if carrier is None:
             raise Refused(requests.UNKNOWN_SID)
@@ -106,7 +106,7 @@ class Service:
         return response
 
     async def _elsewhere(self, request: Request, refusal: Refusal, send: Send) -> Refusal | None:
-        """Let the worker that holds the session serve a request; returns how to refuse it where none does."""
+        """Let the worker that holds the session serve a request; returns the refusal if no worker does."""
         hand_over = self._engine.hand_over
         if hand_over is None or refusal is not requests.UNKNOWN_SID:
             return refusal
@@ -128,7 +128,7 @@ class Service:
         return response
 
     async def _open_websocket(self, request: Request, send: Send) -> WebSocket | DirectWebSocket | None:
-        """Return the carrier that is to run on a WebSocket, or ``None`` where it is none of ours."""
+        """Return the carrier that is to run on a WebSocket, or ``None`` if there is none to run here."""
         if (await request.receive())["type"] != "websocket.connect":
             return None
         try:
@@ -150,8 +150,8 @@ class Service:
             return await self._begin(connection, opening, request, send)
         if isinstance(connection.carrier, Polling) and connection.probe is None:
             return await self._upgrade(connection, request, send)
-        # It has a WebSocket, which this one leaves undisturbed. As in the JavaScript server it is opened and
-        # closed: a handshake that is refused is an error to a client, which a close is not.
+        # The session has a WebSocket already, which goes on undisturbed. As in the JavaScript server, this one is
+        # opened and closed: for a client, a refused handshake is an error, but a close is not.
         await requests.accept_websocket(request, send)
         await _close_quietly(send)
         return None
@@ -187,9 +187,9 @@ class Service:
     async def _upgrade(
         self, connection: Connection, request: Request, send: Send
     ) -> WebSocket | DirectWebSocket | None:
-        """Let a WebSocket take over, or leave the polling as it was where that fails.
+        """Let a WebSocket take over; if that fails, polling goes on as before.
 
-        python-engineio then answers every poll at once, for good: 434 polls a second from one client.
+        After such a failure, python-engineio answers every poll at once: 434 polls a second from one client.
         """
         probe = connection.probe = asyncio.create_task(self._probe(connection, request, send))
         try:
@@ -222,5 +222,5 @@ class Service:
 async def _close_quietly(send: Send) -> None:
     try:
         await send({"type": "websocket.close", "code": 1000})
-    except Exception as error:  # noqa: BLE001 - it is gone already
+    except Exception as error:  # noqa: BLE001 - the WebSocket is gone already
         log.debug("a WebSocket took no close: %r", error)
