@@ -23,7 +23,7 @@ PACKAGE = "walkie_signal"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings",),
-    ("core", "bounded_log", "turns"),
+    ("core", "bounded_log", "runtime_folder", "turns"),
     ("auth", "backends", "host", "ice", "metrics"),
     ("node",),
     ("namespace", "transport"),

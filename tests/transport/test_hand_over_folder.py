@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from websockets.exceptions import InvalidStatus
 
 from support.servers import hosted
 from transport.raw import raw
-from transport.workers import temporary_folder, workers  # noqa: F401 - a fixture
+from transport.workers import Workers, temporary_folder, workers  # noqa: F401 - a fixture
 from walkie_signal import attach
 from walkie_signal.transport import create_server
 
@@ -27,8 +29,16 @@ pytestmark = pytest.mark.usefixtures("folder")
 UNKNOWN = (400, {"code": 1, "message": "Session ID unknown"})
 
 
+def all_names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def allow(folder: Path, mode: int) -> None:
+    folder.chmod(mode)
+
+
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 FORGED = {
@@ -118,11 +128,15 @@ def spoil(folder: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
         folder.symlink_to(folder.parent / "elsewhere")
     elif fault == "a file":
         folder.touch(0o700)
+    elif fault == "read-only":
+        monkeypatch.setenv("TMPDIR", "/proc")  # where nobody, not even root, makes a folder
     else:
-        monkeypatch.setattr("tempfile.tempdir", str(folder.parent / ("x" * 100)))
+        long = folder.parent / ("x" * 100)
+        long.mkdir()
+        monkeypatch.setenv("TMPDIR", str(long))
 
 
-@pytest.mark.parametrize("fault", ["open to others", "a link", "a file", "too long"])
+@pytest.mark.parametrize("fault", ["open to others", "a link", "a file", "read-only", "too long"])
 async def test_a_folder_that_is_not_ours_alone_is_not_used(
     fault: str, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +149,71 @@ async def test_a_folder_that_is_not_ours_alone_is_not_used(
             assert (await pair.owner.open())["sid"]
         warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
         assert len(warnings) == 2, warnings
-        assert all("not handed over" in each and str(folder.parent) in each for each in warnings)
+        where = "/proc/" if fault == "read-only" else str(folder.parent)
+        assert all("not handed over" in each and where in each for each in warnings)
+
+
+async def answers(pair: Workers, sid: str, within: float = 5.0) -> None:
+    """Wait until the other worker serves a session."""
+    deadline = time.monotonic() + within
+    while (await pair.other.post(sid, "3")).text != "ok":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)  # nothing tells of it
+
+
+async def test_a_folder_that_is_removed_under_the_workers_costs_no_session(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a cleaner of temporary files, and twice."""
+    async with workers() as pair:
+        sids = [await pair.owner.joined_polling() for _ in range(12)]
+        await pair.other.joined_polling()
+        for _ in range(2):
+            shutil.rmtree(folder)
+            for sid in sids:
+                assert (await pair.other.post(sid, '421["echo",1]')).text == "ok"
+            for sid in sids:
+                assert "431[1]" in (await pair.other.get(sid)).text
+        assert "was removed; it is made again" in caplog.text
+        assert len(names(folder)) == 2
+
+
+async def test_a_socket_that_is_removed_is_made_again(folder: Path) -> None:
+    async with workers() as pair:
+        sid = await pair.owner.joined_polling()
+        (name,) = names(folder)
+        (folder / name).unlink()
+        await answers(pair, sid)
+        assert names(folder) == [name]
+
+
+async def test_a_folder_that_can_not_be_used_for_a_while_is_used_again(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with workers() as pair:
+        sid = await pair.owner.joined_polling()
+        allow(folder, 0o750)
+        while "not handed over" not in caplog.text:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+        assert names(folder) == []
+        allow(folder, 0o700)
+        await answers(pair, sid)
+        assert "handed over to other workers again" in caplog.text
+
+
+async def test_workers_move_together_when_another_folder_is_the_one_to_use(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a login makes the one of its own again, which the workers that start later find."""
+    async with workers() as pair:
+        sid = await pair.owner.joined_polling()
+        own = folder.parent / "own"
+        own.mkdir(0o700)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
+        await answers(pair, sid)
+        assert names(folder) == []
+        assert len(names(own / folder.name)) == 1
 
 
 async def test_without_it_there_is_no_folder_and_no_longer_id(folder: Path) -> None:
@@ -155,7 +233,7 @@ async def test_the_end_of_the_lifespan_leaves_no_file(folder: Path) -> None:
     async with hosted(app) as url, raw(f"{url}/socket.io/") as client:
         await client.joined_polling()
         assert len(names(folder)) == 1
-    assert names(folder) == []
+    assert all_names(folder) == []
 
 
 async def test_after_a_shutdown_it_starts_again(folder: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from transport.raw import Raw
 from transport.serving import serving
+from walkie_signal import runtime_folder
 from walkie_signal.transport import create_server
 
 
@@ -71,7 +72,8 @@ async def _echo(sid: str, *values: Any) -> Any:
 def temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give the workers of a test a folder of their own; a Unix socket's path is too short for `tmp_path`."""
     parent = Path(tempfile.mkdtemp(prefix="ws-"))
-    monkeypatch.setattr(tempfile, "tempdir", str(parent))
+    for name in runtime_folder.OURS:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TMPDIR", str(parent))
     yield parent / f"walkie-signal-{os.geteuid()}"
     shutil.rmtree(parent)

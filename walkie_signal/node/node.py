@@ -30,7 +30,7 @@ from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.orders import Orders
 from walkie_signal.node.peers import Departure, Peer, Peers
-from walkie_signal.node.siblings import warn_of_siblings
+from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
 from walkie_signal.settings import Settings
@@ -162,6 +162,8 @@ class Node:
         self._fanout.close()
         await self.backend.close()
         self._host.close()
+        if not self.backend.shared:
+            part_from_siblings()
         self._starting = None
         if peers:  # if there are none, the server has closed the connections and counts them, as `serve` does
             log.info("closed: peers disconnected in %.1f s: %d", time.monotonic() - begun, len(peers))

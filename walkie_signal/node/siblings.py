@@ -2,7 +2,8 @@
 
 Under ``uvicorn --workers 2`` and similar commands, half of the peers would never hear of the other half.
 Workers are processes of one parent, with the same folder and the same arguments. The first of them holds a
-lock, and each other worker finds that it is held.
+lock, and each other worker finds that it is held. The worker that holds it removes the lock's file when it ends;
+a file of a process that was killed is removed by the next one that starts.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import hashlib
 import logging
 import os
 import sys
-import tempfile
-from functools import cache
+import time
 from pathlib import Path
+
+from walkie_signal.runtime_folder import Unusable, folder
 
 try:
     import fcntl
@@ -22,14 +24,56 @@ except ImportError:  # Windows, where servers run one process
 
 log = logging.getLogger("walkie_signal")
 
+TRIES, PAUSE = 5, 0.01
+"""How often a lock that is held is tried, and the seconds between: whoever removes an old file holds it briefly."""
+
+
+class _Lock:
+    """The lock of this process, for as many nodes as it has."""
+
+    def __init__(self) -> None:
+        self._path = Path()
+        self._descriptor: int | None = None
+        self._process = 0
+        self._nodes = 0
+
+    def take(self) -> bool:
+        """Hold it for one more node; returns whether no other process does.
+
+        Raises:
+            OSError: The file can't be made.
+            Unusable: There is no folder for it.
+        """
+        if self._nodes and self._process == os.getpid():
+            self._nodes += 1
+            return self._descriptor is not None
+        where = folder()
+        self._path = where / f"{_name()}.lock"
+        self._process, self._descriptor = os.getpid(), _locked(self._path, TRIES)
+        self._nodes = 1
+        _remove_left(where)
+        return self._descriptor is not None
+
+    def let_go(self) -> None:
+        """Hold it for one node less."""
+        if self._nodes == 0 or self._process != os.getpid():
+            return
+        self._nodes -= 1
+        if self._nodes == 0 and self._descriptor is not None:
+            _remove(self._path, self._descriptor)
+            self._descriptor = None
+
+
+_OURS = _Lock()
+
 
 def warn_of_siblings() -> None:
     """Log one loud warning if another worker of this command runs with rooms in memory."""
     if fcntl is None:
         return
     try:
-        alone = _lock() is not None
-    except OSError as error:
+        alone = _OURS.take()
+    except (OSError, Unusable) as error:
         log.debug("no look-out for other workers: %s", error)
         return
     if not alone:
@@ -39,16 +83,64 @@ def warn_of_siblings() -> None:
         )
 
 
-@cache
-def _lock() -> int | None:
-    """Hold this process's lock until it ends; ``None`` if another worker holds it."""
+def part_from_siblings() -> None:
+    """Take back that this process keeps rooms in memory; it has said so once for each node."""
+    _OURS.let_go()
+
+
+def _name() -> str:
     command = "\0".join([str(os.getuid()), str(os.getppid()), str(Path.cwd()), *sys.argv])
-    name = hashlib.sha256(command.encode(errors="surrogateescape")).hexdigest()[:32]
-    path = Path(tempfile.gettempdir()) / f"walkie-signal-{name}.lock"
-    lock = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    return hashlib.sha256(command.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _locked(path: Path, tries: int) -> int | None:
+    """Return a descriptor of the file, locked; ``None`` if another process has locked it.
+
+    Whoever removes it has it locked. So one that we have locked is either still there, or was removed before.
+    """
+    while tries > 0:
+        lock = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            tries -= 1
+            if tries:
+                time.sleep(PAUSE)
+            continue
+        if _is_at(path, lock):
+            return lock
         os.close(lock)
-        return None
-    return lock
+    return None
+
+
+def _is_at(path: Path, lock: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(lock))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(path: Path, lock: int) -> None:
+    """Remove a file that we have locked, and unlock it."""
+    try:
+        if _is_at(path, lock):
+            path.unlink()
+    except OSError as error:
+        log.debug("the file of a lock stays: %s", error)
+    os.close(lock)
+
+
+def _remove_left(where: Path) -> None:
+    """Remove the files of processes that were killed."""
+    for path in where.glob("*.lock"):
+        try:
+            lock = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:  # it has just been removed
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+        else:
+            _remove(path, lock)

@@ -9,6 +9,7 @@ nothing of rooms and signals: a namespace reaches it through `walkie_signal.core
     connection   one session, carried by polling or websocket; outbox: what waits for it, bounded
     server       Socket.IO on top             sockets, joins   its namespaces
     hand_over    requests of other workers' sessions; carriage: one of them; pipes: events between two processes
+    doorway      where other workers find this one
     liveness     one sweep over all           fanout       python-socketio's rooms
     lingering    what closed connections are still owed
     beneath      what we rely on in the libraries below

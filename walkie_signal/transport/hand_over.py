@@ -13,16 +13,12 @@ import asyncio
 import logging
 import os
 import re
-import secrets
-import socket
-import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from walkie_signal.transport import hand_over_folder, requests
 from walkie_signal.transport.carriage import Carriage
-from walkie_signal.transport.hand_over_folder import Unusable
+from walkie_signal.transport.doorway import Doorway
 from walkie_signal.transport.pipes import HEAD, Event, Pipe
 from walkie_signal.transport.requests import Gone, Receive, Refusal, Request, Scope, Send
 from walkie_signal.transport.websocket import FAREWELL
@@ -34,6 +30,9 @@ SID = re.compile(r"([A-Za-z0-9_-]{8})[A-Za-z0-9_-]{24}")
 
 PATIENCE = 2.0
 """Seconds that the other worker has to take a request: it may be stopped, or busy."""
+
+AGAIN = 0.1
+"""Seconds between two tries to reach it after the folder of the sockets was removed."""
 
 READY = "ready/1"
 """The type of the first frame, with the format's version: the worker runs. To connect takes the kernel alone."""
@@ -62,71 +61,21 @@ class HandOver:
         self._serve = serve
         self._limit = limit
         self._stall = stall
-        self._folder: Path | None = None
-        self._unusable = False
-        self._tag = ""
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._listener: socket.socket | None = None
-        self._listening: asyncio.Task[asyncio.AbstractServer] | None = None
-        self._remove: Callable[[], Any] = lambda: None
+        self._doorway = Doorway(self._accepted)
         self._tasks: set[asyncio.Task[None]] = set()
         self._carriages: set[Carriage] = set()
         self.ending = False
 
     def start(self) -> str:
         """Take requests from now on; returns the tag that the ids of sessions have to begin with, if any."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:  # a host's tests have one loop each
-            self._forget()
-            where = self._where()
-            if where is not None:
-                hand_over_folder.remove_stale(where)
-                self._listen(where, loop)
-            self._loop = loop
-        return self._tag
-
-    def _where(self) -> Path | None:
-        if self._folder is None and not self._unusable:
-            try:
-                self._folder = hand_over_folder.folder()
-            except Unusable as reason:
-                self._give_up(reason)
-        return self._folder
-
-    def _give_up(self, reason: Unusable) -> None:
-        self._folder, self._unusable = None, True
-        log.warning(
-            "requests are not handed over to other workers, so peers that poll need sticky sessions: %s",
-            reason,
-        )
-
-    def _listen(self, where: Path, loop: asyncio.AbstractEventLoop) -> None:
-        tag = secrets.token_urlsafe(6)
-        path = hand_over_folder.socket_path(where, tag)
-        try:
-            self._listener = hand_over_folder.listener(path)
-        except Unusable as reason:
-            self._give_up(reason)
-            return
-        self._tag = tag
-        # Also when the process ends without having ended this.
-        self._remove = weakref.finalize(self, hand_over_folder.remove, path, os.getpid())
-        self._listening = loop.create_task(
-            loop.create_unix_server(self._accepted, sock=self._listener, backlog=hand_over_folder.BACKLOG)
-        )
-
-    def _forget(self) -> None:
-        self._remove()
-        if self._listener is not None:
-            self._listener.close()
-        self._tag, self._loop, self._listener, self._listening = "", None, None, None
-        self.ending = False
+        if self._doorway.open():
+            self.ending = False
+        return self._doorway.tag
 
     async def end(self) -> None:
         """Take no more requests, and end those under way; what was last written still goes out."""
-        if self._listening is not None and self._loop is asyncio.get_running_loop():
-            (await self._listening).close()
-        self._forget()
+        await self._doorway.close()
+        self.ending = False
         tasks = list(self._tasks)
         if tasks:
             await asyncio.wait(tasks, timeout=FAREWELL)
@@ -164,15 +113,11 @@ class HandOver:
     async def pass_on(self, request: Request, send: Send) -> Refusal | None:
         """Let the worker that holds the session serve a request; returns how to refuse it where none does."""
         parsed = SID.fullmatch(request.query["sid"])
-        if parsed is None or parsed[1] == self._tag or HANDED_OVER in request.scope:
-            return requests.UNKNOWN_SID
-        where = self._where()
-        if where is None:
+        if parsed is None or parsed[1] == self._doorway.tag or HANDED_OVER in request.scope:
             return requests.UNKNOWN_SID
         pipe = Pipe(stall=self._stall)
-        path = hand_over_folder.socket_path(where, parsed[1])
         try:
-            refusal = await asyncio.wait_for(_reach(pipe, path), PATIENCE)
+            refusal = await asyncio.wait_for(self._reach(pipe, parsed[1]), PATIENCE)
         except asyncio.TimeoutError:
             refusal = UNAVAILABLE
         except BaseException:
@@ -182,6 +127,16 @@ class HandOver:
             return refusal or await self._carry(Carriage(pipe, request, send, self._limit))
         finally:
             pipe.close()
+
+    async def _reach(self, pipe: Pipe, tag: str) -> Refusal | None:
+        """Connect to the worker of a tag, also if somebody has just removed the folder and it has to come back."""
+        refusal: Refusal | None = requests.UNKNOWN_SID
+        while (where := self._doorway.where) is not None:
+            refusal = await _reach(pipe, hand_over_folder.socket_path(where, tag))
+            if refusal is not requests.UNKNOWN_SID or not self._doorway.was_removed():
+                break
+            await asyncio.sleep(AGAIN)
+        return refusal
 
     async def _carry(self, carriage: Carriage) -> Refusal | None:
         self._carriages.add(carriage)

@@ -1,17 +1,15 @@
-"""The folder in which the worker processes of a machine find one another: a Unix socket for each, named by its tag.
-
-Who can write in it can read and answer other people's requests, so it has to be ours alone.
-"""
+"""The Unix sockets by which the worker processes of a machine find one another, each named by its worker's tag."""
 
 from __future__ import annotations
 
 import os
 import socket
-import stat
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from walkie_signal import runtime_folder
+from walkie_signal.runtime_folder import Unusable
 
 PATH_BYTES = 100
 """Bytes of a Unix socket's path: Linux takes 107, macOS 103."""
@@ -24,34 +22,15 @@ SETTLED = 10.0
 BACKLOG = 512
 
 
-class Unusable(Exception):  # noqa: N818 - the service goes on without it
-    """The folder can't be used; the text says why."""
-
-
 def folder() -> Path:
-    """Return the folder, made where there is none.
+    """Return the folder of the sockets, made where there is none.
 
     Raises:
         Unusable: It is not ours alone, can't be made, or its path is too long.
     """
-    if not hasattr(os, "geteuid"):
-        raise Unusable("this system has no Unix sockets")
-    owner = os.geteuid()
-    path = Path(tempfile.gettempdir()) / f"walkie-signal-{owner}"
+    path = runtime_folder.folder()
     if len(os.fsencode(path)) + NAME_BYTES > PATH_BYTES:
         raise Unusable(f"{path} is too long for a Unix socket in it; set TMPDIR to a shorter path")
-    try:
-        with suppress(FileExistsError):
-            path.mkdir(0o700)
-        found = path.lstat()
-    except OSError as error:
-        raise Unusable(f"{path}: {error.strerror or error}") from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise Unusable(f"{path} is no folder")
-    if found.st_uid != owner:
-        raise Unusable(f"{path} belongs to somebody else")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise Unusable(f"{path} is open to others; its mode has to be 0700")
     return path
 
 

@@ -1,0 +1,67 @@
+"""The folder in which the processes of one service on a machine find one another.
+
+Whoever can write in it can read and answer other people's requests, so it has to be ours alone. Workers of one port
+have to choose the same one, whenever they look. So it depends on their environment and their user, and never on
+whether something can be written: `tempfile.gettempdir` looks at that, and would choose another folder while a disk
+is full.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+OURS = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
+"""Variables with a folder that is made for us: by systemd for a service (`RuntimeDirectory=`), and for a login."""
+
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+"""Variables with one for everybody; where there is none, `SYSTEM` is."""
+
+SYSTEM = ("/tmp", "/var/tmp")  # noqa: S108 - the folder in it is made with mode 0700, and looked at
+
+
+class Unusable(Exception):  # noqa: N818 - the service goes on without it
+    """The folder can't be used; the text says why."""
+
+
+def folder() -> Path:
+    """Return the folder, made where there is none.
+
+    Raises:
+        Unusable: It is not ours alone, or can't be made.
+    """
+    if not hasattr(os, "geteuid"):
+        raise Unusable("this system has no Unix sockets")
+    owner = os.geteuid()
+    parent = next(_parents(owner), None)
+    if parent is None:
+        raise Unusable(f"there is no folder for temporary files, such as {SYSTEM[0]}")
+    path = parent / f"walkie-signal-{owner}"
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(0o700)
+        found = path.lstat()
+    except OSError as error:
+        raise Unusable(f"{path}: {error.strerror or error}") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise Unusable(f"{path} is no folder")
+    if found.st_uid != owner:
+        raise Unusable(f"{path} belongs to somebody else")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise Unusable(f"{path} is open to others; its mode has to be 0700")
+    return path
+
+
+def _parents(owner: int) -> Iterator[Path]:
+    """Yield the folders that it may be in, the one to take first."""
+    for name in OURS:
+        path = Path(os.environ.get(name, "").partition(":")[0])  # systemd may name several
+        with suppress(OSError):
+            if path.is_absolute() and path.is_dir() and path.stat().st_uid == owner:
+                yield path
+    for path in (*(Path(os.environ.get(name, "")) for name in TEMPORARY), *map(Path, SYSTEM)):
+        if path.is_absolute() and path.is_dir():
+            yield path
