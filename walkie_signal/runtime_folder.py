@@ -1,9 +1,9 @@
 """The folder in which the processes of one service on a machine find one another.
 
-Whoever can write in it can read and answer other people's requests, so it has to be ours alone. Workers of one port
-have to choose the same one, whenever they look. So it depends on their environment and their user, and never on
-whether something can be written: `tempfile.gettempdir` looks at that, and would choose another folder while a disk
-is full.
+Anybody who can write in it can read and answer other people's requests, so only our user may have access. All
+workers of one port have to choose the same folder at any time. So the choice depends on their environment and their
+user, and never on whether something can be written: `tempfile.gettempdir` checks that, and would choose another
+folder while a disk is full.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ OURS = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
 """Variables with a folder that is made for us: by systemd for a service (`RuntimeDirectory=`), and for a login."""
 
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")
-"""Variables with one for everybody; where there is none, `SYSTEM` is."""
+"""Variables with a folder for everybody; if none is set, `SYSTEM` is used."""
 
-SYSTEM = ("/tmp", "/var/tmp")  # noqa: S108 - the folder in it is made with mode 0700, and looked at
+SYSTEM = ("/tmp", "/var/tmp")  # noqa: S108 - the folder in it is made with mode 0700, and checked
 
 
 class Unusable(Exception):  # noqa: N818 - the service goes on without it
@@ -28,10 +28,10 @@ class Unusable(Exception):  # noqa: N818 - the service goes on without it
 
 
 def folder() -> Path:
-    """Return the folder, made where there is none.
+    """Return the folder, and make it if there is none.
 
     Raises:
-        Unusable: It is not ours alone, or can't be made.
+        Unusable: Others have access to it, or it can't be made.
     """
     if not hasattr(os, "geteuid"):
         raise Unusable("this system has no Unix sockets")
@@ -56,7 +56,7 @@ def folder() -> Path:
 
 
 def _parents(owner: int) -> Iterator[Path]:
-    """Yield the folders that it may be in, the one to take first."""
+    """Yield the folders that it may be in; the first one is to be taken."""
     for name in OURS:
         path = Path(os.environ.get(name, "").partition(":")[0])  # systemd may name several
         with suppress(OSError):

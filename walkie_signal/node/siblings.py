@@ -2,8 +2,8 @@
 
 Under ``uvicorn --workers 2`` and similar commands, half of the peers would never hear of the other half.
 Workers are processes of one parent, with the same folder and the same arguments. The first of them holds a
-lock, and each other worker finds that it is held. The worker that holds it removes the lock's file when it ends;
-a file of a process that was killed is removed by the next one that starts.
+lock, and each other worker finds that it is held. The worker that holds it removes the lock's file when it ends.
+If a process was killed, the next one that starts removes its file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ except ImportError:  # Windows, where servers run one process
 log = logging.getLogger("walkie_signal")
 
 TRIES, PAUSE = 5, 0.01
-"""How often a lock that is held is tried, and the seconds between: whoever removes an old file holds it briefly."""
+"""How often to try a held lock, and the seconds between: a process that removes an old file holds it briefly."""
 
 
 class _Lock:
@@ -38,7 +38,7 @@ class _Lock:
         self._nodes = 0
 
     def take(self) -> bool:
-        """Hold it for one more node; returns whether no other process does.
+        """Hold the lock for one more node; returns false if another process holds it.
 
         Raises:
             OSError: The file can't be made.
@@ -55,7 +55,7 @@ class _Lock:
         return self._descriptor is not None
 
     def let_go(self) -> None:
-        """Hold it for one node less."""
+        """Hold the lock for one node less."""
         if self._nodes == 0 or self._process != os.getpid():
             return
         self._nodes -= 1
@@ -84,7 +84,7 @@ def warn_of_siblings() -> None:
 
 
 def part_from_siblings() -> None:
-    """Take back that this process keeps rooms in memory; it has said so once for each node."""
+    """Take back that a node of this process keeps rooms in memory; `warn_of_siblings` was called once for each."""
     _OURS.let_go()
 
 
@@ -96,7 +96,8 @@ def _name() -> str:
 def _locked(path: Path, tries: int) -> int | None:
     """Return a descriptor of the file, locked; ``None`` if another process has locked it.
 
-    Whoever removes it has it locked. So one that we have locked is either still there, or was removed before.
+    A process only removes the file while it holds the lock. So once we hold it, the file is either still there,
+    or it was removed before.
     """
     while tries > 0:
         lock = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -136,7 +137,7 @@ def _remove_left(where: Path) -> None:
     for path in where.glob("*.lock"):
         try:
             lock = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:  # it has just been removed
+        except OSError:  # the file has just been removed
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

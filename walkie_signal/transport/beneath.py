@@ -1,7 +1,7 @@
-"""Where the transport leans on internals of python-socketio and python-engineio, and the check of them.
+"""The internals of python-socketio and python-engineio that the transport relies on, and a check of them.
 
-Everything here was read in python-socketio 5.18.1 and python-engineio 4.15.1. Where a later version has it
-otherwise, `missing` says what, and `create_server` gives a stock server: an upgrade stops no host.
+The lists were made from python-socketio 5.18.1 and python-engineio 4.15.1. If a later version differs, `missing`
+says in what, and `create_server` returns a stock server, so that an upgrade does not stop a host.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import socketio
 
 METHODS: dict[Any, dict[str, tuple[str, ...]]] = {
     socketio.AsyncServer: {
-        "_engineio_server_class": ("self",),  # names our Engine.IO server
-        "_handle_eio_connect": ("self", "eio_sid", "environ"),  # keeps environ, starts the manager
+        "_engineio_server_class": ("self",),  # returns our Engine.IO server
+        "_handle_eio_connect": ("self", "eio_sid", "environ"),  # keeps the environ, starts the manager
         "_handle_eio_disconnect": ("self", "eio_sid", "reason"),
         "_handle_event_internal": ("self", "server", "sid", "eio_sid", "data", "namespace", "id"),
         "_get_event_handler": ("self", "event", "namespace", "args"),
@@ -71,7 +71,7 @@ MANAGER_ATTRIBUTES = ("callbacks", "pending_connect", "pending_disconnect", "roo
 
 
 def missing() -> list[str]:
-    """List what is not as the transport needs it; empty with the versions it was written for."""
+    """List what is not as the transport needs it; the list is empty for the versions that it was written for."""
     return [*_missing_methods(), *_missing_attributes()]
 
 

@@ -1,6 +1,6 @@
-"""Calling a host's handlers with as many arguments as they take.
+"""Calls a host's handlers with as many arguments as they take.
 
-python-socketio finds that out by calling: a `TypeError` of the handler's own makes it call a second time.
+python-socketio finds that number out by calling, so if a handler itself raises a `TypeError`, it is called twice.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 UNLIMITED = 1 << 30
 
 
-class Misfit(TypeError):  # noqa: N818 - the client's, and told to the log alone
+class Misfit(TypeError):  # noqa: N818 - it is the client's mistake, and is only logged
     """A client's event has another number of arguments than its handler takes."""
 
 
 @lru_cache(maxsize=256)
 def arity(handler: Callable[..., Any]) -> tuple[int, int]:
-    """Return how many positional arguments a handler takes, at least and at most."""
+    """Return the least and the greatest number of positional arguments that a handler takes."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):  # a callable without a signature
@@ -32,10 +32,10 @@ def arity(handler: Callable[..., Any]) -> tuple[int, int]:
 
 
 def fitted(event: str, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the arguments to call a handler with: older ones take no auth, or no reason.
+    """Return the arguments to call a handler with; older handlers take no auth, or no reason.
 
     Raises:
-        Misfit: It does not take what the client sent.
+        Misfit: The handler does not take as many arguments as the client sent.
     """
     least, most = arity(handler)
     if event in ("connect", "disconnect") and len(arguments) > most:
@@ -48,8 +48,8 @@ def fitted(event: str, handler: Callable[..., Any], arguments: tuple[Any, ...]) 
 async def called(event: str, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Call a handler, sync or async.
 
-    One that lets a cancellation out has returned nothing, as ever; but a connect handler that did has let
-    nobody in.
+    If a handler lets a cancellation out, that counts as returning nothing, as in python-socketio. But a connect
+    handler that does so lets nobody in.
     """
     try:
         result = handler(*fitted(event, handler, arguments))

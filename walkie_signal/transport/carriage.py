@@ -13,21 +13,21 @@ from walkie_signal.transport.websocket import FAREWELL
 log = logging.getLogger("walkie_signal.transport")
 
 CARRIED = ("type", "path", "root_path", "scheme", "method", "http_version", "headers", "subprotocols")
-"""Keys of a scope that are carried as they are."""
+"""The keys of a scope that are carried unchanged."""
 
 
 class Carriage:
-    """One request, on the side where it came in.
+    """One request, in the worker where it came in.
 
     Args:
         pipe: Leads to the session's worker, which has said that it takes the request.
-        request: What is carried.
+        request: The request to carry.
         send: Takes the answer.
-        limit: Bytes of a message, or of a body, that the other worker takes.
+        limit: Most bytes of a message, or of a body, that the other worker takes.
 
     Attributes:
-        is_websocket: Whether it lasts for as long as the session.
-        over: Is done once nothing more is carried.
+        is_websocket: Whether it lasts as long as the session.
+        over: Done once nothing more is carried.
     """
 
     def __init__(self, pipe: Pipe, request: Request, send: Send, limit: int) -> None:
@@ -50,7 +50,7 @@ class Carriage:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             left = up.done() and up.result()
             if not left:
-                # A WebSocket that takes no more is closed; an answer that nobody takes is the web server's to end.
+                # A WebSocket that takes no more is closed; the web server ends an answer that is not taken
                 await asyncio.wait({down}, timeout=FAREWELL if self.is_websocket else None)
             return self._answered or (self.is_websocket and up.done() and up.result())
         finally:
@@ -60,11 +60,11 @@ class Carriage:
             self.over.set_result(None)
 
     def hand_back(self) -> None:
-        """Tell the session's worker that this one is about to end: it has a last word with its peer, and closes."""
+        """Tell the session's worker that this one is about to end: it tells its peer, and closes."""
         self._pipe.send_now({"type": PARTING})
 
     async def _up(self, receive: Receive) -> bool:
-        """Carry what comes from the other side; returns whether it has left, or else the session's worker has."""
+        """Carry what the client sends; returns true if the client has left, false if the session's worker has."""
         event: Event = {"type": ""}
         try:
             while not event["type"].endswith(".disconnect"):
@@ -72,12 +72,12 @@ class Carriage:
                 await self._pipe.send(_cut(event, self._limit))
         except Gone:
             return False
-        except Exception as error:  # noqa: BLE001 - each server has its own way to say that the other side is gone
+        except Exception as error:  # noqa: BLE001 - each server has its own error for a client that is gone
             log.debug("nothing more is to be received: %r", error)
         return True
 
     async def _down(self) -> None:
-        """Carry what the session's worker sends; an HTTP answer whole, or not at all."""
+        """Carry what the session's worker sends; an HTTP answer is sent completely or not at all."""
         start: Event | None = None
         try:
             while (event := await self._pipe.receive()) is not None:
@@ -89,12 +89,12 @@ class Carriage:
                     await self._send(start)
                     start = None
                 await self._send(event)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - as in `_up`
             log.debug("what another worker sent was not taken: %r", error)
 
 
 def _cut(event: Event, limit: int) -> Event:
-    """Cut what is over the limit to a little over it: it is refused all the same, with no need to carry it."""
+    """Cut what is over the limit to a little over it: it is still refused, but less has to be carried."""
     for key in ("body", "bytes"):
         if len(event.get(key) or b"") > limit:
             return {**event, key: event[key][: limit + 1]}
@@ -105,7 +105,7 @@ def _cut(event: Event, limit: int) -> Event:
 
 
 def _departing(scope: Scope) -> Event:
-    """Return what is carried of a scope."""
+    """Return the part of a scope that is carried."""
     carried = {key: scope[key] for key in CARRIED if key in scope}
     carried["query_string"] = scope.get("query_string", b"").decode("latin-1")
     return {**carried, "client": scope.get("client"), "server": scope.get("server")}

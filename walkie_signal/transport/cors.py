@@ -1,4 +1,4 @@
-"""Which pages may connect, of polling and WebSocket alike, and what the answers say of it to their browsers."""
+"""Which pages may connect, by polling and by WebSocket, and the headers that tell their browsers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from walkie_signal.transport.requests import Headers, Refused, Request
 log = logging.getLogger("walkie_signal.transport")
 
 LOGGED = 100
-"""Characters of an origin in the log: who asks writes there what it likes."""
+"""Characters of an origin in the log, because a client can send any text."""
 
 
 def names_everybody(named: Any) -> bool:
@@ -23,14 +23,14 @@ def names_everybody(named: Any) -> bool:
 
 
 class Cors:
-    """The check of the origins that a server names.
+    """Checks the origins of requests.
 
     Args:
-        named: python-engineio's ``cors_allowed_origins``: origins, one or several; ``"*"`` for any; a function
-            that tells; ``None`` for pages of the own host only; ``[]`` for no check and no headers.
+        named: python-engineio's ``cors_allowed_origins``: one or several origins; ``"*"`` for any; a function that
+            decides; ``None`` for pages of the server's own host only; ``[]`` for no check and no headers.
 
     Raises:
-        ValueError: One can never match.
+        ValueError: An origin can never match.
     """
 
     def __init__(self, named: Any) -> None:
@@ -42,10 +42,10 @@ class Cors:
             self._origins = Origins([named] if isinstance(named, str) else named or ())
 
     def check(self, request: Request) -> None:
-        """Refuse a page that may not connect, with a line in the log. Who names no origin is no page.
+        """Refuse a page that may not connect, with a line in the log. A client without an origin is not a page.
 
         Raises:
-            Refused: It may not.
+            Refused: The page may not connect.
         """
         if self._anybody or (origin := request.header(b"origin")) is None or self._allows(origin, request):
             return
@@ -59,15 +59,15 @@ class Cors:
         raise Refused(requests.FORBIDDEN)
 
     def headers(self, request: Request, *, credentials: bool) -> Headers:
-        """Return what an answer says to the browser of a page that asks from elsewhere.
+        """Return the headers of an answer for the browser of a page from another origin.
 
-        A host's CORSMiddleware replaces a header that it finds, and it looks for lower case: otherwise browsers
-        get two of it.
+        A host's CORSMiddleware replaces a header that it finds, but it only finds lower case: otherwise browsers
+        would get the header twice.
         """
         origin = request.header(b"origin")
         if self._off or origin is None:
             return []
-        # Not the origin itself: a middleware that adds credentials would grant them to every page.
+        # "*", not the origin itself: with that, a middleware that adds credentials would grant them to every page
         plain = self._anybody and not credentials
         headers: Headers = [] if plain else [(b"vary", b"Origin")]
         if self._anybody or self._allows(origin, request):
@@ -89,7 +89,7 @@ class Cors:
 
 
 def ask(function: Callable[..., bool], origin: str, environ: Mapping[str, Any]) -> bool:
-    """Ask a function of the host's as python-engineio does: with the environ, or without where it takes none."""
+    """Ask a function of the host as python-engineio does: with the environ, or without if it takes none."""
     try:
         return function(origin, environ)
     except TypeError:
@@ -97,7 +97,7 @@ def ask(function: Callable[..., bool], origin: str, environ: Mapping[str, Any]) 
 
 
 def for_stock(named: Any) -> Any:
-    """Return what lets a stock server check origins as ours does: it knows no patterns, and folds nothing."""
+    """Return a value with which a stock server checks origins as ours does; by itself it compares exact texts."""
     if names_everybody(named):
         return "*"
     if named == [] or callable(named):

@@ -2,22 +2,22 @@
 
     uvicorn app:app --ws walkie_signal.transport.direct:DirectProtocol
 
-The opening handshake, refusals, the ASGI states, pings, shutdown and the log are uvicorn's own: `DirectProtocol`
-is its class for websockets, which from `websocket.accept` on talks to `Frames` where it talked to websockets'
-`ServerProtocol`. So it is for any app and any endpoint. It differs from uvicorn's class in this:
+The opening handshake, refusals, the ASGI states, pings, shutdown and the log are uvicorn's own: `DirectProtocol` is
+uvicorn's class for websockets, but from `websocket.accept` on it uses `Frames` instead of websockets'
+`ServerProtocol`. So it works for any app and any endpoint. It differs from uvicorn's class in these points:
 
 - There is no permessage-deflate.
-- A CLOSE between the fragments of a message is answered in kind, and not as a protocol error.
+- A CLOSE between the fragments of a message is answered with a CLOSE, and is not a protocol error.
 - A frame whose length is not in its shortest form is a protocol error (RFC 6455, 5.2).
-- A request that passes uvicorn's HTTP parser and not websockets' is answered 400, with one line in the log, and not
-  left waiting. A line may have up to 64 KiB; websockets takes 8.
-- A text that is no UTF-8 closes with 1007 at the fragment that spoils it, with one line in the log.
-- A connection that was closed and takes nothing more of what is left is aborted after `LINGER` seconds, at the
-  server's shutdown after `HASTE`; uvicorn waits for ever.
-- For a client that doesn't read, of many PINGs only the last is answered.
+- If a request passes uvicorn's HTTP parser but not websockets', it is answered 400, with one line in the log;
+  uvicorn leaves it waiting. A line may have up to 64 KiB; websockets takes 8.
+- A text that is not UTF-8 closes with 1007 at the fragment that breaks it, with one line in the log.
+- If a closed connection takes nothing more of what is left, it is aborted after `LINGER` seconds, or after `HASTE`
+  when the server shuts down; uvicorn waits for ever.
+- If a client doesn't read, only the last of its PINGs is answered.
 
-The extension, `scope["extensions"]["walkie_signal.direct"]`, is a `Direct`: frames in by callbacks, frames out by
-plain calls, with no task and no event in between.
+The extension, `scope["extensions"]["walkie_signal.direct"]`, is a `Direct`: callbacks take frames in, and plain
+calls send them, with no task and no event in between.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ LINGER = 10.0
 """Seconds that a client has to answer a CLOSE, and that a closed connection has to take more of what is left."""
 
 HASTE = 1.0
-"""The same when the server shuts down."""
+"""The same seconds when the server shuts down."""
 
 
 class Direct:
     """The frames of one WebSocket, with nothing in between: the ASGI extension ``walkie_signal.direct``.
 
-    It is offered from the start, and may be started once `websocket.accept` was sent. Whoever uses it has to
-    check that `carries(send)` holds for the `send` that it was given: where it doesn't, middleware wants to see
-    what is sent. Then, still, `receive` tells of the disconnect, and of nothing else.
+    It is offered from the start, and may be started once `websocket.accept` was sent. An app that uses it has to
+    check that `carries(send)` holds for its `send`: if it doesn't, a middleware wants to see what is sent. Once
+    it is started, `receive` only returns the disconnect.
     """
 
     __slots__ = ("_protocol",)
@@ -67,7 +67,7 @@ class Direct:
         self._protocol: DirectProtocol | None = protocol
 
     def carries(self, send: Callable[..., Any]) -> bool:
-        """Tell whether `send` is the server's own, so that nobody is passed over."""
+        """Tell whether `send` is the server's own, so that no middleware is bypassed."""
         return self._protocol is not None and send == self._protocol.send
 
     def start(
@@ -77,18 +77,18 @@ class Direct:
         on_pause: Callable[[bool], None] | None = None,
         on_more: Callable[[], None] | None = None,
     ) -> None:
-        """Hand over each message from now on; those that wait for `receive` are handed over at once, in order.
+        """Give each message to the callbacks from now on; those that wait for `receive` come at once, in order.
 
-        After `hold` it reads on, and hands over to these callbacks.
+        After `hold`, this reads on and uses the new callbacks.
 
         Args:
-            on_text: Takes a text message. A fault in it is logged, and closes with 1011.
-            on_bytes: Takes a binary one, likewise.
-            on_pause: Is told when the transport's buffer is full (true), and when it has drained (false).
-            on_more: Is told after a message behind which more follows that was read with it.
+            on_text: Takes a text message. If it raises, that is logged, and the WebSocket is closed with 1011.
+            on_bytes: Takes a binary message; the same holds for it.
+            on_pause: Called with true when the transport's buffer is full, and with false when it has drained.
+            on_more: Called after a message if more was read together with it.
 
         Raises:
-            RuntimeError: The connection is not accepted.
+            RuntimeError: The connection is not accepted yet.
         """
         protocol = self._protocol
         if protocol is None:
@@ -98,20 +98,20 @@ class Direct:
         protocol.direct(on_text, on_bytes, on_pause, on_more)
 
     def hold(self, on_message: Callable[[str | bytes], None], on_pause: Callable[[bool], None]) -> None:
-        """Read no more until `start` is called again; `on_message` takes what was read already."""
+        """Stop reading until `start` is called again; `on_message` takes what was read already."""
         if self._protocol is not None:
             self._protocol.hold(on_message, on_pause)
 
     @property
     def send(self) -> Callable[[str | bytes], None]:
-        """Sends a message, a `str` as text and `bytes` as binary; on a connection that is closing does nothing.
+        """Sends a message, a `str` as text and `bytes` as binary; if the connection is closing, it does nothing.
 
-        It may be kept, which spares looking it up for each message.
+        Callers may keep it, so that they need not look it up for each message.
         """
         return _nowhere if self._protocol is None else self._protocol.frames.send
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close behind what was sent; a client that takes none of it is aborted in the end."""
+        """Close after what was sent; if a client takes none of that, its connection is aborted after a while."""
         if self._protocol is not None:
             self._protocol.close(code, reason)
 
@@ -127,11 +127,11 @@ class Direct:
 
 
 def _nowhere(_message: str | bytes) -> None:
-    """Send nothing: the connection is gone."""
+    """Do nothing: the connection is gone."""
 
 
 class _Transport:
-    """A transport that doesn't linger for ever, and takes several pieces in a copy."""
+    """A transport that doesn't linger for ever, and that copies the pieces that it writes."""
 
     __slots__ = ("_linger", "_loop", "_patience", "_transport")
 
@@ -145,9 +145,8 @@ class _Transport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if (
-            not self._transport.is_closing()
-        ):  # asyncio has a line in the log for each write to one that is lost
+        # asyncio logs a line for each write to a lost connection
+        if not self._transport.is_closing():
             self._transport.write(data)
 
     def writelines(self, pieces: list[bytes]) -> None:
@@ -180,7 +179,7 @@ class _Transport:
 
 
 class DirectProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol class for a WebSocket, with frames by picows."""
+    """uvicorn's protocol class for WebSockets, with picows' frames."""
 
     def __init__(
         self,
@@ -190,7 +189,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn.available_extensions = None  # picows knows no compression
+        self.conn.available_extensions = None  # picows does not support compression
         self.close_timeout = LINGER
         self.queue: Any = Inbox()
         self.writable: Any = Gate()
@@ -207,27 +206,27 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         self.transport: Any = _Transport(self.transport, self.loop)
 
     def handle_connect(self, event: Any) -> None:
-        """Take the request, and offer the extension; the app runs no sooner than this returns."""
+        """Take the request, and offer the extension; the app only runs after this returns."""
         super().handle_connect(event)
-        if self.response.status_code == 101:  # noqa: PLR2004 - it is to be upgraded
+        if self.response.status_code == 101:  # noqa: PLR2004 - it will be upgraded
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self._extension
 
     def data_received(self, data: bytes) -> None:
-        """Take the request; from `_upgrade` on the transport reads into the parser."""
+        """Take the request; from `_upgrade` on, the transport reads into the parser instead."""
         if not self.handshake_initiated:
             self._open(data)
         elif self.frames is not None:
             self.frames.feed(data)
         else:
-            self._early += data  # no good client sends before it is accepted
+            self._early += data  # a well-behaved client sends nothing before it is accepted
             self.transport.pause_reading()
 
     def _open(self, data: bytes) -> None:
         plain = opening(data)
         if plain is None:
             super().data_received(data)
-            if not self.handshake_initiated:  # websockets can't read it; uvicorn's class would say nothing
+            if not self.handshake_initiated:  # websockets can't read it, and uvicorn's class would not answer
                 refuse_websocket(self)
         else:
             request, response = plain
@@ -243,7 +242,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     def _upgrade(self) -> None:
         self.frames = Frames(self, self.transport, self.config.ws_max_size)
         self.conn: Any = self.frames
-        del self.request, self.response  # the rest of an idle connection is small
+        del self.request, self.response  # they take most of the memory of an idle connection
         self.transport.set_protocol(self.frames.parser)
         early, self._early = self._early, b""
         if early:
@@ -253,7 +252,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     # While it is open
 
     def deliver(self, message: str | bytes) -> None:
-        """Queue a message for the app, and read on when it has taken it, as uvicorn does."""
+        """Queue a message for the app, and read on when the app has taken it, as uvicorn does."""
         if not self.close_sent:
             kind = "text" if isinstance(message, str) else "bytes"
             self.queue.put_nowait({"type": "websocket.receive", kind: message})
@@ -262,7 +261,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
                 self.transport.pause_reading()
 
     def direct(self, on_text: Callable[[str], None], on_bytes: Callable[[bytes], None], *others: Any) -> None:
-        """Hand over what is queued, and then each message as it comes."""
+        """Give the queued messages to the callbacks, and then each message as it comes."""
         for _ in range(self.queue.qsize()):
             event: Any = self.queue.get_nowait()
             if event["type"] != "websocket.receive":
@@ -277,7 +276,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def hold(self, on_message: Callable[[str | bytes], None], on_pause: Callable[[bool], None]) -> None:
-        """Read no more, and hand over what was read."""
+        """Stop reading, and give what was read to `on_message`."""
         self.frames.listen(on_message, on_message, on_pause, None)
         if not self.read_paused and not self.transport.is_closing():
             self.read_paused = True
@@ -286,7 +285,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     # The end
 
     def close(self, code: int, reason: str) -> None:
-        """Do what uvicorn's class does for `websocket.close`, whether the transport takes it now or not."""
+        """Do what uvicorn's class does for `websocket.close`, even if the transport's buffer is full."""
         if self.frames is None or self.frames.close_sent is not None or self.transport.is_closing():
             return
         self.frames.send_close(code, reason)
@@ -301,15 +300,15 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """Close with 1012, or refuse: the server is about to end."""
+        """Close with 1012, or refuse the request, because the server is about to end."""
         if not self.transport.is_closing():
             super().shutdown()
         self.transport.hurry()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the transport is gone."""
+        """Record that the transport is gone."""
         super().connection_lost(exc)
         self.transport.gone()
-        self._extension._protocol = None  # noqa: SLF001 - the two are one
+        self._extension._protocol = None  # noqa: SLF001 - the two classes belong together
         if self.frames is not None:
             self.frames.lost()

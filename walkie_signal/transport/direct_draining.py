@@ -1,7 +1,7 @@
-"""Who takes nothing of what it is sent is cut: for either of uvicorn's HTTP protocol classes.
+"""Cuts connections whose client takes nothing of what it is sent, for both of uvicorn's HTTP protocol classes.
 
-uvicorn closes such a connection, which waits until all is sent, or waits to send more. Either lasts for ever, and
-so does what the connection holds.
+uvicorn waits to send more on such a connection, or closes it, which waits until everything is sent. Both may
+last for ever, and the connection keeps its memory.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 LINGER = 10.0
-"""Seconds without progress, as for a WebSocket that was closed."""
+"""Seconds without progress after which a connection is cut, as for a closed WebSocket."""
 
 if TYPE_CHECKING:
 
     class _Uvicorn(asyncio.Protocol):
-        """What is leant on in both of uvicorn's classes, here and in `direct_http`."""
+        """The methods of both of uvicorn's classes that this module and `direct_http` rely on."""
 
         def timeout_keep_alive_handler(self) -> None: ...
         def on_response_complete(self) -> None: ...
@@ -26,7 +26,7 @@ else:
 
 
 class Draining(_Uvicorn):
-    """Looks after what waits to be sent, in front of one of uvicorn's classes."""
+    """Watches what waits to be sent; one of uvicorn's classes is to follow it among the bases."""
 
     transport: Any
     loop: asyncio.AbstractEventLoop
@@ -34,12 +34,12 @@ class Draining(_Uvicorn):
     _look_at: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """Look whether the other side takes any of what waits."""
+        """Begin to check whether the client takes any of what waits."""
         super().pause_writing()
         self._look_later()
 
     def resume_writing(self) -> None:
-        """Look no more; what is left behind a close is looked after."""
+        """Stop checking, unless the connection is closing: then the rest is still watched."""
         super().resume_writing()
         if not self.transport.is_closing():
             self._look_no_more()
@@ -50,13 +50,13 @@ class Draining(_Uvicorn):
         self.end()
 
     def end(self) -> None:
-        """Close behind what waits, for as long as the other side takes some of it."""
+        """Close after what waits, as long as the client takes some of it."""
         self.transport.close()
         if self._look_at is None and self.transport.get_write_buffer_size():
             self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the transport is gone."""
+        """Record that the transport is gone."""
         super().connection_lost(exc)
         self._look_no_more()
 

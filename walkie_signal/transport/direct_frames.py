@@ -1,4 +1,4 @@
-"""The frames of one connection, with picows in the place of websockets' `ServerProtocol`."""
+"""The frames of one connection, by picows instead of websockets' `ServerProtocol`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of
 lines = BoundedLog(logging.getLogger("walkie_signal.transport"))
 
 LARGE = 1 << 16
-"""Bytes in one read from which on the parser's buffer is given back when they are dealt with."""
+"""If one read has more bytes than this, the parser's buffer is given back when they are dealt with."""
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 IS_TEXT = WSMsgType.TEXT
 
 
 class Owner(Protocol):
-    """What the frames of a connection ask of its protocol."""
+    """The protocol of a connection, as its frames see it."""
 
     client: tuple[str, int] | None
     writable: Any
@@ -48,25 +48,25 @@ class Owner(Protocol):
         """Take a CLOSE, which has been answered."""
 
     def handle_parser_exception(self) -> None:
-        """Take note that the connection has failed, and why: `close_sent` says it."""
+        """Record that the connection has failed; `close_sent` says why."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the transport is gone."""
+        """Record that the transport is gone."""
 
     def pause_writing(self) -> None:
-        """Take note that the transport's buffer is full."""
+        """Record that the transport's buffer is full."""
 
     def resume_writing(self) -> None:
-        """Take note that it has drained."""
+        """Record that the transport's buffer has drained."""
 
 
 class Frames(WSListener):
-    """The frames of one connection, by the methods of websockets' `ServerProtocol` that uvicorn's class calls.
+    """The frames of one connection, with the methods of websockets' `ServerProtocol` that uvicorn's class calls.
 
     Attributes:
         parser: The asyncio protocol that takes what is read.
-        close_sent: The CLOSE that was sent; from then on nothing else is.
-        close_rcvd: The CLOSE that came.
+        close_sent: The CLOSE that was sent, after which nothing else is sent; ``None`` before.
+        close_rcvd: The CLOSE that the client sent; ``None`` before.
     """
 
     __slots__ = (
@@ -91,24 +91,24 @@ class Frames(WSListener):
         self.parser: Any = new_parser(self, self._limit, self.refused)
 
     def feed(self, data: bytes) -> None:
-        """Take what was read before the transport knew the parser."""
+        """Parse what was read before the transport knew the parser."""
         while data and not self._ended:
             data = feed(self.parser, data)
 
     def silence(self) -> None:
-        """Take and write nothing any more: the transport is being aborted."""
+        """Stop reading and writing, because the transport is being aborted."""
         self._end()
         self._writer = None
 
     def lost(self) -> None:
-        """Let go of everything: the transport is closed, and its file descriptor may soon be another's."""
+        """Let go of everything: the transport is closed, and its file descriptor may soon be reused."""
         self.silence()
         self.parser = None
 
     # In: what picows calls
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - picows' signature
-        """Take a frame; a whole text message in one goes the short way."""
+        """Take a frame; if it is a whole text message, it goes the short way."""
         if (
             self._on_text is None
             or self._fragments is not None
@@ -129,14 +129,14 @@ class Frames(WSListener):
             size = len(text)
             try:
                 self._on_text(text)
-            except Exception as error:  # noqa: BLE001 - whatever the callback has
+            except Exception as error:  # noqa: BLE001 - the callback may raise anything
                 self._fault(error)
         tail = frame.tail_size
         if tail or self._large or size > LARGE:
             self._after(tail, size)
 
     def _after(self, tail: int, size: int) -> None:
-        """Note that more of the same read follows, and give a large buffer back behind the last of it."""
+        """Report that more of the same read follows; after the last of it, give a large buffer back."""
         if tail and self._on_more is not None:
             self._on_more()
         if self._large or tail > LARGE or size > LARGE:
@@ -150,23 +150,22 @@ class Frames(WSListener):
             self.parser = new_parser(self, self._limit, self.refused)
             self._transport.set_protocol(self.parser)
         elif not self._large:
-            self._large = (
-                True  # what is behind the last whole frame is in the buffer: it stays, but grows no more
-            )
+            # The buffer holds what follows the last whole frame, so it stays, but it must not grow any more
+            self._large = True
             self._transport.set_protocol(SmallReads(self.parser, LARGE))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002
-        """Pass it on."""
+        """Pass this on to the owner."""
         self._owner.connection_lost(None)
 
     def pause_writing(self) -> None:
-        """Pass it on."""
+        """Pass this on to the owner and the callback."""
         self._owner.pause_writing()
         if self._on_pause is not None:
             self._on_pause(True)  # noqa: FBT003 - a callback of one argument
 
     def resume_writing(self) -> None:
-        """Pass it on."""
+        """Pass this on to the owner and the callback, and send the PONG that waits."""
         self._owner.resume_writing()
         if self._pong is not None:
             self._write(PONG, self._pong)
@@ -175,7 +174,7 @@ class Frames(WSListener):
             self._on_pause(False)  # noqa: FBT003
 
     def refused(self, close: bytes) -> None:
-        """Take the CLOSE by which the parser answers a violation: it is for after the frame in hand."""
+        """Take the parser's CLOSE after a violation; it is sent after the frame that the parser is delivering."""
         refusal = Close.parse(close)
         asyncio.get_running_loop().call_soon(self._fail, FrameError(refusal.code, refusal.reason))
 
@@ -187,7 +186,7 @@ class Frames(WSListener):
         try:
             if frame.rsv1 or frame.rsv2 or frame.rsv3:
                 raise FrameError(CloseCode.PROTOCOL_ERROR, "reserved bits must be 0")
-            opcode = int(frame.msg_type)  # type: ignore[call-overload] # an IntEnum, whatever its stub says
+            opcode = int(frame.msg_type)  # type: ignore[call-overload] # it is an IntEnum, but its stub is wrong
             if opcode >= CLOSE:
                 self._control(opcode, frame.get_payload_as_bytes())
             else:
@@ -199,7 +198,7 @@ class Frames(WSListener):
         if opcode == PING and self._owner.writable.is_set():
             self._write(PONG, payload)
         elif opcode == PING:
-            self._pong = payload  # only the last one has to be answered (RFC 6455, 5.5.3)
+            self._pong = payload  # only the last PING has to be answered (RFC 6455, 5.5.3)
         elif opcode == PONG:
             self._owner.handle_pong(Frame(Opcode.PONG, payload))
         else:
@@ -232,7 +231,7 @@ class Frames(WSListener):
             return
         try:
             take(message)
-        except Exception as error:  # noqa: BLE001 - whatever the callback has
+        except Exception as error:  # noqa: BLE001 - the callback may raise anything
             self._fault(error)
 
     def _fault(self, error: Exception) -> None:
@@ -267,17 +266,17 @@ class Frames(WSListener):
         self._write(TEXT, data)
 
     def send_binary(self, data: bytes) -> None:
-        """Send a binary message; raises as `send_text`."""
+        """Send a binary message; raises like `send_text`."""
         self._open()
         self._write(BINARY, data)
 
     def send_ping(self, data: bytes) -> None:
-        """Send a PING; raises as `send_text`."""
+        """Send a PING; raises like `send_text`."""
         self._open()
         self._write(PING, data)
 
     def send_close(self, code: int, reason: str = "") -> None:
-        """Send a CLOSE; raises as `send_text`, and as `Close.serialize` where it is none to be sent."""
+        """Send a CLOSE; raises like `send_text`, and like `Close.serialize` if the code must not be sent."""
         self._open()
         close = Close(code, reason)
         frame = Frame(Opcode.CLOSE, close.serialize())
@@ -287,13 +286,13 @@ class Frames(WSListener):
         self._on_text = self._on_bytes = self._on_pause = self._on_more = None
 
     def fail(self, code: int, reason: str = "") -> None:
-        """Send a CLOSE unless there was one, and take nothing more; closing the transport is the caller's."""
+        """Send a CLOSE unless one was sent, and take nothing more; the caller has to close the transport."""
         if self.close_sent is None and self._writer is not None:
             self.send_close(code, reason)
         self._end()
 
     def data_to_send(self) -> tuple[bytes, ...]:
-        """Return nothing: it is sent."""
+        """Return nothing, because everything is sent already."""
         return ()
 
     def _open(self) -> None:
@@ -304,10 +303,10 @@ class Frames(WSListener):
         if self._writer is not None:
             self._writer.send(opcode, payload)
 
-    # Direct frames; once the connection is closing they do nothing
+    # Direct frames: once the connection is closing, these methods do nothing
 
     def listen(self, on_text: Any, on_bytes: Any, on_pause: Any, on_more: Any) -> None:
-        """Give each message to these callbacks, not to the owner."""
+        """Give each message to these callbacks instead of the owner."""
         if self.close_sent is None and not self._ended:
             self._on_text, self._on_bytes = on_text, on_bytes
             self._on_pause, self._on_more = on_pause, on_more

@@ -1,8 +1,8 @@
-"""The opening handshake as nearly every client sends it, read in a quarter of the time that websockets takes.
+"""Reads the opening handshake as nearly every client sends it, in a quarter of the time that websockets takes.
 
-`opening` answers `None` for whatever is not just that, right or wrong: then websockets reads it, and finds what to
-say. So nothing here refuses anything, and what is accepted here websockets accepts alike (RFC 6455, 4.2.1), unless
-it is too long for websockets.
+For any other request, right or wrong, `opening` returns `None`, and websockets reads and answers it. So nothing is
+refused here, and websockets would accept all that is accepted here (RFC 6455, 4.2.1), unless it is too long for
+websockets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REQUEST = re.compile(
     rb"GET (?P<path>/[!-~]{0,65000}) HTTP/1\.1\r\n"
     rb"(?P<headers>(?:[a-z0-9_-]{1,100}: [ -~]{0,65000}\r\n){4,256})\r\n"
 )
-"""As uvicorn's HTTP protocols hand it on: names in lower case, nothing folded. The bounds are those of
+"""A request as uvicorn's HTTP protocols pass it on: names in lower case, nothing folded. The bounds are those of
 `direct_http`; websockets refuses a line over 8 KiB, and more than 128 headers."""
 
 KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
@@ -26,13 +26,13 @@ KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 
 UPGRADE = re.compile(r"(?:keep-alive, ?)?upgrade", re.IGNORECASE)
 ONCE = ("upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "host", "origin")
-"""Headers of which websockets takes, or looks at, one."""
+"""Headers that may only occur once, because websockets refuses more or only reads one."""
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Opening:
-    """A request, in the place of websockets' `Request` and of its `Headers` at once."""
+    """A request that replaces both websockets' `Request` and its `Headers`."""
 
     __slots__ = ("headers", "pairs", "path")
 
@@ -51,7 +51,7 @@ class Opening:
 
 
 def opening(data: bytes) -> tuple[Opening, Response] | None:
-    """Return the request and the 101 to answer it with, or `None` where it takes more to tell."""
+    """Return the request and the 101 to answer it with, or `None` if websockets has to read it."""
     parsed = REQUEST.fullmatch(data)
     if parsed is None:
         return None
@@ -66,7 +66,7 @@ def opening(data: bytes) -> tuple[Opening, Response] | None:
         return None
     accept = b64encode(sha1(named["sec-websocket-key"].encode() + GUID, usedforsecurity=False).digest())
     headers = Headers()
-    headers["Date"] = ""  # uvicorn takes it out
+    headers["Date"] = ""  # uvicorn removes it, and fails without it
     headers["Upgrade"] = "websocket"
     headers["Connection"] = "Upgrade"
     headers["Sec-WebSocket-Accept"] = accept.decode()

@@ -2,15 +2,16 @@
 
     uvicorn app:app --http walkie_signal.transport.direct_http:HttpProtocol
 
-It is uvicorn's own, httptools' where that is installed and h11's elsewhere, for any app. It differs in this:
+It is uvicorn's own class (for httptools if that is installed, otherwise for h11), and works for any app. It differs
+in these points:
 
 - A head over `HEAD_BYTES`, or with more lines than `HEAD_LINES`, is answered 431. It is counted as it comes, and so
-  are the trailers of a chunked body. With httptools uvicorn has no bound, and reads a long head in quadratic time.
-- A connection on which no request is being answered, and that doesn't send a whole one within `HEAD_TIMEOUT`, is
+  are the trailers of a chunked body. With httptools, uvicorn has no bound, and reads a long head in quadratic time.
+- If no request is being answered on a connection, and it doesn't send a whole head within `HEAD_TIMEOUT`, it is
   closed. uvicorn only closes one that sends nothing at all between two requests.
-- Requests that come before the one ahead of them is answered wait unread; of these uvicorn makes tasks that wait.
+- A request that comes before the one ahead of it is answered waits unread; uvicorn would make a task that waits.
 - A connection that takes nothing of what it is sent for 10 s is aborted; uvicorn waits for ever.
-- A request for a WebSocket that websockets can't read is answered 400; uvicorn's class leaves it waiting.
+- If websockets can't read a request for a WebSocket, it is answered 400; uvicorn's class leaves it waiting.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
 
 HEAD_BYTES = 1 << 16
-"""Bytes of a request's line and headers. nginx takes 32 KiB (4 lines of 8), Node 16 KiB, h11 16 KiB, Go 1 MiB; some
-proxies and single sign-ons make cookies and tokens of more than 16."""
+"""Most bytes of a request's line and headers. nginx takes 32 KiB (4 lines of 8), Node 16 KiB, h11 16 KiB, Go 1 MiB;
+some proxies and single sign-ons make cookies and tokens of more than 16 KiB."""
 
 HEAD_LINES = 256
-"""Lines of a head: Apache takes 100 headers, websockets 128, nginx 1,000, Node 2,000."""
+"""Most lines of a head: Apache takes 100 headers, websockets 128, nginx 1,000, Node 2,000."""
 
 HEAD_TIMEOUT = 10.0
-"""Seconds: nginx and Node give a head 60, Apache 20; uvicorn and h11 have no bound. A head is a packet or two, and
-on a bad mobile network these take some seconds."""
+"""Seconds that a head may take: nginx and Node allow 60, Apache 20; uvicorn and h11 have no bound. A head is a
+packet or two, which take some seconds on a bad mobile network."""
 
 BODY_PIECE = 1 << 14
-"""Bytes of a body that are parsed at once: so much of the next request may be read before its turn."""
+"""Bytes of a body that are parsed at once; this much of the next request may be read before its turn."""
 
 END = b"\r\n\r\n"
 NOTHING = b"Connection: close\r\nContent-Length: 0\r\n\r\n"
@@ -47,7 +48,7 @@ TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + NOTHING
 
 
 class _Bounded(Draining):
-    """The bounds, over one of uvicorn's classes.
+    """The bounds; one of uvicorn's classes is to follow it among the bases.
 
     Attributes:
         head_timeout: See `HEAD_TIMEOUT`; a subclass may set another.
@@ -61,12 +62,12 @@ class _Bounded(Draining):
     client: Any
     logger: Any
 
-    # What most connections never change is the class's, and costs none of them anything.
-    _read = 0  # bytes since there was last some progress: those of a head, of trailers, of blank lines
+    # Most connections never change these values, so they belong to the class and take no memory in each connection
+    _read = 0  # bytes since the last progress: of a head, of trailers, of blank lines
     _lines = 0
     _body = 0  # bytes of a body in the piece that is being parsed
     _rest = b""  # what came before its turn
-    _over = False  # nothing is read any more: it is a WebSocket now, or was refused
+    _over = False  # whether nothing is read any more: it is a WebSocket now, or it was refused
     _deadline: asyncio.TimerHandle | None = None
 
     # Which part of a request is on its way
@@ -75,11 +76,11 @@ class _Bounded(Draining):
         raise NotImplementedError
 
     def _in_new_head(self, scope: Any) -> bool:
-        """Tell whether a head has begun since the scope was that."""
+        """Tell whether a new head has begun since the scope was `scope`."""
         raise NotImplementedError
 
     def _is_answering(self) -> bool:
-        """Tell whether a request has come as a whole, and its answer is not over."""
+        """Tell whether a whole request has come and its answer is not complete."""
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and not self._in_body()
 
@@ -91,7 +92,7 @@ class _Bounded(Draining):
         self._deadline = self.loop.call_later(self.head_timeout, transport.abort)  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the transport is gone."""
+        """Record that the transport is gone."""
         super().connection_lost(exc)
         self._over = True
         self._rest = b""
@@ -111,7 +112,7 @@ class _Bounded(Draining):
             and data.count(b"\n") <= HEAD_LINES
             and not self._is_answering()
         ):
-            super().data_received(data)  # nearly always: a head in one piece
+            super().data_received(data)  # a head in one piece, as nearly always
         else:
             self._parse(self._rest + data)
         if self._over:
@@ -139,7 +140,7 @@ class _Bounded(Draining):
             start = end
 
     def _end_of_piece(self, data: bytes, start: int) -> int:
-        """Return up to where to parse: to the end of a head at most, so that the next is counted from its start."""
+        """Return where to stop parsing: at the latest at the end of a head, so that the next is counted afresh."""
         room = HEAD_BYTES - self._read
         if self._in_body():
             return min(len(data), start + min(room, BODY_PIECE))
@@ -172,18 +173,18 @@ class _Bounded(Draining):
         self._break_off()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, and let nobody else answer: uvicorn would send two answers to one request."""
+        """Refuse what is not HTTP, and prevent another answer: uvicorn would send two to one request."""
         self._over = True
         if self._may_answer():
             super().send_400_response(msg)
         self._break_off()
 
     def _may_answer(self) -> bool:
-        """Tell whether no answer to the request that is on its way has begun."""
+        """Tell whether the current request has had no part of an answer yet."""
         return not (self._in_body() and self.cycle.response_started)
 
     def end(self) -> None:
-        """Wait for nothing more, and close."""
+        """Cancel the deadline, and close."""
         self._no_deadline()
         super().end()
 
@@ -195,7 +196,7 @@ class _Bounded(Draining):
         self.end()
 
     def on_response_complete(self) -> None:
-        """Go on with what came meanwhile."""
+        """Go on with the requests that came meanwhile."""
         super().on_response_complete()
         if self.transport.is_closing():
             self.end()
@@ -203,7 +204,7 @@ class _Bounded(Draining):
             self.data_received(b"")
 
     def handle_websocket_upgrade(self, *event: Any) -> None:
-        """Leave the transport to a WebSocket protocol, and hold nothing more of the request."""
+        """Leave the transport to a WebSocket protocol, and keep nothing of the request."""
         self._over = True
         self._no_deadline()
         super().handle_websocket_upgrade(*event)
@@ -221,7 +222,7 @@ def refuse_websocket(protocol: Any) -> None:
 
 
 class BoundedH11Protocol(_Bounded, H11Protocol):
-    """uvicorn's class for h11, with the bounds."""
+    """uvicorn's class for h11, with bounds."""
 
     def __init__(self, config: Config, *args: Any, **options: Any) -> None:
         if config.h11_max_incomplete_event_size is None:
@@ -231,8 +232,8 @@ class BoundedH11Protocol(_Bounded, H11Protocol):
     def _in_body(self) -> bool:
         return self.conn.their_state is h11.SEND_BODY
 
-    def _in_new_head(self, scope: Any) -> bool:  # noqa: ARG002 - httptools' needs it
-        return False  # h11 keeps it; it is counted below
+    def _in_new_head(self, scope: Any) -> bool:  # noqa: ARG002 - the class for httptools needs it
+        return False  # h11 keeps the beginning of a head, which `_parse_piece` counts
 
     def _may_answer(self) -> bool:
         return self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE)
@@ -240,7 +241,7 @@ class BoundedH11Protocol(_Bounded, H11Protocol):
     def _parse_piece(self, piece: bytes) -> None:
         in_body = self._in_body()
         super()._parse_piece(piece)
-        if self._in_body():  # whose chunks and trailers h11 bounds
+        if self._in_body():  # h11 itself bounds its chunks and trailers
             self._read = self._lines = 0
         elif in_body:
             self._read = len(self.conn.trailing_data[0])
@@ -255,7 +256,7 @@ except ImportError:
 else:
 
     class BoundedHttpToolsProtocol(_Bounded, HttpToolsProtocol):
-        """uvicorn's class for httptools, with the bounds."""
+        """uvicorn's class for httptools, with bounds."""
 
         def _in_body(self) -> bool:
             cycle = self.cycle
@@ -266,12 +267,12 @@ else:
             return self.scope is not scope and (cycle is None or cycle.scope is not self.scope)
 
         def on_body(self, body: bytes) -> None:
-            """Count what is a body's."""
+            """Count the bytes of a body."""
             self._body += len(body)
             super().on_body(body)
 
         def handle_websocket_upgrade(self, *event: Any) -> None:
-            """Let go of the parser too: the two hold one another, and the headers, until a cycle is looked for."""
+            """Also let go of the parser: it and this object would keep one another alive, with the headers."""
             super().handle_websocket_upgrade(*event)
             self.parser: Any = None
 

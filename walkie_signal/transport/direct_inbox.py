@@ -1,4 +1,4 @@
-"""A queue and an event as asyncio has them, without the deques that make them cost 3 KiB for an idle connection."""
+"""A queue and an event like asyncio's, without their deques, which take 3 KiB for an idle connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Gate:
-    """Stands in for `asyncio.Event`."""
+    """Replaces `asyncio.Event`."""
 
     __slots__ = ("_open", "_waiters")
 
@@ -16,11 +16,11 @@ class Gate:
         self._waiters: list[asyncio.Future[None]] | None = None
 
     def is_set(self) -> bool:
-        """Tell whether nobody waits here."""
+        """Tell whether it is set, so that nobody has to wait."""
         return self._open
 
     def set(self) -> None:
-        """Let everybody through."""
+        """Let everybody pass."""
         self._open = True
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
@@ -28,7 +28,7 @@ class Gate:
                 waiter.set_result(None)
 
     def clear(self) -> None:
-        """Let nobody through."""
+        """Let nobody pass."""
         self._open = False
 
     async def wait(self) -> None:
@@ -37,14 +37,14 @@ class Gate:
             await self.future()
 
     def future(self) -> asyncio.Future[None]:
-        """Return what is done when it is set the next time."""
+        """Return a future that is done when it is set the next time."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters = [*(self._waiters or ()), waiter]
         return waiter
 
 
 class Inbox:
-    """Stands in for an `asyncio.Queue` of ASGI events."""
+    """Replaces an `asyncio.Queue` of ASGI events."""
 
     __slots__ = ("_events", "_gate")
 

@@ -1,17 +1,19 @@
-"""picows' parser and writer, without the rest of picows: the one module that knows how it is built.
+"""picows' parser and writer, without the rest of picows. Only this module knows how picows is built.
 
-It leans on what picows doesn't call public, `WSProtocol` (its parser) and the constructor of `WSTransport` (its
-writer), and works around the following in 2.3:
+It relies on parts of picows that are not public: `WSProtocol` (the parser) and the constructor of `WSTransport`
+(the writer). It works around the following in picows 2.3:
 
-- It has its own opening handshake. uvicorn has checked the real one, so the parser is shown a plain one, and
-  what it answers goes nowhere.
+- picows has its own opening handshake. uvicorn has checked the real one, so the parser gets a plain one, and its
+  answer goes nowhere.
 - It sets TCP options, which fail on a Unix socket, and which asyncio and uvloop have set already.
-- It parses one frame ahead, and closes for a fault in that before the frame in hand is delivered. So the parser
-  writes to nobody, who reads its CLOSE as a violation that is still to be acted upon.
-- Its writer hands frames over 8 KiB to `writelines` as a view of a buffer that it then uses again: the transport
-  that it is given has to copy them.
-- Its read buffer doubles with each read that fills it, to as much as the kernel holds, and never shrinks: after a
-  large read one has to make a new parser, and until then read less than it offers.
+- It parses one frame ahead, and if that frame is wrong, it closes before it delivers the frame before. So the
+parser
+  writes to `_Nobody`, which takes its CLOSE as a violation to be acted upon later.
+- Its writer passes frames over 8 KiB to `writelines` as a view of a buffer that it then uses again, so the given
+  transport has to copy them.
+- Its read buffer doubles with each read that fills it, up to what the kernel holds, and never shrinks. After a
+large
+  read, it needs a new parser, and until then we have to read less than the buffer offers.
 - It leaves UTF-8, reserved bits, the order of fragments and some close codes to its listener.
 """
 
@@ -62,16 +64,16 @@ HANDSHAKE = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-"""What the parser takes for the opening handshake."""
+"""The opening handshake that the parser gets."""
 
 CLOSE = 0x88
 """The first byte of a CLOSE frame."""
 
 
 class _Log:
-    """picows' log, of which only faults of ours are kept: it has a line for each connection, and more."""
+    """picows' log; only our own faults are kept, because picows logs a line for each connection, and more."""
 
-    def isEnabledFor(self, level: int) -> bool:  # noqa: ARG002, N802 - as `logging` has it
+    def isEnabledFor(self, level: int) -> bool:  # noqa: ARG002, N802 - the name in `logging`
         return False
 
     def debug(self, *_: Any) -> None: ...
@@ -83,7 +85,7 @@ class _Log:
 
 
 class _Answer:
-    """The answer to the handshake; one for all, for it goes nowhere."""
+    """The answer to the handshake; all parsers share one, because it goes nowhere."""
 
     status = HTTPStatus.SWITCHING_PROTOCOLS
     headers: ClassVar[dict[str, str]] = {}
@@ -97,7 +99,7 @@ _answer = _Answer()
 
 
 class _Nobody:
-    """What a parser takes for transport and socket: it seems always to be behind, so all is given to `write`."""
+    """A parser's transport and socket: bytes always seem to wait in it, so everything goes to `write`."""
 
     __slots__ = ("_refuse",)
 
@@ -119,7 +121,7 @@ class _Nobody:
         return 1
 
     def write(self, data: bytes | bytearray) -> None:
-        if data[0] == CLOSE:  # the other thing that comes is `_Answer`
+        if data[0] == CLOSE:  # otherwise it is `_Answer`
             self._refuse(bytes(data[2:]))
 
     def close(self) -> None: ...
@@ -129,9 +131,9 @@ def new_parser(listener: WSListener, limit: int, refuse: Callable[[bytes], None]
     """Return an asyncio protocol that parses frames for `listener`.
 
     Args:
-        listener: Gets each frame that is one, and what asyncio tells a protocol.
-        limit: The bytes that a frame's payload may have.
-        refuse: Takes the payload of the CLOSE that answers a violation; a frame before it is still to come.
+        listener: Gets each valid frame, and the calls of asyncio to a protocol.
+        limit: Most bytes of a frame's payload.
+        refuse: Takes the payload of the CLOSE after a violation; the frame before it is delivered later.
     """
     accepted = WSUpgradeResponseWithListener(cast("WSUpgradeResponse", _answer), listener)
     parser = WSProtocol(
@@ -153,12 +155,12 @@ def new_parser(listener: WSListener, limit: int, refuse: Callable[[bytes], None]
     )
     parser.connection_made(_Nobody(refuse))
     feed(parser, HANDSHAKE)
-    parser.transport.request.headers = _Answer.headers  # half a KiB, and nobody reads them
+    parser.transport.request.headers = _Answer.headers  # nobody reads its own headers, which take half a KiB
     return parser
 
 
 class SmallReads(asyncio.BufferedProtocol):
-    """Stands in front of a parser, and lets a transport read no more than `most` bytes at once."""
+    """A protocol in front of a parser, with which a transport reads at most `most` bytes at once."""
 
     def __init__(self, parser: Any, most: int) -> None:
         self._parser = parser
@@ -167,12 +169,12 @@ class SmallReads(asyncio.BufferedProtocol):
             setattr(self, name, getattr(parser, name))
 
     def get_buffer(self, sizehint: int) -> Any:
-        """Return where to read to."""
+        """Return the buffer to read into."""
         return self._parser.get_buffer(sizehint)[: self._most]
 
 
 def feed(parser: Any, data: bytes) -> bytes:
-    """Let the parser have what was read before the transport knew it; returns what it has no room for yet."""
+    """Give the parser what was read before the transport knew it; returns what does not fit in yet."""
     buffer = parser.get_buffer(-1)
     size = min(len(buffer), len(data))
     buffer[:size] = data[:size]
@@ -181,9 +183,9 @@ def feed(parser: Any, data: bytes) -> bytes:
 
 
 def new_writer(transport: Any) -> Any:
-    """Return what writes frames, by `send(opcode, payload)`, straight to the socket while that takes them.
+    """Return a writer of frames; its `send(opcode, payload)` writes to the socket itself while that takes them.
 
-    It goes round `transport` by the file descriptor: nothing may be sent once the transport is closed.
+    It bypasses `transport` by using the file descriptor, so nothing may be sent once the transport is closed.
     """
     writer: Any = WSTransport
     return writer(False, transport, _log, asyncio.get_running_loop())  # noqa: FBT003 - no keywords

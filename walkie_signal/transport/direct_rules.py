@@ -1,8 +1,8 @@
-"""What RFC 6455 asks of the frames that a client sends, where picows leaves it to its listener.
+"""The rules of RFC 6455 for the frames of a client that picows leaves to its listener.
 
 picows itself refuses reserved opcodes, frames without a mask, fragmented or oversized control frames, lengths
-not in their shortest form, and frames over the limit. It knows nothing of messages: which frame may follow
-which, how long they get together, whether a text is UTF-8. That is here, with no I/O.
+not in their shortest form, and frames over the limit. It knows nothing about messages: which frame may follow
+which, how long they are together, and whether a text is UTF-8. These rules are here, with no I/O.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class FrameError(Exception):
     """A client broke the protocol.
 
     Attributes:
-        code: What the connection is closed with (RFC 6455, 7.4.1).
-        reason: What is told to the client, and to the log.
+        code: The code that the connection is closed with (RFC 6455, 7.4.1).
+        reason: The reason for the client and for the log.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -33,8 +33,8 @@ class FrameError(Exception):
 class Fragments:
     """A message that comes in several frames.
 
-    The bytes are kept in one piece, so that a million fragments of one byte take no more than they bring; a
-    text that can't become UTF-8 any more is refused with the fragment that spoils it, not with the last.
+    The bytes are kept in one piece, so a million fragments of one byte take no more memory than their bytes. A text
+    that can't become UTF-8 any more is refused at the fragment that breaks it, not at the last one.
     """
 
     __slots__ = ("_data", "_limit", "_utf8", "is_text")
@@ -49,7 +49,7 @@ class Fragments:
         """Take the payload of the next frame.
 
         Raises:
-            FrameError: The message is too long by now, or no UTF-8.
+            FrameError: The message is too long now, or it is not UTF-8.
         """
         if len(self._data) + len(payload) > self._limit:
             raise FrameError(CloseCode.MESSAGE_TOO_BIG, f"message over {self._limit} bytes")
@@ -61,12 +61,12 @@ class Fragments:
         self._data += payload
 
     def whole(self) -> str | bytes:
-        """Return the message; its last frame was added."""
+        """Return the message, after its last frame was added."""
         return self._data.decode() if self.is_text else bytes(self._data)
 
 
 def not_utf8(error: UnicodeDecodeError) -> FrameError:
-    """Return what a text that is no UTF-8 amounts to (RFC 6455, 8.1)."""
+    """Return the error for a text that is not UTF-8 (RFC 6455, 8.1)."""
     return FrameError(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
 
 
@@ -74,7 +74,7 @@ def close_of(payload: bytes) -> Close:
     """Read the payload of a CLOSE frame (RFC 6455, 5.5.1).
 
     Raises:
-        FrameError: It is one byte long, its code is none to be sent, or its reason is no UTF-8.
+        FrameError: It is one byte long, its code must not be sent, or its reason is not UTF-8.
     """
     try:
         return Close.parse(payload)

@@ -1,6 +1,6 @@
-"""WebSocket, where the web server offers direct frames: in by a callback, out by a plain call, no task at all.
+"""WebSocket by direct frames: a callback takes frames in, a plain call sends them, and there is no task.
 
-`walkie_signal.transport.direct` has the offer, an ASGI extension; this is the one that takes it up.
+The web server offers them by an ASGI extension (`walkie_signal.transport.direct`), which this module uses.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ EXTENSION = "walkie_signal.direct"
 
 
 def websocket_of(connection: Connection, scope: Scope, send: Send) -> WebSocket | DirectWebSocket:
-    """Return the quickest carrier that the web server offers for a WebSocket that is accepted.
+    """Return the quickest carrier that the web server offers for an accepted WebSocket.
 
-    Direct frames are not for a `send` that a middleware has wrapped: it wants to see what is sent.
+    Direct frames are not used if a middleware has wrapped `send`, because it wants to see what is sent.
     """
     direct = (scope.get("extensions") or {}).get(EXTENSION)
     if direct is not None and direct.carries(send):
@@ -41,7 +41,7 @@ def websocket_of(connection: Connection, scope: Scope, send: Send) -> WebSocket 
 class DirectWebSocket:
     """The carrier of a connection on a WebSocket with direct frames.
 
-    What the socket does not take goes to the web server's buffer; once that is full, to the outbox.
+    Frames that the socket does not take go to the web server's buffer; once that is full, to the outbox.
     """
 
     name = "websocket"
@@ -60,7 +60,7 @@ class DirectWebSocket:
 
     @property
     def waiting(self) -> bool:
-        """Whether the socket has not taken all that there is; that the web server's buffer shrinks is progress."""
+        """Whether the socket has not taken everything; if the web server's buffer shrinks, that is progress."""
         before, self._left = self._left, self._direct.waiting
         if self._left < before or not before:
             self._outbox.moved = asyncio.get_running_loop().time()
@@ -85,8 +85,8 @@ class DirectWebSocket:
         else:
             self.flush()
 
-    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - a poll has the farewell
-        """Close behind what waits, and after `FAREWELL` whatever the other side has taken of it."""
+    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - the farewell is for a poll
+        """Close after what waits, but after `FAREWELL` even if the client has not taken all of it."""
         self._paused = False
         self.flush()
         self._direct.close(code)
@@ -95,13 +95,13 @@ class DirectWebSocket:
     # In
 
     async def run(self, receive: Receive) -> None:
-        """Hear what comes, until the WebSocket is closed."""
+        """Take frames until the WebSocket is closed."""
         connection = self._connection
         self._listen()
         try:
             await receive()
             while self._waiting is not None and connection.reason is None:
-                await connection.owner.turns.wait()  # what came before the end is carried out before it
+                await connection.owner.turns.wait()  # what came before the end is carried out first
         finally:
             connection.close(connection.owner.reason.TRANSPORT_CLOSE)
 
@@ -109,7 +109,7 @@ class DirectWebSocket:
         self._direct.start(self._take, self._take, self._pause, self._more)
 
     def _more(self) -> None:
-        """Hold what else was read at once, where this turn has been spent on it for long enough."""
+        """Hold the rest of what was read at once, if this connection has used up its slice of the turn."""
         now = monotonic()
         if self._since is None:
             self._since = now
@@ -123,7 +123,7 @@ class DirectWebSocket:
         self._since = None
 
     def _go_on(self) -> None:
-        """Take what was held, for as long as one turn may take, and then read on."""
+        """Take the held frames, for at most a slice in each turn, and then read on."""
         began = monotonic()
         while self._waiting and self._connection.reason is None:
             try:
@@ -135,7 +135,7 @@ class DirectWebSocket:
                 self._connection.owner.turns.later(self._go_on)
                 return
         self._waiting = None
-        self._listen()  # on a connection that is closed too: to hear the other side's CLOSE
+        self._listen()  # a closed connection does so too, to hear the client's CLOSE
 
     def _take(self, frame: Frame) -> None:
         connection = self._connection

@@ -1,8 +1,8 @@
 """This worker's Unix socket, kept where the other workers look for it.
 
-The folder may be removed under us (by a cleaner of temporary files, or at the end of a login), it may be unusable
-for a while (on a full disk), or it may be another one by now. So this worker looks at it every second, and makes
-its socket again with the same tag: sessions go on.
+While we run, the folder may be removed (by a cleaner of temporary files, or at the end of a login), it may be
+unusable for a while (on a full disk), or another folder may replace it. So this worker checks it every second, and
+makes its socket again with the same tag, so that sessions go on.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from walkie_signal.transport import hand_over_folder
 log = logging.getLogger("walkie_signal.transport")
 
 LOOK = 1.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 MENDED = 1.5
-"""Seconds after a removal of the folder in which the other workers have noticed it too: `LOOK`, and some."""
+"""Seconds after which the other workers have noticed a removal of the folder too: `LOOK`, and some more."""
 
 
 class Doorway:
@@ -51,7 +51,7 @@ class Doorway:
 
     @property
     def tag(self) -> str:
-        """What the others know this worker by; empty while they can't reach it."""
+        """The name by which the others know this worker; empty while they can't reach it."""
         return self._tag if self._listening is not None else ""
 
     @property
@@ -62,11 +62,11 @@ class Doorway:
         return self._where
 
     def open(self) -> bool:
-        """Listen from now on, on the loop that runs; returns whether it did not before."""
+        """Listen from now on, on the running loop; returns false if it listens there already."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return False
-        self._forget()  # a host's tests have one loop each
+        self._forget()  # each test of a host has its own loop
         self._loop, self._tag = loop, secrets.token_urlsafe(6)
         self._look_on(loop)
         if self._where is not None:
@@ -74,13 +74,13 @@ class Doorway:
         return True
 
     async def close(self) -> None:
-        """Listen no more, and leave no file."""
+        """Stop listening, and leave no file behind."""
         if self._listening is not None and self._loop is asyncio.get_running_loop():
             await asyncio.wait([self._listening])
         self._forget()
 
     def was_removed(self) -> bool:
-        """Tell whether the folder has gone a moment ago, so that other workers may be about to come back."""
+        """Tell whether the folder was removed a moment ago, so that other workers may still have to come back."""
         self._look()
         return asyncio.get_running_loop().time() - self._mended < MENDED
 
@@ -89,7 +89,7 @@ class Doorway:
         self._timer = loop.call_later(LOOK, self._look_on, loop)
 
     def _look(self) -> None:
-        """Look whether all is as it was, and make it so."""
+        """Check whether the folder and the socket are as they were, and restore them if not."""
         try:
             where = hand_over_folder.folder()
             folder = where.stat().st_ino
@@ -132,7 +132,7 @@ class Doorway:
         path = hand_over_folder.socket_path(where, self._tag)
         listener = hand_over_folder.listener(path)
         self._socket = path.lstat().st_ino
-        # Also when the process ends without having ended this.
+        # This also removes the socket if the process ends without calling `close`
         self._remove = weakref.finalize(self, hand_over_folder.remove, path, os.getpid())
         self._listening = self._loop.create_task(self._serve(listener))
 

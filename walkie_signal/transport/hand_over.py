@@ -1,10 +1,11 @@
 """The hand-over of requests between the worker processes of one machine.
 
-Several workers listen on one port, and nothing in front of them is sticky: a poll, a POST or the WebSocket of an
-upgrade may come to a worker that does not hold its session. The session's id begins with the tag of the worker that
-does; whoever gets such a request opens that worker's Unix socket, and carries the request's ASGI events over, both
-ways (`pipes`). The session's worker serves it as any other, so that limits, headers, errors and the other side's
-address are the same wherever a request comes in. A request is handed over once: who gets it serves it, or refuses.
+Several workers listen on one port, without sticky sessions in front of them: a poll, a POST or the WebSocket of an
+upgrade may come to a worker that does not hold its session. A session's id begins with the tag of its worker. The
+worker that gets the request opens the Unix socket of the session's worker, and carries the request's ASGI events
+over, both ways (`pipes`). The session's worker serves it like any other request, so limits, headers, errors and the
+client's address are the same wherever a request comes in. A request is only handed over once: the worker that gets
+it serves or refuses it.
 """
 
 from __future__ import annotations
@@ -29,27 +30,28 @@ SID = re.compile(r"([A-Za-z0-9_-]{8})[A-Za-z0-9_-]{24}")
 """A session's id: the tag of its worker, and 144 random bits."""
 
 PATIENCE = 2.0
-"""Seconds that the other worker has to take a request: it may be stopped, or busy."""
+"""Seconds that the other worker has to take a request; it may stand still, or be busy."""
 
 AGAIN = 0.1
 """Seconds between two tries to reach it after the folder of the sockets was removed."""
 
 READY = "ready/1"
-"""The type of the first frame, with the format's version: the worker runs. To connect takes the kernel alone."""
+"""The type of the first frame, with the format's version. It shows that the worker runs; to connect only takes the
+kernel."""
 
 HANDED_OVER = "walkie_signal.handed_over"
-"""The key of a scope that says it was handed over, and is not to be once more."""
+"""The key in a scope that says that the request was handed over, so that it is not handed over again."""
 
 UNAVAILABLE = Refusal(503, 1, "Session unavailable")
 
 
 class HandOver:
-    """Hands requests over to other workers, and takes those of sessions here.
+    """Hands requests over to other workers, and takes requests for sessions of this worker.
 
     Args:
-        serve: Serves a request that was handed over, an ASGI app.
-        limit: Bytes of a message, or of a request's body, that `serve` takes.
-        stall: Seconds that another worker may leave unread what it is sent.
+        serve: An ASGI app that serves a request that was handed over.
+        limit: Most bytes of a message, or of a request's body, that `serve` takes.
+        stall: Most seconds that another worker may leave unread what it is sent.
 
     Attributes:
         ending: Whether this worker is about to end.
@@ -67,13 +69,13 @@ class HandOver:
         self.ending = False
 
     def start(self) -> str:
-        """Take requests from now on; returns the tag that the ids of sessions have to begin with, if any."""
+        """Take requests from now on; returns the tag that session ids have to begin with, or an empty text."""
         if self._doorway.open():
             self.ending = False
         return self._doorway.tag
 
     async def end(self) -> None:
-        """Take no more requests, and end those under way; what was last written still goes out."""
+        """Take no more requests, and end those under way; what was written last is still sent."""
         await self._doorway.close()
         self.ending = False
         tasks = list(self._tasks)
@@ -83,7 +85,7 @@ class HandOver:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    # Where the session is
+    # In the worker that holds the session
 
     def _accepted(self) -> Pipe:
         return Pipe(largest=self._limit + HEAD, made=self._connected)
@@ -108,10 +110,10 @@ class HandOver:
         finally:
             pipe.close()
 
-    # Where the request came in
+    # In the worker where the request came in
 
     async def pass_on(self, request: Request, send: Send) -> Refusal | None:
-        """Let the worker that holds the session serve a request; returns how to refuse it where none does."""
+        """Let the worker that holds the session serve a request; returns the refusal if no worker does."""
         parsed = SID.fullmatch(request.query["sid"])
         if parsed is None or parsed[1] == self._doorway.tag or HANDED_OVER in request.scope:
             return requests.UNKNOWN_SID
@@ -129,7 +131,7 @@ class HandOver:
             pipe.close()
 
     async def _reach(self, pipe: Pipe, tag: str) -> Refusal | None:
-        """Connect to the worker of a tag, also if somebody has just removed the folder and it has to come back."""
+        """Connect to the worker with a tag; if somebody has just removed the folder, try until it is back."""
         refusal: Refusal | None = requests.UNKNOWN_SID
         while (where := self._doorway.where) is not None:
             refusal = await _reach(pipe, hand_over_folder.socket_path(where, tag))
@@ -146,27 +148,27 @@ class HandOver:
             self._carriages.discard(carriage)
 
     def hand_back(self) -> None:
-        """Tell the workers of the sessions that this one is about to end: they end what it carries."""
+        """Tell the sessions' workers that this worker is about to end; they close what it carries."""
         self.ending = True
         for carriage in self._carriages:
             carriage.hand_back()
 
     async def handed_back(self) -> None:
-        """Wait until no WebSocket is carried any more, for `PATIENCE` at the most."""
+        """Wait until no WebSocket is carried any more, for at most `PATIENCE`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while left := {carriage.over for carriage in self._carriages if carriage.is_websocket}:
             if loop.time() >= deadline:
                 break
             await asyncio.wait(left, timeout=deadline - loop.time())
-        self.hand_back()  # of polls new ones come until the end: each is answered, so that none is cut
+        self.hand_back()  # new polls come until the end; this gets each answered, so that none is cut off
 
 
 async def _reach(pipe: Pipe, path: Path) -> Refusal | None:
-    """Connect to another worker, and wait until it takes a request; returns how to refuse where it doesn't."""
+    """Connect to another worker, and wait until it takes a request; returns the refusal if it does not."""
     try:
         await asyncio.get_running_loop().create_unix_connection(lambda: pipe, str(path))
-    except ConnectionRefusedError:  # it was killed
+    except ConnectionRefusedError:  # the worker was killed
         hand_over_folder.remove(path, os.getpid())
         return requests.UNKNOWN_SID
     except FileNotFoundError:
@@ -179,9 +181,9 @@ async def _reach(pipe: Pipe, path: Path) -> Refusal | None:
 
 
 class _Arrived:
-    """A request that another worker has handed over, as an ASGI server would have it.
+    """A request that another worker has handed over, in the form of an ASGI server.
 
-    Its `send` is the pipe's own, for `websocket.sends_eagerly` to know.
+    Its `send` is the pipe's own method, so that `websocket.sends_eagerly` recognises it.
     """
 
     def __init__(self, carried: Event, pipe: Pipe, hand_over: HandOver) -> None:
@@ -200,7 +202,7 @@ class _Arrived:
         self.send: Send = pipe.send
 
     async def receive(self) -> Event:
-        """Return the next event; where the other worker has gone, that the other side has left."""
+        """Return the next event; if the other worker has gone, return that the client has left."""
         if self._connecting:
             self._connecting = False
             return {"type": "websocket.connect"}
@@ -211,5 +213,5 @@ class _Arrived:
 
     @property
     def _waits_for_the_end(self) -> bool:
-        """Whether a poll is to be answered with the close of this worker's own end: nobody listens after that."""
+        """Whether a poll has to wait for this worker's own end, which answers it: no later poll gets here."""
         return self._kind == "http" and self._hand_over.ending

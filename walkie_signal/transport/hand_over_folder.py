@@ -12,21 +12,21 @@ from walkie_signal import runtime_folder
 from walkie_signal.runtime_folder import Unusable
 
 PATH_BYTES = 100
-"""Bytes of a Unix socket's path: Linux takes 107, macOS 103."""
+"""Most bytes of a Unix socket's path; Linux takes 107, macOS 103."""
 
 NAME_BYTES = len("/12345678.sock")
 
 SETTLED = 10.0
-"""Seconds after which a socket that can't be connected to is taken to be nobody's: a new one may not listen yet."""
+"""Seconds after which a socket that refuses connections counts as left behind; a new one may not listen yet."""
 
 BACKLOG = 512
 
 
 def folder() -> Path:
-    """Return the folder of the sockets, made where there is none.
+    """Return the folder of the sockets, and make it if there is none.
 
     Raises:
-        Unusable: It is not ours alone, can't be made, or its path is too long.
+        Unusable: Others have access to it, it can't be made, or its path is too long.
     """
     path = runtime_folder.folder()
     if len(os.fsencode(path)) + NAME_BYTES > PATH_BYTES:
@@ -35,15 +35,15 @@ def folder() -> Path:
 
 
 def socket_path(where: Path, tag: str) -> Path:
-    """Return where the worker of that tag listens."""
+    """Return the path where the worker with a tag listens."""
     return where / f"{tag}.sock"
 
 
 def listener(path: Path) -> socket.socket:
-    """Return a Unix socket that listens there.
+    """Return a Unix socket that listens on a path.
 
     Raises:
-        Unusable: It can't be made.
+        Unusable: The socket can't be made.
     """
     made = socket.socket(socket.AF_UNIX)
     try:
@@ -57,14 +57,14 @@ def listener(path: Path) -> socket.socket:
 
 
 def remove(path: Path, process: int) -> None:
-    """Remove the socket of a process, unless this is another: a fork of it."""
+    """Remove the socket of a process, unless this is another process, such as a fork of it."""
     if os.getpid() == process:
         with suppress(OSError):
             path.unlink()
 
 
 def remove_stale(where: Path) -> None:
-    """Remove the sockets that workers have left behind which were killed."""
+    """Remove the sockets that killed workers have left behind."""
     for path in where.glob("*.sock"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > SETTLED and _refuses(path):
@@ -78,6 +78,6 @@ def _refuses(path: Path) -> bool:
             probe.connect(str(path))
         except ConnectionRefusedError:
             return True
-        except OSError:  # it has more to do than it can take: it is alive
+        except OSError:  # its backlog is full, so it is alive
             return False
     return False

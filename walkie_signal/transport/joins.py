@@ -1,7 +1,7 @@
 """How connections join and leave namespaces of a `walkie_signal.transport.server.Server`.
 
-One rule: whatever happens meanwhile, a connect handler that let somebody in is followed by exactly one call of
-the disconnect handler, and nothing of a socket stays in the server's tables after that.
+There is one rule for this file: whatever happens meanwhile, if a connect handler has let a client in, the
+disconnect handler is called exactly once, and after that nothing of the socket stays in the server's tables.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from walkie_signal.transport.server import Server
 
 INVALID_NAMESPACE = {"message": "Invalid namespace"}
-"""The protocol's own words; python-socketio has others."""
+"""The text of the protocol; python-socketio has another one."""
 
 BARRED = {"message": "Disconnected by the server"}
 
 INTERNAL = {"message": "internal error", "data": {"code": "internal", "message": "internal error"}}
-"""What a client gets where a connect handler failed; from python-socketio it gets nothing at all."""
+"""The answer to a client if a connect handler failed; python-socketio answers nothing at all."""
 
 
 class Joins:
@@ -34,9 +34,9 @@ class Joins:
         self._server = server
 
     def connect(self, sockets: Sockets, namespace: str, auth: Any) -> None:
-        """Begin to join a namespace; whoever has joined it already leaves it first.
+        """Begin to join a namespace; a client that has joined it already leaves it first.
 
-        Such a client has not seen the answer, or dropped it as that to a CONNECT which it has taken back since.
+        Such a client has not seen the answer, or it dropped that because it had taken its CONNECT back.
         """
         server = self._server
         before = sockets.get(namespace)
@@ -51,7 +51,7 @@ class Joins:
             server.eio.spawn(self._join(socket, auth, before.left if before is not None else None))
 
     async def _join(self, socket: Socket, auth: Any, before: asyncio.Future[None] | None) -> None:
-        """Ask the connect handler, and tell the client what it said."""
+        """Ask the connect handler, and tell the client the answer."""
         if before is not None:
             await before
         connection = socket.sockets.connection
@@ -74,7 +74,7 @@ class Joins:
                 await self._forget(socket)
 
     async def _ask(self, socket: Socket, auth: Any) -> Any:
-        """Call the connect handler; returns what to refuse with, ``None`` where it lets the client in."""
+        """Call the connect handler; returns the data of a refusal, or ``None`` if it lets the client in."""
         server = self._server
         environ = server.environ.get(socket.sockets.connection.sid)
         try:
@@ -84,7 +84,7 @@ class Joins:
             return refusal.error_args
         except ConnectionRefusedError:
             return {"message": "Connection refused by server"}
-        except (Exception, asyncio.CancelledError):  # the handler's own: nobody cancels this task
+        except (Exception, asyncio.CancelledError):  # the handler was cancelled: nobody cancels this task
             server.logger.exception("a connect handler failed")
             return INTERNAL
         return socketio.exceptions.ConnectionRefusedError().error_args if answer is False else None
@@ -100,7 +100,7 @@ class Joins:
         if not sockets.connection.closed and not self._server.always_connect:
             await self._admit(socket)
         if sockets.connection.closed:
-            # The connection ended while the handler decided: python-socketio keeps such a socket for good.
+            # The connection ended while the handler decided; python-socketio would keep such a socket for ever
             await self.leave(socket, sockets.connection.reason or self._server.reason.TRANSPORT_CLOSE)
             return
         if socket.state is State.JOINING:
@@ -108,13 +108,13 @@ class Joins:
             self._server.resume(socket)
 
     async def _admit(self, socket: Socket) -> None:
-        """Send the CONNECT, and what was held back for it."""
+        """Send the CONNECT, and then what was held back."""
         await self._server.manager.connect(socket.sid, socket.namespace)
         self._send(socket.sockets, CONNECT, socket.namespace, {"sid": socket.sid})
         socket.release()
 
     async def _forget(self, socket: Socket) -> None:
-        """Take a socket whose connect handler has not let it in out of the server's tables."""
+        """Remove a socket from the server's tables if the connect handler has not let it in."""
         try:
             if socket.sid:
                 await self._server.manager.disconnect(socket.sid, socket.namespace, ignore_queue=True)
@@ -122,7 +122,7 @@ class Joins:
             socket.go()
 
     def leave(self, socket: Socket, reason: str) -> asyncio.Future[None]:
-        """Begin to leave: nothing of the client's is heard any more; returns what is done when it has left."""
+        """Begin to leave: the client's events are ignored from now on; the future is done when it has left."""
         if socket.state in (State.JOINING, State.JOINED):
             socket.leave()
             self._server.eio.spawn(self._leave(socket, reason))
@@ -143,7 +143,7 @@ class Joins:
                 socket.go()
 
     async def leave_all(self, sockets: Sockets, reason: str) -> None:
-        """Let all sockets of a closed connection leave; those that are joining see it themselves."""
+        """Let all sockets of a closed connection leave; those that are joining notice the end themselves."""
         lefts = [self.leave(socket, reason) for socket in sockets if socket.state is not State.JOINING]
         if lefts:
             await asyncio.wait(lefts)
@@ -151,7 +151,7 @@ class Joins:
     async def kick(self, socket: Socket) -> None:
         """Disconnect a socket for good: the transport closes, unless other namespaces are joined on it.
 
-        Then this one stays closed to it: with python-socketio a CONNECT brings the client back at once.
+        In that case this namespace stays closed to it; with python-socketio, a CONNECT would bring the client back.
         """
         sockets = socket.sockets
         sockets.barred |= {socket.namespace}

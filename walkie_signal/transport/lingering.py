@@ -1,21 +1,21 @@
-"""Closed connections that polled, and whose next poll is still owed an answer: a kick's DISCONNECT, say."""
+"""Closed polling connections whose next poll is still owed an answer, such as the DISCONNECT of a kick."""
 
 from __future__ import annotations
 
 from walkie_signal.transport.polling import Polling
 
 LINGER = 5.0
-"""Seconds for which it is kept."""
+"""Seconds for which the answer is kept."""
 
 
 class Lingering:
-    """What is kept of them, by their ids."""
+    """The carriers of these connections, by session id."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[Polling, float]] = {}
 
     def keep(self, sid: str, carrier: Polling, now: float) -> None:
-        """Keep what a connection is owed."""
+        """Keep the carrier of a connection that is owed something."""
         self._kept[sid] = (carrier, now + LINGER)
 
     def get(self, sid: str) -> Polling | None:
@@ -24,11 +24,11 @@ class Lingering:
         return carrier
 
     def settle(self, sid: str) -> None:
-        """Forget one that has got what it was owed."""
+        """Forget a connection that has got what it was owed."""
         self._kept.pop(sid, None)
 
     def look(self, sid: str, now: float) -> bool:
-        """Forget one that did not ask in time; returns whether it is still kept."""
+        """Forget a connection that did not ask in time; returns whether it is still kept."""
         _, deadline = self._kept.get(sid, (None, now))
         if now >= deadline:
             self.settle(sid)

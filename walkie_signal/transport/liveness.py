@@ -1,8 +1,9 @@
-"""The times of all connections, kept by one timer, where each of them had a task that slept.
+"""The times of all connections, kept by one timer; python-engineio has a sleeping task for each.
 
-They are times on the loop's monotonic clock, so that a step of the wall clock drops nobody, as it does with
-python-engineio. A connection is looked at when its time has come, twice for each ping, and not at every tick: with
-10,000 of them that would be a sixth of the processor. Those few that wait for something are watched, tick by tick.
+They are times on the loop's monotonic clock, so a step of the wall clock drops nobody, as it does with
+python-engineio. A connection is only checked when its time has come, which is twice for each ping, and not at every
+tick: with 10,000 connections, that would take a sixth of the processor. The few that wait for something are
+watched, which means that they are checked at every tick.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from collections.abc import Callable
 log = logging.getLogger("walkie_signal.transport")
 
 LONGEST = 1.0
-"""Seconds of a tick, at the most: so late is whatever is due."""
+"""Most seconds of a tick, by which everything that is due may be late."""
 
 SHARE = 20
-"""Ticks in the shortest of the times that are to be kept."""
+"""How many ticks fit into the shortest of the times."""
 
 
 class Sweep:
-    """Looks after connections, by their ids: what is gone is nothing that it holds.
+    """Checks connections, by their ids, so that it does not keep closed ones in memory.
 
     Args:
-        shortest: The shortest of the times that are to be kept, in seconds.
-        due: Takes one whose time has come, and the time; returns when it is to come again, ``None`` for never.
-        watched: Takes one that is watched, and the time; returns whether it still has to be.
+        shortest: The shortest of the times, in seconds.
+        due: Called with a connection whose time has come, and the time; returns when it is due again, ``None`` for
+            never.
+        watched: Called with a watched connection, and the time; returns whether it still has to be watched.
     """
 
     def __init__(
@@ -45,17 +47,17 @@ class Sweep:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, sid: str, when: float) -> None:
-        """Look at a connection when its time has come."""
+        """Check a connection when its time has come."""
         slot = self._slot_of[sid] = int(when / self._tick) + 1
         self._slots.setdefault(slot, set()).add(sid)
         self._start()
 
     def forget(self, sid: str) -> None:
-        """Look at a connection no more, unless it is watched."""
+        """Stop checking a connection, unless it is watched."""
         self._slots.get(self._slot_of.pop(sid, 0), set()).discard(sid)
 
     def watch(self, sid: str) -> None:
-        """Look at a connection at every tick, for as long as it has to be watched."""
+        """Check a connection at every tick while it has to be watched."""
         self._watching.add(sid)
         self._start()
 
@@ -70,7 +72,7 @@ class Sweep:
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._timer is None or self._loop is not loop:  # a host's tests have one loop each
+        if self._timer is None or self._loop is not loop:  # each test of a host has its own loop
             self._loop = loop
             self._timer = loop.call_later(self._tick, self._sweep, loop)
 
@@ -82,7 +84,7 @@ class Sweep:
                 self._slot_of.pop(sid, None)
                 try:
                     when = self._due(sid, now)
-                except Exception:  # one connection's fault is not to keep the others from being looked at
+                except Exception:  # a fault with one connection must not keep the others from being checked
                     log.exception("a fault in looking after a connection")
                     when = now + LONGEST
                 if when is not None:

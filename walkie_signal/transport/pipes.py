@@ -1,9 +1,9 @@
-"""Events of ASGI on a Unix socket: what the hand-over of requests between two processes speaks.
+"""ASGI events on a Unix socket: the protocol for handing requests over between two processes.
 
 A frame is its length (u32), the length of its head (u32), the head in JSON, and the event's ``body``, ``bytes`` or
-``text`` as it is. Either end always reads, so that it hears at once when the other goes. How much may be on its way
-is the writer's to keep: it writes while less than `WINDOW` is unread, and the reader tells it what it has read. So
-what a slow reader doesn't take waits where it came from, and not in here.
+``text`` as it is. Both ends always read, so each notices at once when the other has gone. The writer bounds how
+much is on its way: it only writes while less than `WINDOW` is unread, and the reader tells it how much it has
+read. So what a slow reader does not take waits where it came from, and not in here.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from walkie_signal.transport.requests import Gone
 Event = MutableMapping[str, Any]
 
 WINDOW = 1 << 16
-"""Bytes that may be on their way unread, and one frame more; asyncio's own high-water mark for a socket."""
+"""Bytes that may be unread, besides one frame more; this is asyncio's own high-water mark for a socket."""
 
 HEAD = 1 << 19
-"""Bytes that a head may have: 64 KiB are what `direct_http` lets in, and JSON may write six for each."""
+"""Most bytes of a head: `direct_http` lets in 64 KiB, and JSON may write six bytes for each."""
 
 LINGER = 5.0
 """Seconds that the other end has to read what was written before a close."""
@@ -69,12 +69,12 @@ class Pipe(asyncio.Protocol):
     """One end of a connection between two processes.
 
     Args:
-        largest: Bytes of a frame that is taken; ``None`` for any, where the other end's own bounds hold.
-        stall: Seconds that the other end may leave unread what keeps an event waiting; ``None`` for any number.
-        made: Is told when the pipe is connected.
+        largest: Most bytes of a frame that is taken; ``None`` for any, if the other end's own bounds suffice.
+        stall: Most seconds that an event may wait because the other end does not read; ``None`` for no limit.
+        made: Called when the pipe is connected.
 
     Attributes:
-        gone: Is done once the other end has gone, or this one.
+        gone: Done once either end has gone.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class Pipe(asyncio.Protocol):
         self._events: deque[tuple[Event, int]] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._unread = 0  # of what was written
-        self._untold = 0  # of what was read
+        self._unread = 0  # bytes written that the other end has not read
+        self._untold = 0  # bytes read that the other end has not been told of
         self._transport: asyncio.Transport | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -103,7 +103,7 @@ class Pipe(asyncio.Protocol):
     async def send(self, event: Event) -> None:
         """Write an event once the other end has read enough of what was written before.
 
-        Where there is room it does not wait at all, so that it may be run without a task.
+        If there is room, it does not wait at all, so it may be run without a task.
 
         Raises:
             Gone: The other end has gone.
@@ -115,7 +115,7 @@ class Pipe(asyncio.Protocol):
         self.send_now(event)
 
     def send_now(self, event: Event) -> None:
-        """Write a short event at once, however much is unread; nothing where the other end has gone."""
+        """Write a short event at once, however much is unread; if the other end has gone, do nothing."""
         frame = encode(event)
         self._unread += len(frame)
         self._write(frame)
@@ -135,10 +135,10 @@ class Pipe(asyncio.Protocol):
             self._transport.write(frame)
 
     def close(self) -> None:
-        """Close behind what was written, at once where nobody reads it.
+        """Close after what was written; if nobody reads that, it is dropped after `LINGER`.
 
-        Its own side only, until the other end closes too: what comes to a socket that is closed already resets it,
-        and takes along what the other end has not read.
+        Until the other end closes too, only this direction is closed: data that comes to a fully closed socket
+        resets it, and the other end would lose what it has not read.
         """
         transport = self._transport
         if transport is not None and not transport.is_closing() and self._lingering is None:
@@ -149,7 +149,7 @@ class Pipe(asyncio.Protocol):
     # In
 
     async def receive(self) -> Event | None:
-        """Return the next event, or ``None`` where the other end has gone and none is left."""
+        """Return the next event, or ``None`` if the other end has gone and no event is left."""
         while not self._events:
             if self.gone.done():
                 return None
@@ -163,7 +163,7 @@ class Pipe(asyncio.Protocol):
         return event
 
     def data_received(self, data: bytes) -> None:
-        """Take what the other end has written, unless this one has closed."""
+        """Take what the other end has written, unless this end has closed."""
         if self._lingering is not None:
             return
         buffer = self._buffer
@@ -202,17 +202,17 @@ class Pipe(asyncio.Protocol):
     # asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the socket."""
+        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
         if self._made is not None:
             self._made(self)
 
     def eof_received(self) -> None:
-        """Take note that the other end has gone, whatever is still to be written to it."""
+        """Record that the other end has gone, even if something is still to be written to it."""
         self._lost()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Take note that the socket has gone."""
+        """Record that the socket has gone."""
         if self._lingering is not None:
             self._lingering.cancel()
         self._lost()

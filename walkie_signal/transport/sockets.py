@@ -1,13 +1,13 @@
-"""What Socket.IO keeps about a connection: its sockets, one for each namespace, in Socket.IO's own word.
+"""What Socket.IO keeps about a connection: one *socket* for each namespace, which is Socket.IO's own word.
 
 A socket's states:
 
-    JOINING   CONNECT has come, the connect handler decides. What the server sends to it is held back, so that
-              nothing overtakes the CONNECT; what the client sends is deferred, but for a CONNECT that is the same
-              once more: its answer is on the way.
-    JOINED    events go both ways. A CONNECT begins anew: the client has not seen the answer to the one before.
-    LEAVING   the disconnect handler runs; what still comes from the client is dropped.
-    GONE      nothing is left of it.
+    JOINING   CONNECT has come, and the connect handler decides. What the server sends is held back, so that nothing
+              overtakes the CONNECT. What the client sends is deferred, except the same CONNECT once more, because
+              its answer is on the way.
+    JOINED    Events go both ways. Another CONNECT starts again: the client has not seen the answer to the last one.
+    LEAVING   The disconnect handler runs; what still comes from the client is dropped.
+    GONE      Nothing is left of the socket.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from walkie_signal.transport.connection import Connection
 
 MAX_DEFERRED = 1000
-"""Packets that a client may send before its CONNECT is answered."""
+"""How many packets a client may send before its CONNECT is answered."""
 
 
 class State(enum.Enum):
-    """What a socket is about."""
+    """The state of a socket."""
 
     JOINING = enum.auto()
     JOINED = enum.auto()
@@ -37,7 +37,7 @@ class State(enum.Enum):
 
 
 class Socket:
-    """One connection's place on one namespace."""
+    """One connection's socket on one namespace."""
 
     __slots__ = (
         "_awaited",
@@ -58,21 +58,22 @@ class Socket:
         self.sid = ""
         self.state = State.JOINING
         self.held: list[Frame] | None = []
-        self._awaited: tuple[Any] | None = (auth,)  # of the CONNECT whose answer the client waits for
+        # The data of the CONNECT whose answer the client waits for
+        self._awaited: tuple[Any] | None = (auth,)
         self.deferred: list[tuple[Packet, int]] = []
         self.deferred_bytes = 0
         self.handler: TextHandler | None = None
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def send(self, frame: Frame) -> None:
-        """Send a frame, or hold it back until the CONNECT is out."""
+        """Send a frame, or hold it back until the CONNECT is sent."""
         if self.held is None:
             self.sockets.connection.send(frame)
         elif len(self.held) < MAX_DEFERRED:
             self.held.append(frame)
 
     def release(self) -> None:
-        """Send what was held back, and hold no more."""
+        """Send what was held back, and hold nothing back from now on."""
         self._awaited = None
         held, self.held = self.held or [], None
         for frame in held:
@@ -84,7 +85,7 @@ class Socket:
         A stock client that connects, disconnects and connects in one tick sends two CONNECTs and no DISCONNECT.
 
         Raises:
-            ProtocolViolation: It is one too many.
+            ProtocolViolation: The client has sent too much before the answer.
         """
         if packet.kind == CONNECT and self._awaited == (packet.data,):
             return
@@ -96,12 +97,12 @@ class Socket:
         self.deferred.append((packet, size))
 
     def join(self) -> None:
-        """Take its place: from now on its inline handler hears of events."""
+        """Become joined: from now on the inline handler gets the events."""
         self.state = State.JOINED
         self.sockets.listen(self)
 
     def leave(self) -> None:
-        """Hear of no more events."""
+        """Stop hearing events."""
         if self.state is State.JOINED and not self.sockets.connection.closed:
             self.sockets.idle_since = asyncio.get_running_loop().time()
             self.sockets.connection.owner.watch(self.sockets.connection)
@@ -110,7 +111,7 @@ class Socket:
         self.sockets.listen(self)
 
     def go(self) -> None:
-        """Leave nothing behind; a later CONNECT of the same namespace may wait for this."""
+        """Remove what is left; a later CONNECT of the same namespace may wait for this."""
         self.state = State.GONE
         self.held = None
         self.sockets.remove(self)
@@ -123,10 +124,10 @@ class Sockets:
 
     Attributes:
         handling: How many events wait for their handlers to end.
-        queue: Events to be handled one after the other, where the server was told to.
-        barred: Namespaces that the server closed to this connection.
-        idle_since: Since when nothing is joined, on the loop's clock.
-        complained: Whether the log has been told already of events that no handler can take.
+        queue: Events that are handled one after the other, if the server does not use `async_handlers`.
+        barred: Namespaces that the server has closed to this connection.
+        idle_since: The time since which nothing is joined, on the loop's clock.
+        complained: Whether events that don't fit their handlers have been logged already.
     """
 
     __slots__ = (
@@ -153,18 +154,18 @@ class Sockets:
         return self._by_namespace.get(namespace)
 
     def add(self, namespace: str, auth: Any) -> Socket:
-        """Make a socket on a namespace, in the place of one that leaves."""
+        """Make a socket on a namespace; it replaces one that is leaving."""
         socket = self._by_namespace[namespace] = Socket(self, namespace, auth)
         return socket
 
     def remove(self, socket: Socket) -> None:
-        """Forget a socket, unless another has its place."""
+        """Forget a socket, unless another one has replaced it."""
         if self._by_namespace.get(socket.namespace) is socket:
             del self._by_namespace[socket.namespace]
 
     @property
     def joined(self) -> bool:
-        """Whether any namespace is joined; one that is being joined, or was refused, is not."""
+        """Whether any namespace is joined; one that is being joined or was refused does not count."""
         return any(s.state is State.JOINED for s in self._by_namespace.values())
 
     @property
@@ -181,7 +182,7 @@ class Sockets:
         self._listen()
 
     def _listen(self) -> None:
-        """Let the inline handlers hear of each message, but of none in the place of an attachment."""
+        """Give each message to the inline handlers, except while attachments are expected."""
         handlers = list(self._inline.values()) if self._partial is None else []
         if len(handlers) > 1:
             self.connection.inline = lambda text: any(handler(text) for handler in handlers)
@@ -190,7 +191,7 @@ class Sockets:
 
     @property
     def partial(self) -> Partial | None:
-        """The binary packet whose attachments are on their way."""
+        """The binary packet whose attachments have not all come yet."""
         return self._partial
 
     @partial.setter
@@ -216,7 +217,7 @@ class SocketLink:
             connection.push(text)
 
     def send_latest(self, key: str, text: str) -> None:
-        """Send a text in the place of an outdated one that still waits."""
+        """Send a text, and drop the outdated one with the same key if it still waits."""
         if self._socket.held is not None:
             self._socket.send(text)
         else:
@@ -234,7 +235,7 @@ class SocketLink:
         return str(self._socket.sockets.connection)
 
     def listen(self, handler: TextHandler) -> None:
-        """Hand the text of each event of this socket to `handler` first."""
+        """Give `handler` the text of each event of this socket first."""
         self._socket.handler = handler
         self._socket.sockets.listen(self._socket)
 

@@ -1,4 +1,4 @@
-"""WebSocket: one loop that receives, an eager send, and a writer only while something can't be sent at once."""
+"""WebSocket: one loop receives, frames are sent at once, and there is a writer only while that is not possible."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 log = logging.getLogger("walkie_signal.transport")
 
 FAREWELL = 0.5
-"""Seconds that a closed connection has to take what waits for it; ASGI has no other way to abort one."""
+"""Seconds that a closed connection has to take what waits for it; ASGI has no other way to abort a connection."""
 
 PAUSE = 0.0002
-"""Seconds in `receive` from which on it has surely waited, and others had their turn."""
+"""If `receive` takes more seconds than this, it has surely waited, and others had their turn."""
 
 TOO_BIG = 1009
 """The close code for a message over the limit (RFC 6455, 7.4.1)."""
 
 REFUSED = (1002, TOO_BIG)
-"""The codes of a web server that has closed the WebSocket itself for what the other side sent, and says nothing.
+"""The codes with which a web server closes a WebSocket for what the client sent, without logging it.
 
-Of text that is not UTF-8 (1007) both uvicorn's class and ours have a line in the log.
+Text that is not UTF-8 (1007) is not among them: uvicorn's class and ours both log it.
 """
 
 EAGER_SERVERS = ("uvicorn.", "walkie_signal.")
-"""Modules of servers whose `send` was seen to run outside a task as it does in one.
+"""Modules of servers whose `send` is known to run outside a task as it does in one.
 
-A middleware's may not: `asyncio.timeout` in it would cancel the task that happens to be running.
+A middleware's `send` may not: `asyncio.timeout` in it would cancel the task that happens to be running.
 """
 
 
 READ = 1 << 14
-"""Bytes that asyncio may read at once: it takes 256 KiB, of which uvicorn makes 7,000 frames in one turn."""
+"""Most bytes that asyncio may read at once; uvicorn would make 7,000 frames of asyncio's 256 KiB in one turn."""
 
 UNSEEN = 4
-"""Frames written in a turn where a middleware hides whether the connection is lost: from the fifth on asyncio has a
-line in the log for each."""
+"""Most frames written in a turn if a middleware hides whether the connection is lost: for each write to a lost
+connection from the fifth on, asyncio logs a line."""
 
 
 def sends_eagerly(send: Send) -> bool:
@@ -58,7 +58,7 @@ def sends_eagerly(send: Send) -> bool:
 
 
 def _is_closing(send: Send) -> Callable[[], bool] | None:
-    """Return what tells whether nothing can be written any more, and see to it that little is read at once."""
+    """Return a function that tells whether the transport is closing; also bound how much it reads at once."""
     transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
     if hasattr(transport, "max_size"):
         transport.max_size = READ
@@ -90,7 +90,7 @@ class WebSocket:
     # Out
 
     def push(self, frame: Frame) -> None:
-        """Write a frame at once where nothing is before it, or let it wait; do nothing on a lost connection."""
+        """Write a frame at once if nothing waits before it, or let it wait; do nothing on a lost connection."""
         if self._is_closing is not None and self._is_closing():
             return
         if self._writer is None and self._eager:
@@ -105,13 +105,13 @@ class WebSocket:
             self._writer = asyncio.create_task(self._write())
 
     def _start(self, message: MutableMapping[str, Any]) -> None:
-        """Run the server's `send` up to where it would block, which it seldom does; then a task takes over."""
+        """Run the server's `send` until it would block, which is seldom; if it does, a task takes over."""
         sending: Any = self._send(message)
         try:
             blocker = sending.send(None)
         except StopIteration:
             return
-        except Exception:  # noqa: BLE001 - each server has its own way to say that the socket is gone
+        except Exception:  # noqa: BLE001 - each server has its own error for a socket that is gone
             self._lost()
             return
         self._outbox.moved = asyncio.get_running_loop().time()
@@ -134,7 +134,7 @@ class WebSocket:
                     await asyncio.sleep(0)
             if self._code is not None:
                 await self._send({"type": "websocket.close", "code": self._code})
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - as in `_start`
             self._lost()
         finally:
             self._writer = None
@@ -143,8 +143,8 @@ class WebSocket:
         self._outbox.clear()
         self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
 
-    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - a poll has the farewell
-        """Close behind what waits; `run` sees to it that this takes no longer than `FAREWELL`."""
+    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - the farewell is for a poll
+        """Close after what waits; `run` makes sure that this takes no longer than `FAREWELL`."""
         self._code = code
         if self._writer is None and self._eager:
             self._start({"type": "websocket.close", "code": code})
@@ -156,7 +156,7 @@ class WebSocket:
     # In
 
     async def run(self, receive: Receive) -> None:
-        """Receive until the connection is closed, by either side."""
+        """Receive until either side closes the connection."""
         connection = self._connection
         try:
             await self._receive(receive)
@@ -183,10 +183,10 @@ class WebSocket:
         task = asyncio.current_task()
         began = ended = monotonic()
         while connection.reason is None:
-            self._reader = task  # whoever closes the connection cancels this wait
+            self._reader = task  # closing the connection cancels this wait
             try:
                 event = await receive()
-            except Exception:  # noqa: BLE001 - as above
+            except Exception:  # noqa: BLE001 - as in `_start`
                 return
             self._reader = None
             now = monotonic()
@@ -197,12 +197,12 @@ class WebSocket:
                 return
             connection.receive(frame)
             ended = monotonic()
-            if ended - began > SLICE:  # a web server's `receive` returns at once while it has something
+            if ended - began > SLICE:  # a web server's `receive` returns at once while it has events
                 await connection.owner.turns.wait()
                 began = ended = monotonic()
 
     def _frame_of(self, event: MutableMapping[str, Any]) -> Frame | None:
-        """Return the frame that an event brings; ``None`` for one that ends the connection."""
+        """Return the frame in an event; ``None`` if the event ends the connection."""
         connection = self._connection
         if event["type"] == PARTING:
             connection.owner.part(connection)
@@ -229,12 +229,12 @@ def _message(frame: Frame) -> dict[str, Any]:
 
 @types.coroutine
 def _resume(sending: Any, blocker: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that has been started by hand and waits for `blocker`."""
+    """Continue a coroutine that was started by hand and waits for `blocker`."""
     while True:
         step: Callable[[], Any]
         try:
             yield blocker
-        except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's to see
+        except BaseException as error:  # noqa: BLE001 - the coroutine has to see a cancellation
             step = partial(sending.throw, error)
         else:
             step = partial(sending.send, None)
@@ -245,7 +245,7 @@ def _resume(sending: Any, blocker: Any) -> Generator[Any, Any, None]:
 
 
 def _uncancel() -> None:
-    """Take back the cancellation that ended a wait, where Python counts them (3.11)."""
+    """Take back the cancellation that ended a wait, if Python counts them (from 3.11 on)."""
     task: Any = asyncio.current_task()
     if hasattr(task, "uncancel"):
         task.uncancel()
