@@ -21,9 +21,9 @@ def test_a_joiner_is_announced_in_one_fanout_for_each_part_then_hears_of_each_ot
         Delivery("new_peer", {**announced, "polite": False}, ["a", "b"]),
     ]
     assert introductions_to(joiner, room) == [
-        Delivery("new_peer", {"peerId": "a", "room": "r", "polite": True}, ("m",)),
-        Delivery("new_peer", {"peerId": "z", "room": "r", "polite": False}, ("m",)),
-        Delivery("new_peer", {"peerId": "b", "room": "r", "polite": True}, ("m",)),
+        {"peerId": "a", "room": "r", "polite": True},
+        {"peerId": "z", "room": "r", "polite": False},
+        {"peerId": "b", "room": "r", "polite": True},
     ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from walkie_signal.core.deliveries import deliveries_of, introductions_to
+from walkie_signal.core.deliveries import Delivery, deliveries_of, introductions_to
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Change, Joined, Left, Member
 
@@ -72,8 +72,10 @@ class Rooms(RuleBasedStateMachine):
         room = self.registry.apply(change)
         deliveries = deliveries_of(change, room)
         if isinstance(change, Joined):
-            self.registry.step_in(change.member.peer_id, change.room)
-            deliveries += introductions_to(change.member, room)
+            joiner = change.member
+            self.registry.step_in(joiner.peer_id, change.room)
+            introductions = introductions_to(joiner, room)
+            deliveries += [Delivery("new_peer", each, (joiner.peer_id,)) for each in introductions]
         for delivery in deliveries:
             for recipient in self.registry.hearing(change.room, delivery.recipients):
                 assert recipient in self.truth[change.room], "told of a room that it is not in"

@@ -27,6 +27,10 @@ def test_a_plain_signal_is_read_and_written() -> None:
     )
 
 
+def test_letters_beyond_ascii_are_plain() -> None:
+    assert Relays("", SETTINGS).read('42["signal",{"targetId":"b","signal":"é"}]') == ("", "b", '"é"')
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -39,7 +43,8 @@ def test_a_plain_signal_is_read_and_written() -> None:
         '42["signal",{"targetId":"b","signal":NaN}]',
         '42["signal",{"targetId":"b","signal":1e999}]',
         '42["signal",{"targetId":"b","signal":"\\ud800"}]',
-        '42["signal",{"targetId":"b","signal":"é"}]',
+        '42["signal",{"targetId":"b","signal":"' + "é" * 32_768 + '"}]',
+        '42["signal",{"targetId":"b","signal":"\ud800"}]',
         '42["signal",{"targetId":"b","signal":' + "[" * 64 + "]" * 64 + "}]",
         '42["signal",{"targetId":"b","signal":"' + "x" * 65_536 + '"}]',
         '42["signal",{"targetId":"b\\"","signal":1}]',

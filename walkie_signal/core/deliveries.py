@@ -41,13 +41,9 @@ def _announced(joiner: Member, others: Sequence[Member]) -> list[Delivery]:
     ]
 
 
-def introductions_to(joiner: Member, room: Room) -> list[Delivery]:
-    """Return one event about each other member, for the joiner; they are sent after the ack of each join."""
+def introductions_to(joiner: Member, room: Room) -> list[Payload]:
+    """Return a ``new_peer`` about each other member, for the joiner; they are sent after the ack of each join."""
     return [
-        Delivery(
-            "new_peer",
-            new_peer(other, joiner.room, polite=is_polite(joiner.peer_id, other.peer_id)),
-            (joiner.peer_id,),
-        )
+        new_peer(other, joiner.room, polite=is_polite(joiner.peer_id, other.peer_id))
         for other in room.others(joiner.peer_id)
     ]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from walkie_signal.core.deliveries import Delivery
 from walkie_signal.core.pacing import Pace
 from walkie_signal.core.packets import event_text
-from walkie_signal.core.payloads import room_status
+from walkie_signal.core.payloads import Payload, room_status
 from walkie_signal.core.registry import Registry
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings
@@ -35,6 +35,12 @@ class Fanout:
             text = event_text(self._prefix, delivery.event, delivery.payload)
             for peer in peers:
                 peer.link.send(text)
+
+    def introduce(self, peer: Peer, introductions: Iterable[Payload]) -> None:
+        """Tell a joiner of each member that is there."""
+        send, prefix = peer.link.send, self._prefix
+        for payload in introductions:
+            send(event_text(prefix, "new_peer", payload))
 
     def roster_changed(self, room: str) -> None:
         """Tell the new roster of a room, now or when its pace allows."""

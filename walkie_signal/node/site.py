@@ -85,7 +85,7 @@ class NodeSite:
             self._acknowledge(joining, room)
         self._fanout.deliver(room.name, deliveries_of(change, room))
         if joining is not None:
-            self._introduce(peer_id, room)
+            self._introduce(joining.peer, room)
         if isinstance(change, Left):
             self._announcements.forget(peer_id, room.name)
         if isinstance(change, Left) or change.member != before:
@@ -98,7 +98,7 @@ class NodeSite:
         """Answer a member that joins its room again while the others are not to hear of it yet."""
         room = self._registry.room(room_name)
         self._acknowledge(joining, room)
-        self._introduce(joining.peer.peer_id, room)
+        self._introduce(joining.peer, room)
         self._fanout.tell_roster(room_name, joining.peer)
 
     def _acknowledge(self, joining: Joining, room: Room) -> None:
@@ -107,10 +107,10 @@ class NodeSite:
             joining.peer, joining.event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id))
         )
 
-    def _introduce(self, peer_id: str, room: Room) -> None:
-        joiner = room.get(peer_id)
+    def _introduce(self, peer: Peer, room: Room) -> None:
+        joiner = room.get(peer.peer_id)
         if joiner is not None:
-            self._fanout.deliver(room.name, introductions_to(joiner, room))
+            self._fanout.introduce(peer, introductions_to(joiner, room))
 
     def _tell_host(self, change: Change, before: Member | None) -> None:
         here = self._backend.node_id
