@@ -1,4 +1,4 @@
-"""What is measured of several nodes: each function starts the nodes that it needs, of the kind it is told."""
+"""The measures of several nodes: each function starts the nodes of one kind that it needs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from phones import Phone, close_all, connect, connect_many, until
 from servers import Server, free_port, running
 
 JOIN_EVERY = 0.3
-"""Seconds between two joins: longer than the shortest time between two room_status, so that each has its own."""
+"""Seconds between two joins: longer than the shortest time between two room_status, so each join has its own."""
 
 ROOMS = count()
 
 
 @dataclass(frozen=True)
 class Load:
-    """How much load: the real one, or a small one that shows that the benchmark works."""
+    """How much load there is: the real one, or a small one that shows that the benchmark works."""
 
     within: Size
     seconds: float
@@ -32,9 +32,9 @@ class Load:
     rooms: tuple[int, ...]
     joiners: int
     further: tuple[int, ...]
-    """How many nodes without members are started, one number after the other."""
+    """How many nodes without members are started, in each step."""
     rest: float
-    """Seconds in which nothing happens: for what has ended to be over, and to count what is used all the same."""
+    """Seconds in which nothing happens, to let earlier work finish and to count what is used at rest."""
     dropped: int
 
 
@@ -45,7 +45,7 @@ REAL = Load(
     rate=2000,
     nodes=4,
     rooms=(50, 100, 200),
-    joiners=10,  # in 3 s, so that as many beats fall into it as into the rest that is taken off
+    joiners=10,  # they take 3 s, in which there are as many beats as in the rest that is subtracted
     further=(2, 2),
     rest=2,
     dropped=300,
@@ -65,10 +65,10 @@ SMALL = Load(
 
 
 async def between_nodes(kind: Kind, load: Load) -> Figures:
-    """Send signals at a steady rate between pairs whose peers are on two nodes, from both."""
+    """Send signals at a steady rate, in both directions, between pairs whose peers are on two nodes."""
     async with cluster_of(kind, 2) as cluster:
         pairs = await pairs_across(cluster, load.pairs)
-        await steadily(pairs, load.rate, load.seconds)  # a Node server is dear until its code is compiled
+        await steadily(pairs, load.rate, load.seconds)  # a Node server is slow until its code is compiled
         before = await cluster.usage()
         delays = await steadily(pairs, load.rate, load.seconds)
         used = (await cluster.usage() - before) / len(delays)
@@ -81,21 +81,21 @@ async def between_nodes(kind: Kind, load: Load) -> Figures:
 
 
 async def pairs_across(cluster: Cluster, count: int) -> list[tuple[Phone, Phone]]:
-    """Connect pairs of peers, each in a room of its own, who begin on either node by turns."""
+    """Connect pairs of peers, each in its own room; the first peer is on either node in turn."""
     ones, others = await asyncio.gather(*(connect_many(node.url, count) for node in cluster.nodes[:2]))
     rooms = [f"pair-{next(ROOMS)}" for _ in range(count)]
     for phones in (ones, others):
         for phone, room in zip(phones, rooms, strict=True):
             phone.join(room)
         await until(phones, lambda phone: phone.members > 0)
-    # the legacy server tells who joins of the members on its own node alone
+    # The legacy server only tells a joiner about the members on its own node
     await until(ones, lambda phone: len(phone.known) == 1)
     pairs = zip(ones, others, strict=True)
     return [pair[::-1] if number % 2 else pair for number, pair in enumerate(pairs)]
 
 
 async def within_node(kind: Kind, load: Load) -> Figures:
-    """Play the closed loop on one node, without Redis and with it, whose CPU counts."""
+    """Play the closed loop on one node, without Redis and with it; the CPU of Redis counts too."""
     async with running(kind.alone, free_port()) as server:
         alone = await closed_loop(server, load.within)
     async with cluster_of(kind, 1) as cluster:
@@ -106,13 +106,13 @@ async def within_node(kind: Kind, load: Load) -> Figures:
 
 
 async def joins(kind: Kind, load: Load) -> Figures:
-    """Let peers join rooms that are spread over some nodes, beside further nodes; and see what rests costs."""
+    """Let peers join rooms that are spread over some nodes, beside further nodes; also measure the cost of rest."""
     figures: Figures = {}
     async with cluster_of(kind, 0) as cluster:
         alone = await cluster.spent(asyncio.sleep(load.rest))
         await cluster.grow(load.nodes)
         figures.update(await at_rest(cluster, load, alone))
-        await last_joins(cluster, load.rooms[0], load)  # to compile, as above
+        await last_joins(cluster, load.rooms[0], load)  # until a Node server has compiled its code
         for members in load.rooms:
             used = await last_joins(cluster, members, load)
             figures[f"CPU of a join into a room of {members} on {load.nodes} nodes (ms)"] = used.cpu * 1e3
@@ -127,7 +127,7 @@ async def joins(kind: Kind, load: Load) -> Figures:
 
 
 async def at_rest(cluster: Cluster, load: Load, alone: Usage) -> Figures:
-    """Count what nodes without peers use; `alone` is what Redis used without them."""
+    """Count what nodes without peers use; `alone` is the usage of Redis without them."""
     await asyncio.sleep(load.rest)
     used = await cluster.spent(asyncio.sleep(load.rest * 2)) / 2 - alone
     each = used / load.rest / len(cluster.nodes)
@@ -136,7 +136,7 @@ async def at_rest(cluster: Cluster, load: Load, alone: Usage) -> Figures:
 
 
 async def last_joins(cluster: Cluster, members: int, load: Load) -> Usage:
-    """Fill a room on the cluster's first nodes; returns what each of the last joins uses, beyond rest."""
+    """Fill a room on the cluster's first nodes; returns what each of the last joins uses, minus rest."""
     room = f"room-{next(ROOMS)}"
     nodes = cluster.nodes[: load.nodes]
     phones = await connect_spread(nodes, members)
@@ -151,7 +151,7 @@ async def last_joins(cluster: Cluster, members: int, load: Load) -> Usage:
 
 
 async def connect_spread(nodes: list[Server], count: int) -> list[Phone]:
-    """Connect peers to nodes by turns."""
+    """Connect peers to the nodes in turn."""
     shares = [len(range(number, count, len(nodes))) for number in range(len(nodes))]
     connected = await asyncio.gather(
         *(connect_many(node.url, share) for node, share in zip(nodes, shares, strict=True))
@@ -160,7 +160,7 @@ async def connect_spread(nodes: list[Server], count: int) -> list[Phone]:
 
 
 async def fill(room: str, phones: list[Phone]) -> None:
-    """Let peers join a room, the first before the others, until each is in it."""
+    """Let peers join a room, the first one before the others, and wait until each is in it."""
     for some in (phones[:1], phones[1:]):
         for phone in some:
             phone.join(room)
@@ -169,7 +169,7 @@ async def fill(room: str, phones: list[Phone]) -> None:
 
 
 async def join_in_turn(room: str, joiners: list[Phone], residents: list[Phone]) -> None:
-    """Let peers join a room one by one, each when the members know of the one before."""
+    """Let peers join a room one by one, each when the members know the one before."""
     started = time.perf_counter()
     for number, joiner in enumerate(joiners):
         joiner.join(room)
@@ -208,7 +208,7 @@ async def back_again(kind: Kind, load: Load) -> Figures:
 
 
 async def whole_rosters(phones: list[Phone]) -> float:
-    """Wait until each knows all the others, and its last roster is of just these peers; returns when."""
+    """Wait until each peer knows all others, and its last roster has exactly these peers; returns the time."""
     everyone = {phone.peer_id for phone in phones}
 
     def whole(phone: Phone) -> bool:
@@ -223,7 +223,7 @@ async def whole_rosters(phones: list[Phone]) -> float:
 
 
 def through_redis(name: str, used: Usage) -> Figures:
-    """Say what Redis does for one of something."""
+    """Return what Redis does for one of the things that `name` names."""
     return {
         f"Redis's commands per {name}": used.commands,
         f"publications per {name}": used.publications,

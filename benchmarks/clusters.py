@@ -1,6 +1,6 @@
 """Several nodes over a Redis of their own: nodes and Redis on one core, the load on another.
 
-So whoever is compared has the same core for everything that its signals pass, and what it costs is all of it.
+So each kind of server has the same core for everything that its signals pass, and all of its cost is counted.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ REDIS = Column(
 
 @dataclass(frozen=True)
 class Kind:
-    """Servers of one kind, alone and as nodes that share a Redis."""
+    """Servers of one kind, each by itself or as nodes that share a Redis."""
 
     title: str
     alone: Column
     node: Column
     tells_whole_rosters: bool
-    """Whether a room's members on other nodes are in its roster."""
+    """Whether the roster of a room has its members on other nodes."""
 
 
 KINDS = {
@@ -65,14 +65,14 @@ class Usage:
     """What nodes and their Redis have used."""
 
     nodes: float
-    """Seconds of CPU, as are Redis's."""
+    """Seconds of CPU of the nodes; `redis` has those of Redis."""
     redis: float
     commands: float
-    """Commands that Redis carried out, those within its scripts too."""
+    """Commands that Redis carried out, including those in scripts."""
     publications: float
-    """Those of them that publish."""
+    """The commands among them that publish."""
     received: float
-    """Bytes that Redis has read, as those that it has sent."""
+    """Bytes that Redis has read; `sent` has those that it has sent."""
     sent: float
 
     @property
@@ -98,13 +98,13 @@ class Cluster:
         self._told = 0
 
     async def grow(self, count: int) -> None:
-        """Start so many more nodes."""
+        """Start `count` more nodes."""
         url = self.redis.url.replace("http", "redis", 1)
         nodes = [running(self._kind.node, free_port(), url) for _ in range(count)]
         self.nodes += await asyncio.gather(*map(self._stack.enter_async_context, nodes))
 
     async def usage(self) -> Usage:
-        """Return what has been used so far; what it takes to ask Redis is not counted as its traffic."""
+        """Return what has been used so far, without the traffic for asking Redis."""
         nodes = sum(_exact_cpu(node.pid) for node in self.nodes)
         redis = _exact_cpu(self.redis.pid)
         info, size = await self._info()
@@ -112,7 +112,7 @@ class Cluster:
         calls.pop("info", None)
         received = _figure("total_net_input_bytes", info) - self._asked
         sent = _figure("total_net_output_bytes", info) - self._told
-        self._told += size  # it was sent after it was counted
+        self._told += size  # Redis counted its traffic before it sent this answer
         publications = calls.get("publish", 0) + calls.get("spublish", 0)
         return Usage(nodes, redis, sum(calls.values()), publications, received, sent)
 
@@ -127,7 +127,7 @@ class Cluster:
         return body.decode(), len(head) + len(body)
 
     async def spent(self, work: Awaitable[object]) -> Usage:
-        """Return what is used while something is awaited."""
+        """Return what is used while `work` is awaited."""
         before = await self.usage()
         await work
         return await self.usage() - before
@@ -140,14 +140,14 @@ def _figure(name: str, info: str) -> int:
 
 
 def _exact_cpu(pid: int) -> float:
-    """Add up a process's threads by the scheduler's nanoseconds: ten joins are less than ten nodes' ticks."""
+    """Add up the scheduler's nanoseconds of a process's threads: ten joins take less than the nodes' ticks."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(each.read_text().split()[0]) for each in threads) / 1e9
 
 
 @asynccontextmanager
 async def cluster_of(kind: Kind, count: int) -> AsyncIterator[Cluster]:
-    """Run so many nodes and a Redis without persistence until the block is left."""
+    """Run `count` nodes and a Redis without persistence until the block is left."""
     if shutil.which("redis-server") is None:
         raise RuntimeError("no redis-server on the PATH, which the part `nodes` needs")
     async with AsyncExitStack() as stack:

@@ -8,7 +8,7 @@ from walkie_signal import attach
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
-    """Take the place of a host's own app."""
+    """Be a host's own app, which does nothing."""
     raise NotImplementedError(scope["type"])
 
 

@@ -1,4 +1,4 @@
-"""What is measured: each function runs one load against one server and returns its figures by name."""
+"""The measures: each function runs one load against one server and returns its figures by name."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from servers import Server
 
 Figures = dict[str, float]
 JOINERS = 5
-"""Peers who join a room one after the other, the last of its members."""
+"""Peers that join a room last, one after the other."""
 
 FANNED_OUT = 200
-"""Members who are told in all, at the least: small rooms are filled several times."""
+"""The least number of members that are told altogether; small rooms are filled several times for it."""
 
 FILLED_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much load: the real one, or a small one that shows that the benchmark works."""
+    """How much load there is: the real one, or a small one that shows that the benchmark works."""
 
     seconds: float
     pairs: int
@@ -49,14 +49,14 @@ def signal_to(target: Phone, value: object) -> bytes:
 
 
 def check_signal(data: bytes, sender: Phone, value: object) -> None:
-    """Fail where a relayed signal is not what was sent, key by key."""
+    """Fail if a relayed signal is not what was sent, key by key."""
     expected = {"fromId": sender.peer_id, "signal": {"type": "offer", "sdp": PADDING, "value": value}}
     if json.loads(data[2:]) != ["signal", expected]:
         raise AssertionError(f"a signal arrived as {data[:200]!r}…")
 
 
 async def closed_loop(server: Server, size: Size) -> Figures:
-    """Each pair plays a signal to and fro, as fast as the server lets it."""
+    """Let each pair play a signal to and fro, as fast as the server lets it."""
     pairs = await pair_up(server.url, size.pairs)
     phones = [phone for pair in pairs for phone in pair]
 
@@ -84,7 +84,7 @@ async def closed_loop(server: Server, size: Size) -> Figures:
 
 
 async def fixed_rate(server: Server, size: Size) -> Figures:
-    """Send at a rate that every server can take, and see how long a signal is on its way."""
+    """Send at a rate that every server can take, and measure how long a signal is on its way."""
     pairs = await pair_up(server.url, size.pairs)
     delays = await steadily(pairs, size.rate, size.seconds)
     close_all([phone for pair in pairs for phone in pair])
@@ -153,7 +153,7 @@ async def connects(server: Server, size: Size) -> Figures:
 
 
 async def storm(server: Server, size: Size) -> Figures:
-    """Let many join one room in the same instant, until each knows all the others and the whole roster."""
+    """Let many peers join one room at the same moment, until each knows all others and the whole roster."""
     phones = await connect_many(server.url, size.storm)
     before = sum(phone.received for phone in phones)
     started = time.perf_counter()
@@ -168,7 +168,7 @@ async def storm(server: Server, size: Size) -> Figures:
 
 
 async def fan_out(server: Server, size: Size) -> Figures:
-    """Let the last peers join rooms one by one, and see how long it takes until each of the others knows."""
+    """Let the last peers join rooms one by one, and measure how long it takes until all others know."""
     figures: Figures = {}
     for members in size.rooms:
         try:
@@ -181,7 +181,7 @@ async def fan_out(server: Server, size: Size) -> Figures:
 
 
 async def last_joins(server: Server, members: int) -> tuple[float, float]:
-    """Fill rooms of so many; returns the seconds that each of the last joins takes, and those of CPU."""
+    """Fill rooms with `members`; returns the seconds that each of the last joins takes, and the seconds of CPU."""
     taken = used = 0.0
     rooms = max(1, FANNED_OUT // members)
     for number in range(rooms):
@@ -200,7 +200,7 @@ async def last_joins(server: Server, members: int) -> tuple[float, float]:
 
 
 async def fill(room: str, phones: list[Phone]) -> None:
-    """Let peers join a room, not all at once: that is what `storm` measures."""
+    """Let peers join a room, but not all at once, which `storm` measures."""
     for end in range(FILLED_AT_ONCE, len(phones) + FILLED_AT_ONCE, FILLED_AT_ONCE):
         for phone in phones[end - FILLED_AT_ONCE : end]:
             phone.join(room)

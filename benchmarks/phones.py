@@ -13,16 +13,16 @@ PATIENCE = 60.0
 """Seconds for anything to happen; a server that is slower has failed."""
 
 PADDING = "x" * 900
-"""Makes a signal 1 kB, as an SDP of a voice call is."""
+"""It makes a signal 1 kB long, like the SDP of a voice call."""
 
 TEXT = WSMsgType.TEXT
 
 NEW_PEER = re.compile(rb'42\["new_peer",\{"peerId":"([^"]+)","role":"guard","userId":"[^"]+"')
-"""What each server tells of a peer, read by a pattern: to read the JSON would be the load's bound."""
+"""What each server tells about a peer. A pattern reads it, because parsing JSON would limit the load."""
 
 
 class Phone(WSListener):  # type: ignore[misc]  # picows is compiled
-    """One peer: CONNECTed to the default namespace, with whatever it is to do on a signal."""
+    """One peer on the default namespace, with what it is to do on a signal."""
 
     def __init__(self) -> None:
         self.peer_id = ""
@@ -30,7 +30,7 @@ class Phone(WSListener):  # type: ignore[misc]  # picows is compiled
         self._roster = b""
         self.received = 0
         self.answer: bytes | None = None
-        """What to send at once for each signal, unread, so that the load is not the bound."""
+        """What to send at once for each signal; the signal is not parsed, so that the load is not the limit."""
         self.answered = 0
         self.on_signal: Callable[[bytes], None] | None = None
         self.on_change: Callable[[], None] | None = None
@@ -77,12 +77,12 @@ class Phone(WSListener):  # type: ignore[misc]  # picows is compiled
 
     @property
     def members(self) -> int:
-        """How many members the last roster had; to read each roster as it comes would be the load's bound."""
+        """How many members the last roster had; parsing each roster as it comes would limit the load."""
         return self._roster.count(b'"userId":')
 
     @property
     def roster(self) -> set[str]:
-        """The user ids of the last roster: the peer ids, as `join` has it."""
+        """The user ids of the last roster; `join` makes them the peer ids."""
         return {member["userId"] for member in json.loads(self._roster[2:])[1]["members"]}
 
     def send(self, data: bytes) -> None:
@@ -111,7 +111,7 @@ async def connect(url: str) -> Phone:
 
 
 async def connect_many(url: str, count: int, at_once: int = 50) -> list[Phone]:
-    """Connect many peers, so many of them at once."""
+    """Connect many peers, `at_once` of them at a time."""
     phones: list[Phone] = []
     for start in range(0, count, at_once):
         phones += await asyncio.gather(*(connect(url) for _ in range(min(at_once, count - start))))
@@ -119,7 +119,7 @@ async def connect_many(url: str, count: int, at_once: int = 50) -> list[Phone]:
 
 
 async def until(phones: Sequence[Phone], condition: Callable[[Phone], bool]) -> None:
-    """Wait until a condition holds for each peer; each is asked when it hears something."""
+    """Wait until a condition holds for each peer; it is checked when the peer hears something."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     left = {id(phone) for phone in phones if not condition(phone)}
@@ -143,7 +143,7 @@ async def until(phones: Sequence[Phone], condition: Callable[[Phone], bool]) -> 
 
 
 async def pair_up(url: str, pairs: int) -> list[tuple[Phone, Phone]]:
-    """Connect pairs of peers, each pair in a room of its own."""
+    """Connect pairs of peers, each pair in its own room."""
     phones = await connect_many(url, 2 * pairs)
     paired = list(zip(phones[::2], phones[1::2], strict=True))
     for number, (one, other) in enumerate(paired):

@@ -1,4 +1,4 @@
-"""What the migration plan sketched: python-socketio as it comes, completed with the roster."""
+"""The server that the migration plan sketched: plain python-socketio, completed with the roster."""
 
 from __future__ import annotations
 

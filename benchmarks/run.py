@@ -6,8 +6,8 @@
     python benchmarks/run.py --only closed_loop   one measure
     python benchmarks/run.py --small              a small load: does the benchmark work?
 
-The server, or the nodes and their Redis, run on one core and the load on another. Absolute figures are this
-machine's; the ratios to the legacy server, taken round by round in one run, are what to quote.
+The server, or the nodes and their Redis, run on one core and the load on another. Absolute figures depend on the
+machine; quote the ratios to the legacy server, which are taken round by round in one run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Results = dict[str, dict[str, list[float]]]
 
 @dataclass(frozen=True)
 class Part:
-    """A table: its columns by name, its measures' names, and how one is run for a column, small or not."""
+    """A table: its columns by name, the names of its measures, and how to run a measure for a column."""
 
     titles: dict[str, str]
     names: list[str]
@@ -82,7 +82,7 @@ async def measure(part: Part, columns: list[str], names: list[str], rounds: int,
 
 
 def table(results: Results, titles: dict[str, str], columns: list[str]) -> str:
-    """Write the medians, and behind each its ratio to the first column's, the median of the rounds' ratios."""
+    """Write the medians, each with its ratio to the first column, which is the median of the rounds' ratios."""
     reference, *others = columns
     lines = [
         "| | " + " | ".join(titles[column] for column in columns) + " |",
@@ -99,7 +99,7 @@ def table(results: Results, titles: dict[str, str], columns: list[str]) -> str:
 
 
 def written(values: list[float], ratios: list[float] | None = None) -> str:
-    """Write the median of some figures; a dash where the server was too slow for one."""
+    """Write the median of some figures; a dash if the server was too slow for one."""
     if any(map(math.isnan, values)):
         return "-"
     if ratios is None or any(map(math.isnan, ratios)):

@@ -1,4 +1,4 @@
-"""The servers that are compared, each run alone on one core."""
+"""The servers that are compared; each runs by itself on one core."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Column:
-    """One server of the table: how it is started on a port (with a Redis), and the line that says it listens."""
+    """One server of the table: how to start it on a port (with a Redis), and the line that says that it listens."""
 
     title: str
     command: tuple[str, ...]
@@ -52,7 +52,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens, and what the kernel has counted for it."""
+    """A server that listens, with what the kernel counts for it."""
 
     url: str
     pid: int
@@ -60,11 +60,11 @@ class Server:
     """Processes whose CPU is counted with its own."""
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that have been used, in user and kernel mode."""
+        """Return the seconds of CPU used so far, in user and kernel mode."""
         return sum(map(_cpu, (self.pid, *self.beside)))
 
     def memory(self) -> int:
-        """Return the bytes of memory that are its own (proportional set size)."""
+        """Return the bytes of memory that belong to the server (proportional set size)."""
         found = re.search(
             r"^Pss:\s+(\d+) kB", Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.MULTILINE
         )

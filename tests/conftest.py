@@ -1,4 +1,4 @@
-"""What holds for each test of this project."""
+"""Settings for all tests of this project."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ pytest_plugins = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell the workers of pytest-xdist apart: of one command they would look like workers of one server."""
+    """Distinguish pytest-xdist's workers: with the same command, they would look like one server's workers."""
     if hasattr(config, "workerinput"):
         sys.argv.append(config.workerinput["workerid"])

@@ -1,4 +1,4 @@
-"""A pytest plugin: beside a test with the marker ``alone`` no other worker of pytest-xdist runs a test."""
+"""A pytest plugin: while a test with the marker ``alone`` runs, no other worker of pytest-xdist runs a test."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ def _hold(folder: Path, name: str, how: int, stack: ExitStack) -> None:
     file = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
     stack.callback(os.close, file)
     flock(file, how)
-    # A process that a test has forked would keep the lock past a mere close
+    # Closing the file is not enough: a process that a test has forked would keep the lock
     stack.callback(flock, file, LOCK_UN)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout's: to wait is not the test's time
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout, which must not count the wait
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     if not hasattr(item.config, "workerinput"):
         return (yield)
-    folder = Path(item.config.getoption("basetemp")).parent  # all workers' folders are in that of the run
+    # The folder of the run, which holds the folders of all workers
+    folder = Path(item.config.getoption("basetemp")).parent
     alone = item.get_closest_marker("alone") is not None
     with ExitStack() as stack:
-        with ExitStack() as turn:  # whoever waits to be alone is passed by nobody
+        with ExitStack() as turn:  # no other test overtakes one that waits to be alone
             _hold(folder, "turn.lock", LOCK_EX, turn)
             _hold(folder, "tests.lock", LOCK_EX if alone else LOCK_SH, stack)
         return (yield)

@@ -1,4 +1,4 @@
-"""``walkie-signal serve`` where nothing of the extra ``fast`` can be imported."""
+"""``walkie-signal serve`` without the packages of the extra ``fast``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.processes import running
 from support.servers import Serving
 
 TESTS = Path(__file__).parents[1]
-"""Where the program runs, for Python puts that on the path: the checkout is not what is tested."""
+"""The folder where the program runs. Python puts it on the path, so it must not be the checkout."""
 
 WITHOUT_THE_EXTRA = """
 import sys
@@ -20,7 +20,7 @@ for name in ("httptools", "orjson", "picows", "uvloop"):
 from walkie_signal.cli import main
 main()
 """
-"""To Python a module that is ``None`` is one that there is not."""
+"""If a module in `sys.modules` is ``None``, Python says that there is no such module."""
 
 
 @asynccontextmanager

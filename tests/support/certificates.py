@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for loopback that signs itself; returns its file, and that of its key."""
+    """Make a self-signed certificate for loopback; returns its file and the file of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.timezone.utc)

@@ -1,7 +1,7 @@
 """A pytest plugin: ``--cpu-limit SECONDS`` fails a run whose tests together take more processor time.
 
-It is the processor time of the tests' own bodies: a pure test does nothing but compute, and neither other work
-on the machine nor pytest's part (a millisecond or two for each test) is the suite's.
+It only counts the processor time of the tests' own bodies, because pure tests only compute. Other work on the
+machine does not count, nor does pytest's part (a millisecond or two for each test).
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 Direction = Literal["in", "out"]
-"""``out``: from whoever connects to the target; ``in``: back from it."""
+"""``out`` is from the client to the target; ``in`` is from the target to the client."""
 
 
 class Line:
     """One connection through the proxy.
 
     Attributes:
-        port: The proxy's own port on the connection to the target, by which the target knows it.
+        port: The proxy's own port on the connection to the target, by which the target knows the line.
         swallowed: The directions in which bytes are taken and not passed on.
     """
 
@@ -25,7 +25,7 @@ class Line:
         self.swallowed: frozenset[str] = frozenset()
 
     def swallow(self, *directions: Direction) -> None:
-        """Take what comes and pass nothing on, as a network that has lost one does; none mends it."""
+        """Take bytes and pass nothing on, like a network that has lost a peer; this can't be undone."""
         self.swallowed = frozenset(directions)
 
     def abort(self) -> None:
@@ -38,12 +38,12 @@ class Cut:
     """The proxy.
 
     Attributes:
-        port: Where it listens on loopback.
-        lines: The connections that are open.
-        accepted: How many there were so far.
-        open: Whether new connections are let through; where not, they are reset.
-        target: Where new ones lead to.
-        delay: Gives the seconds that each piece waits before it is passed on; the order stays.
+        port: The port on loopback where it listens.
+        lines: The open connections.
+        accepted: How many connections there have been so far.
+        open: Whether new connections are let through; if not, they are reset.
+        target: The address that new connections lead to.
+        delay: Returns the seconds that each piece waits before it is passed on; the order stays.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -57,19 +57,19 @@ class Cut:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def swallow(self, *directions: Direction, ports: Collection[int] | None = None) -> list[Line]:
-        """Swallow on the lines that are open now, or on those of them with `ports`; returns these."""
+        """Swallow on the open lines, or only on those with `ports`; returns these lines."""
         lines = [line for line in self.lines if ports is None or line.port in ports]
         for line in lines:
             line.swallow(*directions)
         return lines
 
     def cut(self) -> None:
-        """Reset every line; new ones are let through if `open` says so."""
+        """Reset every line; `open` decides about new ones."""
         for line in list(self.lines):
             line.abort()
 
     async def until(self, seen: Callable[[Cut], bool], what: str, within: float = 10.0) -> None:
-        """Wait until something is true of the proxy."""
+        """Wait until a condition on the proxy holds."""
         try:
             async with self._changed:
                 await asyncio.wait_for(self._changed.wait_for(lambda: seen(self)), within)
@@ -131,7 +131,7 @@ class Cut:
 
 @asynccontextmanager
 async def cut(port: int, host: str = "127.0.0.1") -> AsyncIterator[Cut]:
-    """Run a proxy in front of a port until the test leaves this."""
+    """Run a proxy in front of a port until the block is left."""
     proxy = Cut((host, port))
     server = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""HTTP by hand: requests of any size and shape, sent in any pieces, and what a server answers to them."""
+"""HTTP by hand: requests of any size and shape, sent in any pieces, and a server's answers to them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Caller:
         self.writer = writer
 
     async def send(self, *pieces: bytes) -> None:
-        """Send pieces, each by itself, until the other side has closed."""
+        """Send the pieces one by one, until the server has closed."""
         with suppress(ConnectionError):
             for piece in pieces:
                 self.writer.write(piece)
                 await self.writer.drain()
 
     async def answer(self, within: float = 5.0) -> tuple[int, bytes]:
-        """Return the next answer's status and body; the status is 0 where it closes without one."""
+        """Return the next answer's status and body; the status is 0 if the server closes without an answer."""
         try:
             return await asyncio.wait_for(self._answer(), within)
         except asyncio.TimeoutError:
@@ -53,7 +53,7 @@ class Caller:
         return int(start[9:12]), await self.reader.readexactly(int(size or 0))
 
     async def rest(self, within: float = 5.0) -> bytes:
-        """Return what comes until it is closed."""
+        """Return all that comes until the connection is closed."""
         read = bytearray()
 
         async def to_the_end() -> None:

@@ -1,10 +1,9 @@
 """A pytest plugin: nothing that a test started outlives it.
 
-After each test no task is pending on its event loop, no child process runs, and asyncio has logged no error
-("Task exception was never retrieved", "Task was destroyed but it is pending"). What belongs to a fixture of
-a wider scope stays until that fixture ends. After the last test nothing runs that any test's program has
-started, not even a process whose own parent is gone: with the workers of pytest-xdist it is the run as a whole that
-looks, once they have ended.
+After each test, no task is pending on its event loop, no child process runs, and asyncio has logged no error ("Task
+exception was never retrieved", "Task was destroyed but it is pending"). What belongs to a fixture of a wider scope
+stays until that fixture ends. After the last test, no process runs that any test's program has started, even if its
+own parent is gone. With pytest-xdist, the main process checks this once the workers have ended.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ import pytest_asyncio
 from support.process_table import children, with_environment
 
 GRACE = 2.0
-"""Seconds that what was told to end may take to do so."""
+"""Seconds that tasks and processes have to end after they were told to."""
 
 MARK = "WALKIE_TESTS_RUN"
-"""In the environment of each program that a test starts; its value is the process id of the run."""
+"""A variable in the environment of each program that a test starts; its value is the process id of the run."""
 
 TOLERATED_TASKS = {
     "AsyncServer._service_task": "python-engineio starts it on a connection; only shutdown() ends it",
     "AsyncSocket._send_ping": "python-engineio lets it sleep for a ping interval after its socket was closed",
 }
-"""Tasks that a host's stock server may leave, each with its reason."""
+"""Tasks that a host's stock server may leave, each with the reason."""
 
 _processes_before = pytest.StashKey[set[int]]()
 _left_by_run = pytest.StashKey[dict[int, str]]()
 
 
 class _AsyncioErrors(logging.Handler):
-    """Keeps what asyncio logs as an error."""
+    """Keeps the errors that asyncio logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -62,20 +61,20 @@ def _is_worker(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not _is_worker(config):  # which inherits the mark of its run
+    if not _is_worker(config):  # a worker inherits the mark of its run
         os.environ[MARK] = str(os.getpid())
     logging.getLogger("asyncio").addHandler(_errors)
 
 
 def pytest_collection_finish() -> None:
-    # What the modules made at import stays: the collections after each test needn't visit it
+    # The objects of the imports stay, so the garbage collections after each test need not visit them
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def _nothing_outlives_the_test(request: pytest.FixtureRequest) -> None:
-    # Fixtures of a wider scope are up by now: what they run is not this test's
+    # Fixtures of a wider scope have started by now, and their processes are not this test's
     request.node.stash[_processes_before] = set(children())
     if pytest_asyncio.is_async_test(request.node):
         request.getfixturevalue("_no_task_outlives_the_test")
@@ -101,7 +100,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
         yield
     finally:
         if pytest_asyncio.is_async_test(item):
-            gc.collect()  # asyncio tells of an exception that nobody read when its task goes
+            gc.collect()  # when a task is collected, asyncio logs its exception if nobody has read it
         logged = _errors.drain()
         left = _ended(lambda: _children_since_setup(item))
     if left:
@@ -116,7 +115,7 @@ def _children_since_setup(item: pytest.Item) -> dict[int, str]:
     return {pid: command for pid, command in running.items() if pid not in before}
 
 
-@pytest.hookimpl(trylast=True)  # by then pytest-xdist has ended its workers, which bear the mark too
+@pytest.hookimpl(trylast=True)  # by then pytest-xdist has ended its workers, which also have the mark
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if _is_worker(session.config):
         return
@@ -132,10 +131,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _ended(processes: Callable[[], dict[int, str]]) -> dict[int, str]:
-    """Give `processes` some time to end, kill those that don't, and return these."""
+    """Give processes some time to end; kill those that don't, and return them."""
     deadline = time.monotonic() + GRACE
     while (left := processes()) and time.monotonic() < deadline:
-        time.sleep(0.02)  # not all are children of ours, so that there is nothing to wait on
+        time.sleep(0.02)  # not all of them are our children, so there is nothing to wait for
     for pid in left:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A connection that keeps what was sent on it, for tests of what stands above the transport."""
+"""A connection that keeps what was sent on it, for tests of the layers above the transport."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KeptLink:
         self.send(text)
 
     async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
-        """Wait until a condition on what was sent holds."""
+        """Wait until a condition on the sent texts holds."""
 
         async def hold() -> None:
             while not condition():
@@ -50,7 +50,7 @@ class KeptLink:
         raise AssertionError("the node listens to nobody")
 
     def events(self, *names: str) -> list[tuple[str, Any]]:
-        """Return the events sent so far as (name, payload), those of `names` only, if any are given."""
+        """Return the events sent so far as (name, payload); if `names` are given, only those."""
         data = [json.loads(text[2:]) for text in self.texts if text.startswith("42[")]
         return [(name, payload) for name, payload in data if not names or name in names]
 
@@ -60,12 +60,12 @@ class KeptLink:
         return {int(ack_id): json.loads("[" + payload)[0] for ack_id, _, payload in acks}
 
     def order(self) -> list[str]:
-        """Return what was sent, by name, in order; an ack as ``ack``."""
+        """Return the names of what was sent, in order; an ack is ``ack``."""
         return ["ack" if text.startswith("43") else json.loads(text[2:])[0] for text in self.texts]
 
 
 class Phone:
-    """A peer of a node, as a test speaks through it."""
+    """A peer of a node, by which a test sends events."""
 
     def __init__(self, node: Node, peer_id: str, link: KeptLink | None = None) -> None:
         self.link = link or KeptLink()
@@ -84,7 +84,7 @@ class Phone:
         return self._asked
 
     async def call(self, name: str, *arguments: Any) -> Any:
-        """Send an event and return its ack, once all that this peer has sent is done."""
+        """Send an event and return its ack, once all events of this peer are done."""
         ack_id = self.emit(name, *arguments, ack=True)
         await self.peer.settled()
         return self.link.acks()[ack_id]

@@ -1,4 +1,4 @@
-"""A name that leads to the addresses that a test says: a resolver of its own, on either event loop."""
+"""A name that resolves to the addresses that a test chooses, on either event loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LOOPS: dict[str, Any] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.
 
 
 class Resolver:
-    """What `NAME` is, to whoever runs on its loop.
+    """Resolves `NAME` for everything that runs on its loop.
 
     Attributes:
-        ports: Of loopback, in the order of the answer.
+        ports: Ports of loopback, in the order of the answer.
         takes: Seconds that a look-up takes.
-        asked: How often it was looked up.
+        asked: How often the name was looked up.
     """
 
     def __init__(self, *ports: int, takes: float = 0) -> None:
@@ -52,7 +52,7 @@ class Resolver:
 
 @contextmanager
 def black_hole() -> Iterator[int]:
-    """Give a port of loopback that answers nothing, not even a refusal: more wait there than may."""
+    """Give a port of loopback that answers nothing, not even a refusal, because its backlog is full."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Stock JavaScript peers, and the legacy server, run by Node.js."""
+"""Stock JavaScript peers and the legacy server, run by Node.js."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.skips import in_ci
 Transports = Literal["polling", "websocket", "upgrade"]
 
 MayUpgrade = Literal["either"]
-"""As ``upgrade``, where something on the way may let no WebSocket through."""
+"""The same as ``upgrade``, but something on the way may block WebSockets."""
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 PEERS = CLIENTS / "npm"
@@ -28,7 +28,7 @@ LEGACY = CLIENTS / "legacy"
 
 @cache
 def _missing() -> str | None:
-    """Install the npm packages where that was not done yet; say what is missing, if anything is."""
+    """Install the npm packages if that was not done yet; returns what is missing, or an empty text."""
     for folder in (PEERS, LEGACY):
         if (folder / "node_modules").is_dir():
             continue
@@ -41,7 +41,7 @@ def _missing() -> str | None:
 
 
 def require_packages() -> None:
-    """Skip the test where the npm packages can't be had (a skip fails where CI is set)."""
+    """Skip the test if the npm packages can't be installed (a skip fails if CI is set)."""
     if missing := _missing():
         pytest.skip(missing)
 
@@ -59,7 +59,7 @@ _legacy: dict[str, Any] = {}
 
 
 async def legacy_transcript() -> Any:
-    """Return what peers hear from the legacy server in ``parity.js``, the same each time."""
+    """Return what peers hear from the legacy server in ``parity.js``; this is the same each time."""
     if "parity" not in _legacy:
         async with legacy_server() as url:
             _legacy["parity"] = await script("parity.js", url, "websocket")
@@ -76,7 +76,7 @@ async def victim(url: str, transports: Transports, room: str) -> AsyncIterator[P
 
 @asynccontextmanager
 async def legacy_server() -> AsyncIterator[str]:
-    """Run the server that this project replaces; gives its URL without a path."""
+    """Run the server that this project replaces; yields its URL without a path."""
     require_packages()
     port = free_port()
     async with running(["node", "server.js"], cwd=LEGACY, env={"PORT": str(port)}) as program:

@@ -19,7 +19,7 @@ from walkie_signal.settings import Settings
 async def running(
     settings: Settings | None = None, backend: Backend | None = None, **functions: Any
 ) -> AsyncIterator[Node]:
-    """Run a node, on the memory backend where none is given, with functions of a host."""
+    """Run a node with the functions of a host, on the memory backend unless another one is given."""
     settings = settings or Settings(status_interval=0)
     node = Node("/", settings, backend or MemoryBackend(), Host(settings, **functions))
     await node.start()

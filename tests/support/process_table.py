@@ -1,4 +1,4 @@
-"""Which processes run: of Linux from /proc, elsewhere from ps."""
+"""Which processes run: read from /proc on Linux, and from ps elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROC = Path("/proc")
 
 
 class Entry(NamedTuple):
-    """A process; one that has ended and that its parent has not waited for is none."""
+    """A process; a zombie, which has ended but has not been waited for, does not count."""
 
     pid: int
     parent: int
@@ -21,9 +21,9 @@ class Entry(NamedTuple):
 
 
 def children() -> dict[int, str]:
-    """Return the processes that this one started and that run, each with its command."""
+    """Return the running children of this process, each with its command."""
     if hasattr(os, "waitid"):
-        try:  # the quick answer, for the many tests that start nothing
+        try:  # a quick answer for the many tests that start nothing
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return {}
@@ -31,19 +31,19 @@ def children() -> dict[int, str]:
 
 
 def children_of(pid: int) -> dict[int, str]:
-    """Return the processes that another one started and that run, each with its command."""
+    """Return the running children of a process, each with its command."""
     return {entry.pid: entry.command for entry in table() if entry.parent == pid}
 
 
 def table() -> Iterator[Entry]:
-    """Return every process that runs."""
+    """Yield every process that runs."""
     return _of_proc() if (PROC / "self").exists() else _of_ps()
 
 
 def with_environment(name: str, value: str) -> dict[int, str]:
-    """Return the other processes that were started with that variable, each with its command and its test.
+    """Return the other processes that were started with a variable, each with its command and its test.
 
-    Only Linux tells; elsewhere there are none.
+    This only works on Linux; elsewhere it returns none.
     """
     found = {}
     for entry in _of_proc():
@@ -58,8 +58,8 @@ def with_environment(name: str, value: str) -> dict[int, str]:
 
 def _of_proc() -> Iterator[Entry]:
     for folder in PROC.glob("[0-9]*"):
-        with suppress(OSError):  # it may end while we look
-            # proc(5): pid (name) state ppid …, where the name may hold blanks and brackets
+        with suppress(OSError):  # the process may end while we look at it
+            # proc(5): pid (name) state ppid …; the name may contain blanks and brackets
             state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
             if state != "Z":
                 command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ")

@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 SCRIPTS = Path(sys.executable).parent
-"""Where the commands of the environment under test are: ``walkie-signal``, ``uvicorn``, …"""
+"""The folder with the commands of the environment under test: ``walkie-signal``, ``uvicorn``, …"""
 
 
 class Program:
-    """A running program, its output kept line by line (standard error joined to standard output)."""
+    """A running program; it keeps the lines of standard output and standard error together."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -42,7 +42,7 @@ class Program:
             self._grew.notify_all()
 
     async def line(self, pattern: str, within: float = 30.0) -> re.Match[str]:
-        """Wait for a line that `pattern` is found in; fail with all the output if none comes."""
+        """Wait for a line with `pattern` in it; if none comes, fail and show all the output."""
         found: re.Match[str] | None = None
 
         def seen() -> bool:
@@ -77,7 +77,7 @@ class Program:
 async def running(
     command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
-    """Run `command` with `env` added to the environment; what still runs at the end is killed, children too."""
+    """Run `command` with `env` added to the environment; at the end, kill it and its children if they still run."""
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         cwd=cwd,

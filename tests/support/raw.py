@@ -1,6 +1,6 @@
-"""A raw peer: speaks Engine.IO and Socket.IO frame by frame, and so can send what no good client would.
+"""A raw peer: it speaks Engine.IO and Socket.IO frame by frame, so it can send what no good client would.
 
-A frame is an Engine.IO packet as it stands on the wire: text with the digit of its type in front, or bytes.
+A frame is an Engine.IO packet as it is on the wire: text that begins with the digit of its type, or bytes.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Transport = Literal["websocket", "polling"]
 
 SEPARATOR = "\x1e"
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""It is plain HTTP; httpx would read the system's certificates for each peer, which takes a while."""
+"""For plain HTTP: without it, httpx would read the system's certificates for each peer, which takes a while."""
 
 
 async def in_time(within: float, what: Awaitable[Any], otherwise: Callable[[], str]) -> Any:
-    """Await `what`; fail with the text of `otherwise` where that takes too long."""
+    """Await `what`; if that takes too long, fail with the text of `otherwise`."""
     try:
         return await asyncio.wait_for(what, within)
     except asyncio.TimeoutError:
@@ -39,8 +39,8 @@ class RawPeer(ABC):
     """One Engine.IO session.
 
     Attributes:
-        heard: Every frame that came, in order, pings too.
-        handshake: What the OPEN packet said.
+        heard: Every frame that came, in order, including pings.
+        handshake: The data of the OPEN packet.
         peer_id: The Socket.IO sid, once `connect` has got one.
         pongs: Whether pings are answered.
     """
@@ -59,14 +59,14 @@ class RawPeer(ABC):
 
     @abstractmethod
     async def send(self, *frames: Frame) -> None:
-        """Send frames, over polling in one POST; nothing is said where the connection has ended."""
+        """Send frames (by polling in one POST); if the connection has ended, do nothing."""
 
     @abstractmethod
     async def abort(self) -> None:
-        """Go without a word, as a phone in a lift does."""
+        """Disappear without a close, like a phone in a lift."""
 
     async def connect(self, auth: Any = None) -> dict[str, Any]:
-        """Join the default namespace; returns what the server answers to it."""
+        """Join the default namespace; returns the server's answer."""
         await self.send("40" if auth is None else f"40{json.dumps(auth)}")
         answer = await self.until(lambda frame: frame[:2] in ("40", "44"))
         told: dict[str, Any] = json.loads(answer[2:])
@@ -78,7 +78,7 @@ class RawPeer(ABC):
         return await self.ask_text(json.dumps(event))
 
     async def ask_text(self, text: str) -> Any:
-        """Do as `ask` does, the event being JSON, or what should be, already."""
+        """Do the same as `ask`, but with a text that is, or should be, JSON."""
         self._acks += 1
         await self.send(f"42{self._acks}{text}")
         return await self.acked(self._acks)
@@ -91,7 +91,7 @@ class RawPeer(ABC):
         return argument
 
     async def join(self, room: str, **claims: Any) -> dict[str, Any]:
-        """Join the namespace, where that is still to do, and a room; returns the ack."""
+        """Join a room, and first the namespace if that was not done yet; returns the ack."""
         if not self.peer_id:
             await self.connect()
         ack: dict[str, Any] = await self.ask("join_room", {"room": room, **claims})
@@ -103,7 +103,7 @@ class RawPeer(ABC):
     async def until(
         self, accepts: Callable[[str], bool], what: str = "such a frame", within: float = 5.0
     ) -> str:
-        """Wait for a text frame that `accepts` takes, behind the one that was waited for last."""
+        """Wait for a text frame that `accepts` takes, after the one that was waited for last."""
 
         async def search() -> str:
             while True:
@@ -126,7 +126,7 @@ class RawPeer(ABC):
         return json.loads(frame[2:])[1]
 
     def events(self) -> list[list[Any]]:
-        """Return the events that came so far, each as its name and its arguments."""
+        """Return the events that came so far, each with its name and its arguments."""
         return [
             json.loads(frame[2:]) for frame in self.heard if isinstance(frame, str) and frame[:3] == "42["
         ]
@@ -176,7 +176,7 @@ class WebSocketPeer(RawPeer):
         await self.closed()
 
     async def listen(self) -> None:
-        """Take in what comes until the connection ends."""
+        """Keep what comes until the connection ends."""
         with suppress(ConnectionClosed):
             while True:
                 frame: Data = await self.socket.recv()
@@ -214,7 +214,7 @@ class PollingPeer(RawPeer):
 
     async def post(self, body: bytes) -> None:
         """POST any bytes."""
-        async with self._sending:  # two at once are a violation of their own
+        async with self._sending:  # two POSTs at once would be another violation
             with suppress(httpx.TransportError):
                 self.posted = (await self.http.post("", content=body)).status_code
 
@@ -250,7 +250,7 @@ async def raw_peer(
     headers: dict[str, str] | None = None,
     query: dict[str, str] | None = None,
 ) -> AsyncIterator[Any]:
-    """Open a session on a server; it is dropped at the end, without a word."""
+    """Open a session on a server; at the end it is dropped without a close."""
     query = {"EIO": "4", "transport": transport, **(query or {})}
     async with AsyncExitStack() as stack:
         if transport == "polling":

@@ -18,16 +18,16 @@ from support.processes import Program, running
 from support.servers import free_port
 
 WITHIN = 10.0
-"""Seconds that it may take to start, and to answer a command."""
+"""Seconds that the server may take to start, or to answer a command."""
 
 
 class RedisServer:
-    """A ``redis-server`` on a port of loopback, which keeps nothing on disk.
+    """A ``redis-server`` on a port of loopback; it keeps nothing on disk.
 
     Attributes:
-        port: Where it listens; the same after each `restart`.
-        url: Of its database 0.
-        program: The process that runs now, or has ended last.
+        port: The port where it listens; it is the same after each `restart`.
+        url: The URL of its database 0.
+        program: The process that runs now, or the last one that ended.
     """
 
     program: Program
@@ -39,7 +39,7 @@ class RedisServer:
         self._options = options
 
     async def start(self) -> None:
-        """Run it, and wait until it answers."""
+        """Run the server, and wait until it answers."""
         settings = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
         command = ["redis-server", *settings, *self._options]
         self.program = await self._stack.enter_async_context(running(command))
@@ -49,10 +49,10 @@ class RedisServer:
                 if await self.command("PING"):
                     return
             assert time.monotonic() < deadline, f"no PONG within {WITHIN} s; output:\n{self.program.output}"
-            await asyncio.sleep(0.01)  # it listens a moment later than it says so
+            await asyncio.sleep(0.01)  # it says that it listens a moment before it does
 
     async def command(self, *arguments: Any) -> Any:
-        """Ask it something on a connection of its own; text comes back as str."""
+        """Send a command on a new connection; text comes back as str."""
         connection = Redis.from_url(self.url, decode_responses=True, socket_timeout=WITHIN)
         try:
             return await connection.execute_command(*arguments)  # type: ignore[no-untyped-call]
@@ -60,32 +60,32 @@ class RedisServer:
             await connection.aclose()
 
     async def keys(self, pattern: str = "*") -> list[str]:
-        """Return the names of its keys, sorted."""
+        """Return the names of the keys, sorted."""
         return sorted(await self.command("KEYS", pattern))
 
     async def kill(self) -> None:
-        """End it at once by SIGKILL, and all it held."""
+        """End the server at once by SIGKILL; its data is lost."""
         with suppress(ProcessLookupError):
             self.program.send_signal(signal.SIGKILL)
         await self.program.wait()
 
     def stop(self) -> None:
-        """Freeze it: connections stay, and nothing is answered."""
+        """Freeze the server: connections stay, but nothing is answered."""
         self.program.send_signal(signal.SIGSTOP)
 
     def cont(self) -> None:
-        """Let it run again."""
+        """Let the frozen server run again."""
         self.program.send_signal(signal.SIGCONT)
 
     async def restart(self) -> None:
-        """Run it again on the same port, empty; it was killed before, or is now."""
+        """Run the server again on the same port, empty; if it still runs, kill it first."""
         await self.kill()
         await self.start()
 
 
 @asynccontextmanager
 async def redis_server(port: int | None = None, *options: str) -> AsyncIterator[RedisServer]:
-    """Run a Redis server until the test leaves this; `options` are added to its command line."""
+    """Run a Redis server until the block is left; `options` are added to its command line."""
     if shutil.which("redis-server") is None:
         pytest.skip("no redis-server (of Redis or Valkey, 7.0 or newer)")
     async with AsyncExitStack() as stack:

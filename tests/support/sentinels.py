@@ -19,10 +19,10 @@ SERVICE = "walkie"
 
 
 class Sentinel:
-    """One that listens.
+    """A sentinel that listens.
 
     Attributes:
-        port: Of loopback.
+        port: The port on loopback.
     """
 
     def __init__(self, port: int, password: str | None) -> None:
@@ -30,17 +30,17 @@ class Sentinel:
         self._password = password
 
     async def command(self, *arguments: Any) -> Any:
-        """Ask it something; text comes back as str."""
+        """Send a command; text comes back as str."""
         async with Redis(port=self.port, password=self._password, decode_responses=True) as connection:
             return await connection.execute_command(*arguments)  # type: ignore[no-untyped-call]
 
     async def facts(self) -> dict[str, str]:
-        """Return what it knows of the primary."""
+        """Return what the sentinel knows about the primary."""
         found: dict[str, str] = await self.command("SENTINEL", "MASTER", SERVICE)
         return found
 
     async def knows(self, *, sentinels: int, replicas: int, within: float = 20.0) -> None:
-        """Wait until it knows of so many others."""
+        """Wait until the sentinel knows that many other sentinels and replicas."""
         deadline = time.monotonic() + within
         while True:
             facts = await self.facts()
@@ -48,7 +48,7 @@ class Sentinel:
             if (others, slaves) == (sentinels, replicas):
                 return
             assert time.monotonic() < deadline, facts
-            await asyncio.sleep(0.05)  # nothing tells of it
+            await asyncio.sleep(0.05)  # no event reports it
 
 
 @asynccontextmanager
@@ -74,8 +74,8 @@ async def sentinel(
 
 
 async def follows(replica: RedisServer, within: float = 20.0) -> None:
-    """Wait until it has what its primary has."""
+    """Wait until a replica has the data of its primary."""
     deadline = time.monotonic() + within
     while (facts := await replica.command("INFO", "replication"))["master_link_status"] != "up":
         assert time.monotonic() < deadline, facts
-        await asyncio.sleep(0.05)  # as above
+        await asyncio.sleep(0.05)  # no event reports it

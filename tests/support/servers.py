@@ -1,4 +1,4 @@
-"""Real servers for a test, each on a port of its own on loopback."""
+"""Real servers for a test, each on its own port of loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Serving:
     """A ``walkie-signal serve`` that listens."""
 
     url: str
-    """Such as ``http://127.0.0.1:45123``, without the path."""
+    """The URL without the path, such as ``http://127.0.0.1:45123``."""
     program: Program
 
 
@@ -40,18 +40,19 @@ def free_port() -> int:
 
 
 WEBSOCKET_CLASS: Any = "auto"
-"""What `hosted` gives uvicorn for ``ws``, unless it is told."""
+"""The default of `hosted` for uvicorn's option ``ws``."""
 
 
 @asynccontextmanager
 async def hosted(app: Any, **config: Any) -> AsyncIterator[str]:
-    """Run an ASGI app on uvicorn in this event loop, on a pre-bound socket; gives its URL without a path.
+    """Run an ASGI app on uvicorn in this event loop, on a pre-bound socket; yields its URL without a path.
 
-    `config` goes to `uvicorn.Config`, but for ``family``: with ``AF_INET6`` it is on every address, and its URL has
-    the IPv4 one. The lifespan has started when this yields and has ended when it is left.
+    `config` goes to `uvicorn.Config`, except ``family``: with ``AF_INET6``, the app listens on every address,
+    and the URL has the IPv4 address. The lifespan has started when this yields, and has ended when the block is
+    left.
     """
     family = config.pop("family", socket.AF_INET)
-    # asyncio sets TCP_NODELAY on no other protocol
+    # asyncio only sets TCP_NODELAY if the socket names the protocol
     with closing(socket.socket(family, proto=socket.IPPROTO_TCP)) as listener:
         listener.bind(("127.0.0.1" if family == socket.AF_INET else "::", 0))
         options: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A node that keeps what its backend has it do."""
+"""A node that records the calls of its backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from walkie_signal.core.rooms import Change, Member
 
 
 class KeptSite:
-    """A `Site` that does nothing but remember."""
+    """A `Site` that only records its calls."""
 
     def __init__(self) -> None:
         self.applied: list[Change] = []
@@ -21,7 +21,7 @@ class KeptSite:
         self._grew = asyncio.Event()
 
     async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
-        """Wait until a condition on what is kept holds."""
+        """Wait until a condition on the recorded calls holds."""
 
         async def hold() -> None:
             while not condition():
@@ -35,7 +35,7 @@ class KeptSite:
             raise AssertionError(f"not so within {within} s: {kept}") from None
 
     async def pause(self) -> None:
-        """Wait a moment, where nothing tells of what is waited for."""
+        """Wait a moment, if no event reports what a test waits for."""
         await asyncio.sleep(0.01)
 
     def apply(self, change: Change) -> None:

@@ -1,7 +1,7 @@
-"""A pytest plugin: a test is not passed over in silence, and in CI (where CI is set) not at all.
+"""A pytest plugin: no test is skipped silently, and in CI (if CI is set) no test is skipped at all.
 
-The markers ``node``, ``java`` and ``proxies`` name what a test needs of the machine. Where that is missing
-the test is skipped and the summary says so; in CI a skip of whatever cause is a failure.
+The markers ``node``, ``java`` and ``proxies`` name what a test needs of the machine. If that is missing, the
+test is skipped and the summary says so; in CI, a skip for any reason is a failure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 NEEDS = {"node": ("node", "npm"), "java": ("java", "javac", "mvn"), "proxies": ("nginx", "caddy")}
-"""The commands that tests with a marker need."""
+"""The commands that tests with each marker need."""
 
 NODE_MODULES = Path(__file__).parents[1] / "clients" / "npm" / "node_modules"
 
@@ -49,7 +49,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def _failed_in_ci(report: Report) -> Report:
-    # An expected failure is reported as a skip too, and is none
+    # An expected failure is also reported as a skip, but it is not one
     if in_ci() and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {_reason(report.longrepr)}"

@@ -10,5 +10,5 @@ from walkie_signal.transport.direct import DirectProtocol
 
 @pytest.fixture(params=["auto", DirectProtocol], ids=["plain", "direct"])
 def _each_websocket_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a test on plain uvicorn, and on the WebSocket class that ``walkie-signal serve`` runs on."""
+    """Run a test on plain uvicorn, and on the WebSocket class of ``walkie-signal serve``."""
     monkeypatch.setattr(servers, "WEBSOCKET_CLASS", request.param)

@@ -1,7 +1,7 @@
 """The times of all connections, kept by one timer; python-engineio has a sleeping task for each.
 
-They are times on the loop's monotonic clock, so a step of the wall clock drops nobody, as it does with
-python-engineio. A connection is only checked when its time has come, which is twice for each ping, and not at every
+They are times on the loop's monotonic clock, so a step of the wall clock drops no connection; with python-engineio,
+it does. A connection is only checked when its time has come, which is twice for each ping, and not at every
 tick: with 10,000 connections, that would take a sixth of the processor. The few that wait for something are
 watched, which means that they are checked at every tick.
 """
