@@ -121,6 +121,12 @@ class Settings(Group):
     queued_events: int = setting(
         128, "How many events of a peer may wait while an earlier one is under way.", least=1
     )
+    queued_bytes: int = setting(
+        1 << 20,
+        "What those events may hold, as text, before the next one is refused.",
+        unit="bytes",
+        least=1024,
+    )
     status_interval: float = setting(
         0.2,
         "Shortest time between two room_status events of a room, after the first.",

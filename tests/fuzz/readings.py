@@ -5,6 +5,7 @@ Only errors that are declared may come out, and where one thing is read in two w
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections import Counter
@@ -68,10 +69,11 @@ class Readings:
                 if isinstance(frame, str):
                     packet = self._packet(frame) if frame[:1] == packets.MESSAGE else None
                     if packet is not None and packet.attachments:
-                        partial = packets.Partial(packet, len(frame), LIMIT)
+                        read = functools.partial(packets.read_packet, frame[1:])
+                        partial = packets.Partial(packet, read, len(frame), LIMIT)
                 elif partial is not None and partial.add(frame):
                     self.seen["attachments"] += 1
-                    self._event(event_of_packet(partial.packet, self.settings))
+                    self._event(event_of_packet(partial.packet(), self.settings))
                     partial = None
         except ProtocolViolation as violation:
             self.seen["violation"] += 1

@@ -212,7 +212,7 @@ async def test_attachments_hold_no_more_than_one_frame_may_before_connect_is_ans
         while attacker.is_open and not sending.done():
             for connection in running.sio.eio.sockets.values():
                 for socket in connection.app or ():
-                    most = max(most, held([packet.data for packet, _ in socket.deferred]))
+                    most = max(most, held([each.read().data for each in socket.deferred]))
             await asyncio.sleep(0)
         await attacker.closed()
         answered.set()

@@ -36,13 +36,13 @@ MALFORMED_SOCKETIO: dict[str, list[Frame]] = {
     "CONNECT with null": ["40null"],
     "CONNECT with an ack id": ["4017{}"],
     "a binary message that no event has announced": [b"\x00\x01"],
-    "nested 100,000 deep": ['42["signal",' + "[" * 100_000 + "]" * 100_000 + "]"],
+    "nested 30,000 deep": ['42["signal",' + "[" * 30_000 + "]" * 30_000 + "]"],
     "nested 100,000 deep and not closed": ["42" + "[" * 100_000],
-    "CONNECT nested 100,000 deep": ["40" + '{"a":' * 100_000 + "1" + "}" * 100_000],
+    "CONNECT nested 10,000 deep": ["40" + '{"a":' * 10_000 + "1" + "}" * 10_000],
     "an event of 330,000 lists": ["42[" + "[]," * 330_000 + "[]]"],
-    "an event of 330,000 lists and not closed": ['42["signal",[' + "[]," * 330_000],
-    "an ack of 330,000 lists and not closed": ["431[" + "[]," * 330_000],
-    "CONNECT with 330,000 lists": ["40[" + "[]," * 330_000 + "[]]"],
+    "an event of 20,000 lists and not closed": ['42["signal",[' + "[]," * 20_000],
+    "an ack of 20,000 lists and not closed": ["431[" + "[]," * 20_000],
+    "CONNECT with 20,000 lists": ["40[" + "[]," * 20_000 + "[]]"],
 }
 
 MALFORMED_ENGINEIO: dict[str, list[Frame]] = {

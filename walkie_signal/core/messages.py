@@ -51,10 +51,10 @@ def read_message(event: Event, settings: Settings) -> Message:
     read = _READERS.get(event.name)
     if read is None:
         raise SignalingError("unknown_event", "this event has no handler here")
-    if event.fault is not None:
-        raise _invalid(event.fault)
     if event.size > settings.event_bytes:
         raise SignalingError("payload_too_large", "the event is too large", limitBytes=settings.event_bytes)
+    if event.fault is not None:
+        raise _invalid(event.fault)
     return read(event, settings)
 
 

@@ -10,6 +10,8 @@ Source: https://socket.io/docs/v4/socket-io-protocol/#packet-encoding
 from __future__ import annotations
 
 import re
+import sys
+from json.decoder import scanstring  # type: ignore[attr-defined] # it is not in the stubs
 from typing import Any, NamedTuple
 
 from walkie_signal.core.codec import dumps, loads
@@ -20,6 +22,9 @@ RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 """Event names that no client may use: the Socket.IO libraries raise these events themselves."""
+
+_NAME = re.compile(r'\[[ \t\r\n]*"')
+"""What stands before the name in an EVENT's data."""
 
 _EVENT = re.compile(r"42(?:(/[^,]*),)?(\d{0,16})(?=\[)", re.ASCII)
 """The head of an EVENT; 16 digits are enough for every ack id that a JavaScript client can count up to."""
@@ -35,6 +40,7 @@ class Event(NamedTuple):
         size: Bytes of the encoded event.
         fault: Why its arguments can't be relayed, or ``None``.
         text: The JSON text of its data, including the name; ``None`` if it was parsed elsewhere.
+        waits: Whether it waits as `text` alone, without its arguments.
     """
 
     name: str
@@ -43,6 +49,47 @@ class Event(NamedTuple):
     size: int
     fault: str | None
     text: str | None = None
+    waits: bool = False
+
+
+def read_size(text: str, namespace: str) -> Event | None:
+    """Read of an EVENT of `namespace` what can be read without parsing it: all but its arguments.
+
+    It is for one that is too large to be parsed; whether it is JSON behind its name is not looked at.
+
+    Raises:
+        ProtocolViolation: It is an EVENT of this namespace without a name, or with a reserved one.
+    """
+    head = _EVENT.match(text)
+    if head is None or (head[1] or "/") != namespace:
+        return None
+    quote = _NAME.match(text, head.end())
+    if quote is None:
+        raise ProtocolViolation("an event without a name")
+    try:
+        name, _ = scanstring(text, quote.end())
+    except ValueError:
+        raise ProtocolViolation("an event that is not JSON") from None
+    checked_name([name])
+    return Event(name, (), int(head[2]) if head[2] else None, len(text), None)
+
+
+def memory_of(event: Event) -> int:
+    """Return the bytes that an event takes as text: one emoji makes each character of a text take four."""
+    if event.text is not None:
+        return sys.getsizeof(event.text)
+    return sys.getsizeof(event.name) + (event.size if event.arguments else 0)
+
+
+def waiting(event: Event) -> Event:
+    """Return an event as it waits: as text, for parsed it takes up to twenty times as much memory."""
+    text = dumps([event.name, *event.arguments]) if event.text is None else event.text
+    return event._replace(arguments=(), text=text, waits=True)
+
+
+def worked_on(event: Event) -> Event:
+    """Return an event that has waited, with its arguments."""
+    return event._replace(arguments=tuple(loads(event.text or "")[1:]), waits=False)
 
 
 def read_event(text: str, namespace: str, depth: int) -> Event | None:

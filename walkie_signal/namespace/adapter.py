@@ -9,7 +9,8 @@ from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.identity import Identity
-from walkie_signal.core.packets import event_of
+from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.packets import Event, checked_name, event_of
 from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.host import Host
@@ -57,7 +58,7 @@ class Adapter:
         """
         if self._server is not None:
             raise ValueError("this SignalingNamespace has a server already: create one for each server")
-        Binding(server, self)
+        self._node.host_hears = Binding(server, self).host_hears
         self._server = server
         if hasattr(server, "farewells"):  # not a stock server
             server.farewells[self.namespace] = self._farewell
@@ -122,8 +123,12 @@ class Adapter:
     def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
         """Carry out an event that the server has parsed; an event without a handler is answered with an error."""
         peer = self._node.peer(sid)
-        if peer is not None:
+        if peer is None:
+            return
+        if (name := checked_name(data)) in CLIENT_EVENTS:
             self._node.receive(peer, event_of(data, ack_id, self._node.settings.nesting_depth))
+        else:
+            self._node.receive(peer, Event(name, (), ack_id, 0, None))
 
     def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
         """Answer one of the host's events that could not be carried out."""

@@ -206,6 +206,10 @@ class Binding:
         answer = handler(*arguments)
         return await _uncancelled(answer) if inspect.isawaitable(answer) else answer
 
+    def host_hears(self, name: str) -> bool:
+        """Tell whether the host has a handler for an event."""
+        return self._host_handler(name)[0] is not None
+
     def _host_handler(self, name: str, *arguments: Any) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
         handler, found = self._server._get_event_handler(name, self._namespace, arguments)  # noqa: SLF001
         return (handler, found) if handler is not None else (self._bound.host_events.get(name), arguments)

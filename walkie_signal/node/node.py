@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.packets import Event, disconnect_text, prefix_of, read_event
+from walkie_signal.core.packets import Event, disconnect_text, memory_of, prefix_of, read_event, read_size
 from walkie_signal.core.ports import Link
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.relays import Relays
@@ -39,7 +40,13 @@ log = logging.getLogger("walkie_signal")
 
 
 class Node:
-    """One process's part of the signaling service of one namespace."""
+    """One process's part of the signaling service of one namespace.
+
+    Attributes:
+        host_hears: Tells whether the host has a handler for an event; the adapter knows.
+    """
+
+    host_hears: Callable[[str], bool] = staticmethod(lambda _name: True)
 
     def __init__(self, namespace: str, settings: Settings, backend: Backend, host: Host) -> None:
         self.backend = backend
@@ -209,20 +216,38 @@ class Node:
                 peer, target_id, f"{peer.head}{value}}}]", int(ack_id) if ack_id else None
             ):
                 return True
-        event = read_event(text, self._namespace, self.settings.nesting_depth)
-        if event is None or event.name not in CLIENT_EVENTS:
+        too_large = len(text) > self.settings.event_bytes
+        is_full = self._is_full(peer, 0 if too_large else len(text))
+        if is_full or too_large:
+            event = read_size(text, self._namespace)  # it is refused, and is not parsed for that
+        else:
+            event = read_event(text, self._namespace, self.settings.nesting_depth)
+        if event is None or (event.name not in CLIENT_EVENTS and self.host_hears(event.name)):
             return False
-        self.receive(peer, event)
+        if is_full:
+            self._refuse(peer, event)
+        else:
+            self.receive(peer, event)
         return True
+
+    def _is_full(self, peer: Peer, size: int) -> bool:
+        """Tell whether so much of a peer waits that an event of that size may not."""
+        settings = self.settings
+        return peer.waiting > 0 and (
+            peer.waiting >= settings.queued_events or peer.waiting_bytes + size > settings.queued_bytes
+        )
+
+    def _refuse(self, peer: Peer, event: Event) -> None:
+        error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
+        self.answers.fail(peer, event, error)
 
     def receive(self, peer: Peer, event: Event) -> None:
         """Carry out an event, after the peer's earlier ones."""
-        if peer.waiting >= self.settings.queued_events:
-            error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
-            self.answers.fail(peer, event, error)
-        elif event.fault is not None or event.size > self.settings.event_bytes:
+        if event.fault is not None or event.size > self.settings.event_bytes:
             # It will be refused in its turn, so its arguments need not be kept until then
-            peer.post(event._replace(arguments=(), text=None))
+            event = event._replace(arguments=(), text=None)
+        if self._is_full(peer, memory_of(event)):
+            self._refuse(peer, event)
         else:
             peer.post(event)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from walkie_signal.core.identity import Identity, UserId
-from walkie_signal.core.packets import Event
+from walkie_signal.core.packets import Event, memory_of, waiting, worked_on
 from walkie_signal.core.ports import Link
 from walkie_signal.core.rooms import Reason
 from walkie_signal.turns import SLICE, Turns
@@ -49,8 +49,8 @@ class Peer:
     """
 
     __slots__ = (
-        "_task", "_turns", "_waiting", "_work", "gone", "has_joined", "head", "identity", "idle", "link",
-        "peer_id", "user_id",
+        "_task", "_turns", "_waiting", "_waiting_bytes", "_work", "gone", "has_joined", "head", "identity", "idle",
+        "link", "peer_id", "user_id",
     )  # fmt: skip
 
     def __init__(self, peer_id: str, link: Link, work: Work, head: str, turns: Turns) -> None:
@@ -65,12 +65,18 @@ class Peer:
         self._work = work
         self._turns = turns
         self._waiting: list[Item] = []
+        self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
         """How many items wait behind the current one."""
         return len(self._waiting)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes of text they hold."""
+        return self._waiting_bytes
 
     def admit(self) -> None:
         """Begin to work on the items."""
@@ -82,6 +88,9 @@ class Peer:
     def post(self, item: Item) -> None:
         """Add an item."""
         if not self.idle:
+            if isinstance(item, Event):
+                item = waiting(item) if item.arguments else item
+                self._waiting_bytes += memory_of(item)
             self._waiting.append(item)
             return
         pending = self._work(self, item)
@@ -94,13 +103,20 @@ class Peer:
         if self._task is not None:
             await asyncio.shield(self._task)
 
+    def _next(self) -> Item:
+        item = self._waiting.pop(0)
+        if isinstance(item, Event):
+            self._waiting_bytes -= memory_of(item)
+            return worked_on(item) if item.waits else item
+        return item
+
     async def _drain(self, pending: Awaitable[None] | None) -> None:
         try:
             if pending is not None:
                 await pending
             began = monotonic()
             while self._waiting:
-                pending = self._work(self, self._waiting.pop(0))
+                pending = self._work(self, self._next())
                 if pending is not None:
                     await pending
                 if monotonic() - began > SLICE:

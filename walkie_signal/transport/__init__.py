@@ -7,7 +7,7 @@ nothing of rooms and signals: a namespace reaches it through `walkie_signal.core
     engine       sessions and their life      service      the requests that open and carry them
     cors         which pages may send these   farewells    how a server that ends closes them
     connection   one session, carried by polling or websocket; outbox: what waits for it, bounded
-    server       Socket.IO on top             sockets, joins   its namespaces
+    server       Socket.IO on top             sockets, joins   its namespaces; handling: what handlers do
     hand_over    requests of other workers' sessions; carriage: one of them; pipes: events between two processes
     doorway      where other workers find this one
     liveness     one sweep over all           fanout       python-socketio's rooms

@@ -43,9 +43,9 @@ class Joins:
         if before is not None:
             self.leave(before, server.reason.CLIENT_DISCONNECT)
         if namespace in sockets.barred:
-            self._refuse(sockets, namespace, BARRED)
+            self.refuse(sockets, namespace, BARRED)
         elif not server.accepts(namespace):
-            self._refuse(sockets, namespace, INVALID_NAMESPACE)
+            self.refuse(sockets, namespace, INVALID_NAMESPACE)
         else:
             socket = sockets.add(namespace, auth)
             server.eio.spawn(self._join(socket, auth, before.left if before is not None else None))
@@ -99,6 +99,7 @@ class Joins:
             return
         if not sockets.connection.closed and not self._server.always_connect:
             await self._admit(socket)
+        await self._server.handling.catch_up(socket)
         if sockets.connection.closed:
             # The connection ended while the handler decided; python-socketio would keep such a socket for ever
             await self.leave(socket, sockets.connection.reason or self._server.reason.TRANSPORT_CLOSE)
@@ -161,7 +162,8 @@ class Joins:
             sockets.connection.close(self._server.reason.SERVER_DISCONNECT)
         await asyncio.wait({left})
 
-    def _refuse(self, sockets: Sockets, namespace: str, why: dict[str, str]) -> None:
+    def refuse(self, sockets: Sockets, namespace: str, why: dict[str, Any]) -> None:
+        """Answer a CONNECT that nobody needs to decide about."""
         line, connection = f"connect refused: {why['message']}", sockets.connection
         connection.owner.lines.write(logging.INFO, line, "%s (%s)", line, connection)
         self._send(sockets, CONNECT_ERROR, namespace, why)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,20 +160,22 @@ def check_packet(packet: Packet) -> None:
 class Partial:
     """A binary packet that waits for its attachments; the bytes that it holds are bounded."""
 
-    __slots__ = ("_attachments", "_limit", "_places", "packet", "size")
+    __slots__ = ("_attachments", "_count", "_limit", "_read", "size")
 
-    def __init__(self, packet: Packet, size: int, limit: int) -> None:
+    def __init__(self, packet: Packet, read: Callable[[], Packet], size: int, limit: int) -> None:
         """Find the places of the attachments; each attachment must have exactly one.
 
         So a client can't announce attachments that never come, and make the server hold the ones that did
-        (python-socketio takes any number of up to ten digits, and held 36 MB for one client).
+        (python-socketio takes any number of up to ten digits, and held 36 MB for one client). Until the packet is
+        complete, only its text is kept, and then read again: parsed, it takes up to twenty times as much memory.
+
         """
-        self.packet = packet
         self.size = size
+        self._read = read
         self._limit = limit
+        self._count = packet.attachments
         self._attachments: list[bytes] = []
-        self._places = _placeholders(packet.data)
-        if sorted(number for _, _, number in self._places) != list(range(packet.attachments)):
+        if sorted(number for _, _, number in _placeholders(packet.data)) != list(range(self._count)):
             raise ProtocolViolation("attachments that don't match their placeholders")
 
     def add(self, attachment: bytes) -> bool:
@@ -181,11 +184,14 @@ class Partial:
         if self.size > self._limit:
             raise ProtocolViolation("attachments over the size limit")
         self._attachments.append(attachment)
-        if len(self._attachments) < self.packet.attachments:
-            return False
-        for container, key, number in self._places:
+        return len(self._attachments) == self._count
+
+    def packet(self) -> Packet:
+        """Read the packet, which has to be complete."""
+        packet = self._read()
+        for container, key, number in _placeholders(packet.data):
             container[key] = self._attachments[number]
-        return True
+        return packet
 
 
 def _placeholders(data: Any) -> list[tuple[Any, Any, int]]:
@@ -204,6 +210,14 @@ def _placeholders(data: Any) -> list[tuple[Any, Any, int]]:
             elif isinstance(value, (dict, list)):
                 left.append(value)
     return places
+
+
+def head_of(text: str) -> tuple[int, str, int | None] | None:
+    """Return the type, namespace and ack id of a Socket.IO packet, ``None`` if it has none; nothing is parsed."""
+    head = _HEAD.match(text)
+    if head is None:
+        return None
+    return int(head[1]), (head[3] or "/").partition("?")[0], int(head[4]) if head[4] else None
 
 
 def namespace_of(text: str) -> str:

@@ -7,9 +7,9 @@ that a slow handler holds up neither pongs nor acks.
 
 from __future__ import annotations
 
-import asyncio
 import json as stdlib_json
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import socketio
@@ -18,16 +18,23 @@ from walkie_signal.core.codec import dumps, loads
 from walkie_signal.core.ports import Link
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport import packets
-from walkie_signal.transport.calls import Misfit, called
-from walkie_signal.transport.connection import Connection, log
+from walkie_signal.transport.calls import called
+from walkie_signal.transport.connection import Connection
 from walkie_signal.transport.engine import Engine
+from walkie_signal.transport.handling import Handling
 from walkie_signal.transport.joins import Joins
 from walkie_signal.transport.packets import Frame, Packet, Partial
 from walkie_signal.transport.requests import Receive, Scope, Send
-from walkie_signal.transport.sockets import DeadLink, Socket, SocketLink, Sockets, State
+from walkie_signal.transport.sockets import DeadLink, Deferred, Socket, SocketLink, Sockets, State
 
-MAX_HANDLING = 1000
-"""How many events of one connection may wait for their handlers to end."""
+UNREAD = 1 << 16
+"""Characters from which on a packet is parsed only if it leads to something: as many as an event may have."""
+
+TOO_MUCH_AUTH = {
+    "message": "the payload is too large",
+    "data": {"code": "payload_too_large", "message": "the payload is too large", "limitBytes": UNREAD},
+}
+"""What a client gets for a CONNECT over that: in a header, web servers take tokens of 8 to 64 KiB."""
 
 
 class Json:
@@ -62,7 +69,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             serializer = type("Packet", (socketio.packet.Packet,), {"json": json or Json})
         elif json is not None:
             raise ValueError("json= only works with the default serializer")
-        self._joins = Joins(self)
+        self.joins = Joins(self)
+        self.handling = Handling(self)
         super().__init__(serializer=serializer, **options)
         self.farewells: dict[str, Callable[[str], None]] = {}
         self.eio.farewell = self._farewell
@@ -115,7 +123,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         connection = self.eio.sockets.get(eio_sid or "")
         socket = connection.app.get(namespace) if connection is not None else None
         if socket is not None and socket.sid == sid:
-            await self._joins.kick(socket)
+            await self.joins.kick(socket)
 
     def push(self, eio_sid: str, namespace: str, frames: list[Frame]) -> None:
         """Send frames to a socket, or to its connection if there is no such socket."""
@@ -165,7 +173,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         connection = self.eio.sockets.get(eio_sid)
         try:
             if connection is not None and connection.app is not None:
-                await self._joins.leave_all(connection.app, reason)
+                await self.joins.leave_all(connection.app, reason)
         finally:
             self.environ.pop(eio_sid, None)
 
@@ -184,22 +192,35 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             return
         if sockets.partial is not None:
             raise ProtocolViolation("text in place of an attachment")
-        packet = packets.read_packet(message) if self._strict else self._read_foreign(message)
+        if self._strict and len(message) > UNREAD and self._needs_no_reading(sockets, message):
+            return
+        read = partial(packets.read_packet if self._strict else self._read_foreign, message)
+        packet = read()
         if packet.attachments:
-            sockets.partial = Partial(packet, len(message), self.eio.max_http_buffer_size)
+            sockets.partial = Partial(packet, read, len(message), self.eio.max_http_buffer_size)
         else:
-            self._dispatch(sockets, packet, len(message))
+            self._dispatch(sockets, packet, Deferred(read, len(message)))
+
+    def _needs_no_reading(self, sockets: Sockets, message: str) -> bool:
+        """Take a large packet that leads to nothing: the ack to nothing, or more auth than anybody has."""
+        kind, namespace, ack_id = packets.head_of(message) or (None, "", None)
+        if kind == packets.CONNECT:
+            self.joins.refuse(sockets, namespace, TOO_MUCH_AUTH)
+            return True
+        socket = sockets.get(namespace)
+        return kind == packets.ACK and socket is not None and not self.handling.awaits(socket, ack_id)
 
     def _take_attachment(self, sockets: Sockets, attachment: bytes) -> None:
-        partial = sockets.partial
-        if partial is not None:
-            if partial.add(attachment):
+        begun = sockets.partial
+        if begun is not None:
+            if begun.add(attachment):
                 sockets.partial = None
-                self._dispatch(sockets, partial.packet, partial.size)
+                self._dispatch(sockets, begun.packet(), Deferred(begun.packet, begun.size))
         elif self._strict:
             raise ProtocolViolation("an attachment that no packet announced")
         else:
-            self._dispatch(sockets, self._read_foreign(attachment), len(attachment))
+            read = partial(self._read_foreign, attachment)
+            self._dispatch(sockets, read(), Deferred(read, len(attachment)))
 
     def _read_foreign(self, message: Frame) -> Packet:
         """Read a packet with the host's serializer, which may raise anything."""
@@ -213,85 +234,28 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         packets.check_packet(packet)
         return packet
 
-    def _dispatch(self, sockets: Sockets, packet: Packet, size: int) -> None:
+    def _dispatch(self, sockets: Sockets, packet: Packet, deferred: Deferred) -> None:
         socket = sockets.get(packet.namespace)
         if socket is not None and socket.state is State.JOINING:
-            socket.defer(packet, size, self.eio.max_http_buffer_size)
+            socket.defer(packet, deferred, self.eio.max_http_buffer_size)
         elif packet.kind == packets.CONNECT:
-            self._joins.connect(sockets, packet.namespace, packet.data)
+            self.joins.connect(sockets, packet.namespace, packet.data)
         elif socket is None:
             if packet.namespace not in sockets.barred:
                 raise ProtocolViolation("a packet for a namespace that is not joined")
         elif socket.state is State.JOINED:
-            self._act(socket, packet)
+            self.handling.act(socket, packet, deferred)
 
     def resume(self, socket: Socket) -> None:
         """Act on the packets that waited until CONNECT was answered; after a refusal, only on another CONNECT."""
         sockets = socket.sockets
         deferred, socket.deferred = socket.deferred, []
         try:
-            for packet, size in deferred:
+            for each in deferred:
                 if sockets.connection.closed:
                     return
+                packet = each.read()
                 if packet.kind == packets.CONNECT or sockets.get(packet.namespace) is not None:
-                    self._dispatch(sockets, packet, size)
+                    self._dispatch(sockets, packet, each)
         except ProtocolViolation as violation:
             sockets.connection.violate(violation)
-
-    def _act(self, socket: Socket, packet: Packet) -> None:
-        if packet.kind == packets.DISCONNECT:
-            self._joins.leave(socket, self.reason.CLIENT_DISCONNECT)
-        elif packet.kind in (packets.ACK, packets.BINARY_ACK):
-            # Under number 0 python-socketio keeps its counter. Unknown numbers are not logged.
-            if packet.ack_id and packet.ack_id in self.manager.callbacks.get(socket.sid, ()):
-                self.eio.spawn(self._run(socket, packet, self._call_back(socket, packet)))
-        else:
-            self._start(socket, packet)
-
-    # Events
-
-    def _start(self, socket: Socket, packet: Packet) -> None:
-        """Start an event's handler, in order of arrival; without `async_handlers`, it waits for earlier ones."""
-        sockets = socket.sockets
-        if sockets.handling >= MAX_HANDLING:
-            raise ProtocolViolation("too many events wait for their handlers")
-        sockets.handling += 1
-        if self.async_handlers:
-            self.eio.spawn(self._run(socket, packet, self._handle(socket, packet)))
-            return
-        if sockets.queue is None:
-            sockets.queue = asyncio.Queue()
-            self.eio.spawn(self._work(sockets, sockets.queue))
-        sockets.queue.put_nowait((socket, packet))
-
-    async def _work(self, sockets: Sockets, queue: asyncio.Queue[tuple[Socket, Packet]]) -> None:
-        """Handle events one after the other while there are any."""
-        while not queue.empty():
-            socket, packet = queue.get_nowait()
-            await self._run(socket, packet, self._handle(socket, packet))
-        sockets.queue = None
-
-    async def _handle(self, socket: Socket, packet: Packet) -> None:
-        try:
-            await self._handle_event_internal(
-                self, socket.sid, socket.sockets.connection.sid, packet.data, socket.namespace, packet.ack_id
-            )
-        finally:
-            socket.sockets.handling -= 1
-
-    async def _call_back(self, socket: Socket, packet: Packet) -> None:
-        await self.manager.trigger_callback(socket.sid, packet.ack_id, packet.data)
-
-    async def _run(self, socket: Socket, packet: Packet, handling: Any) -> None:
-        """Await the handling of a packet; an error of a handler is logged, and affects nothing else."""
-        try:
-            await handling
-        except ProtocolViolation as violation:
-            socket.sockets.connection.violate(violation)
-        except Misfit as misfit:
-            if not socket.sockets.complained:
-                socket.sockets.complained = True
-                log.warning("an event does not fit its handler, which %s", misfit)
-        except Exception:
-            name = packet.data[0] if packet.kind in (packets.EVENT, packets.BINARY_EVENT) else "an ack"
-            self.logger.exception("the handler of %r failed", name)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 
 MAX_DEFERRED = 1000
 """How many packets a client may send before its CONNECT is answered."""
+
+
+class Deferred(NamedTuple):
+    """A packet that waits as text: parsed, it would take up to twenty times as much memory.
+
+    Attributes:
+        read: Reads it once more.
+        size: Its bytes.
+    """
+
+    read: Callable[[], Packet]
+    size: int
 
 
 class State(enum.Enum):
@@ -60,7 +73,7 @@ class Socket:
         self.held: list[Frame] | None = []
         # The data of the CONNECT whose answer the client waits for
         self._awaited: tuple[Any] | None = (auth,)
-        self.deferred: list[tuple[Packet, int]] = []
+        self.deferred: list[Deferred] = []
         self.deferred_bytes = 0
         self.handler: TextHandler | None = None
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -79,7 +92,7 @@ class Socket:
         for frame in held:
             self.sockets.connection.send(frame)
 
-    def defer(self, packet: Packet, size: int, limit: int) -> None:
+    def defer(self, packet: Packet, deferred: Deferred, limit: int) -> None:
         """Keep a packet until the CONNECT is answered; drop a CONNECT that asks for that very answer.
 
         A stock client that connects, disconnects and connects in one tick sends two CONNECTs and no DISCONNECT.
@@ -91,10 +104,10 @@ class Socket:
             return
         if packet.kind in (CONNECT, DISCONNECT):
             self._awaited = (packet.data,) if packet.kind == CONNECT else None
-        self.deferred_bytes += size
+        self.deferred_bytes += deferred.size
         if self.deferred_bytes > limit or len(self.deferred) >= MAX_DEFERRED:
             raise ProtocolViolation("too much before CONNECT is answered")
-        self.deferred.append((packet, size))
+        self.deferred.append(deferred)
 
     def join(self) -> None:
         """Become joined: from now on the inline handler gets the events."""
@@ -124,6 +137,7 @@ class Sockets:
 
     Attributes:
         handling: How many events wait for their handlers to end.
+        handling_bytes: How large they are together.
         queue: Events that are handled one after the other, if the server does not use `async_handlers`.
         barred: Namespaces that the server has closed to this connection.
         idle_since: The time since which nothing is joined, on the loop's clock.
@@ -131,7 +145,8 @@ class Sockets:
     """
 
     __slots__ = (
-        "_by_namespace", "_inline", "_partial", "barred", "complained", "connection", "handling", "idle_since",
+        "_by_namespace", "_inline", "_partial", "barred", "complained", "connection", "handling", "handling_bytes",
+        "idle_since",
         "queue",
     )  # fmt: skip
 
@@ -141,7 +156,8 @@ class Sockets:
         self._inline: dict[str, TextHandler] = {}
         self._partial: Partial | None = None
         self.handling = 0
-        self.queue: asyncio.Queue[tuple[Socket, Packet]] | None = None
+        self.handling_bytes = 0
+        self.queue: asyncio.Queue[tuple[Socket, Deferred]] | None = None
         self.barred: frozenset[str] = frozenset()
         self.idle_since = asyncio.get_running_loop().time()
         self.complained = False
