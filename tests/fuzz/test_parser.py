@@ -23,6 +23,7 @@ ONCE_FAILED = [
     b'42/other,12\n["signal"]',
     b'42/other?a=1,["echo"]',
     b'42["echo",' + b"[" * 1020 + b"]" * 1020 + b"]",
+    b'42["signal",{"targetId":"a","signal":' + b"[" * 1000 + b"]" * 1000 + b',"signal":1}]',
     b'42["echo",{"a":"\\ud800","":' + b"[" * 300 + b"]" * 300 + b"}]",
 ]
 """Inputs that failed once: what a failure prints goes here."""

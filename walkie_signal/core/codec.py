@@ -70,6 +70,9 @@ def text_of(data: str, key: str) -> str | None:
         data: The text of an event's data, ``["name",{…},…]``. It has been parsed already, and its first argument
             is an object.
         key: The key in that object. If the key occurs twice, the last value counts, as for every parser.
+
+    Raises:
+        ValueError: A value that does not count, for its key occurs twice, is nested deeper than can be skipped.
     """
     text, index = None, _past_value(data, 1)
     index = _past_space(data, _past_space(data, index) + 1)  # skips the comma, so it is at the brace
@@ -87,7 +90,10 @@ def text_of(data: str, key: str) -> str | None:
 
 
 def _past_value(text: str, index: int) -> int:
-    return _decoder.raw_decode(text, _past_space(text, index))[1]
+    try:
+        return _decoder.raw_decode(text, _past_space(text, index))[1]
+    except RecursionError:  # orjson, which has parsed it, reads deeper
+        raise ValueError("nested too deep") from None
 
 
 def _past_space(text: str, index: int) -> int:

@@ -78,7 +78,10 @@ def _signal(event: Event, settings: Settings) -> SignalTo:  # noqa: ARG001 - as 
     if not isinstance(target_id, str):
         raise _invalid("targetId is not a string")
     if event.text is not None:
-        return SignalTo(target_id, text_of(event.text, "signal"))
+        try:
+            return SignalTo(target_id, text_of(event.text, "signal"))
+        except ValueError as error:
+            raise _invalid(str(error)) from None
     return SignalTo(target_id, dumps(payload["signal"]) if "signal" in payload else None)
 
 
