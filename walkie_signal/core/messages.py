@@ -72,7 +72,7 @@ def _leave_room(event: Event, settings: Settings) -> LeaveRoom:
     return LeaveRoom(room=_room(payload, settings) if "room" in payload else None)
 
 
-def _signal(event: Event, settings: Settings) -> SignalTo:  # noqa: ARG001 - as every reader
+def _signal(event: Event, settings: Settings) -> SignalTo:  # noqa: ARG001 - every reader has these arguments
     payload = _object(event.arguments)
     target_id = payload.get("targetId")
     if not isinstance(target_id, str):

@@ -56,7 +56,7 @@ class DirectWebSocket:
         self._since: float | None = None
         self._waiting: deque[Frame] | None = None
         self._limit: int = connection.owner.max_http_buffer_size
-        self._quarter = self._limit // 4  # a character has four bytes at the most
+        self._quarter = self._limit // 4  # a character has at most four bytes
 
     @property
     def waiting(self) -> bool:

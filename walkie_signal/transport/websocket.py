@@ -80,7 +80,7 @@ class WebSocket:
         self._reader: asyncio.Task[Any] | None = None
         self._code: int | None = None
         self._limit: int = connection.owner.max_http_buffer_size
-        self._quarter = self._limit // 4  # a character has four bytes at the most
+        self._quarter = self._limit // 4  # a character has at most four bytes
 
     @property
     def waiting(self) -> bool:
