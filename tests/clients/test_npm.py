@@ -16,13 +16,20 @@ pytestmark = pytest.mark.node
 
 TRANSPORTS = get_args(Transports)
 CURRENT, OLDER, TOO_OLD = "socket.io-client", "socket.io-client-3", "socket.io-client-2"
+EACH = pytest.mark.parametrize(
+    ("runtime", "library"),
+    [("node", CURRENT), ("node", OLDER), ("bun", CURRENT)],
+    ids=["npm 4", "npm 3", "bun"],
+)
 
 
-@pytest.mark.parametrize("library", [CURRENT, OLDER])
+@EACH
 @pytest.mark.parametrize("transports", TRANSPORTS)
-async def test_peers_call_and_come_back_by_themselves(transports: Transports, library: str) -> None:
+async def test_peers_call_and_come_back_by_themselves(
+    transports: Transports, library: str, runtime: str
+) -> None:
     async with serve() as serving:
-        told = await script("call.js", serving.url, transports, library)
+        told = await script("call.js", serving.url, transports, library, runtime=runtime)
     (ann,), (gone, bob) = told["ann"], told["bob"]
     assert [join["peerId"] for join in told["joins"]] == [ann, gone, bob]
     for join in told["joins"][1:]:
@@ -47,11 +54,13 @@ async def test_an_older_protocol_is_refused_at_once(transport: Transports) -> No
     assert told["afterMs"] < 1000, told
 
 
-@pytest.mark.parametrize("library", [CURRENT, OLDER])
+@EACH
 @pytest.mark.parametrize("transports", TRANSPORTS)
-async def test_a_burst_of_candidates_arrives_whole_and_in_order(transports: Transports, library: str) -> None:
+async def test_a_burst_of_candidates_arrives_whole_and_in_order(
+    transports: Transports, library: str, runtime: str
+) -> None:
     async with serve() as serving:
-        told = await script("burst.js", serving.url, transports, "20", library)
+        told = await script("burst.js", serving.url, transports, "20", library, runtime=runtime)
     assert told["arrived"] == list(range(20))
     assert told["states"] == [["connect"], ["connect"]]
 

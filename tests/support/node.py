@@ -1,4 +1,4 @@
-"""Stock JavaScript peers and the legacy server, run by Node.js."""
+"""Stock JavaScript peers, run by Node.js or Bun, and the legacy server, run by Node.js."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ MayUpgrade = Literal["either"]
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 PEERS = CLIENTS / "npm"
+RUNTIMES: dict[str, str | Path] = {"node": "node", "bun": PEERS / "node_modules" / ".bin" / "bun"}
+"""What runs a script, by name; Bun is one of the npm packages."""
+
 LEGACY = CLIENTS / "legacy"
 
 
@@ -37,6 +40,9 @@ def _missing() -> str | None:
         done = subprocess.run(["npm", "ci"], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             return f"`npm ci` failed in {folder.name}: {done.stderr}"
+    if subprocess.run([RUNTIMES["bun"], "--version"], capture_output=True, check=False).returncode:
+        # npm was told to run no package's scripts
+        subprocess.run(["node", "node_modules/bun/install.js"], cwd=PEERS, capture_output=True, check=False)
     return None
 
 
@@ -46,10 +52,10 @@ def require_packages() -> None:
         pytest.skip(missing)
 
 
-async def script(name: str, *arguments: str, within: float = 90.0) -> Any:
+async def script(name: str, *arguments: str, within: float = 90.0, runtime: str = "node") -> Any:
     """Run a script of ``tests/clients/npm`` to its end and return the record that it prints."""
     require_packages()
-    async with running(["node", name, *arguments], cwd=PEERS) as program:
+    async with running([RUNTIMES[runtime], name, *arguments], cwd=PEERS) as program:
         status = await program.wait(within)
         assert status == 0, f"{name} {' '.join(arguments)} ended with {status}:\n{program.output}"
         return json.loads(program.output)
