@@ -31,12 +31,14 @@ def table(group: type[settings.Group]) -> str:
 def rows(group: type[settings.Group]) -> Iterator[str]:
     """Yield the lines of a group's table."""
     in_python = issubclass(group, settings.Settings)
-    names = "| In Python | Option | Environment |" if in_python else "| Option | Environment |"
-    yield f"{names} Default | Unit | What it is |"
-    yield "|---" * (names.count("|") + 2) + "|"
+    head = "| In Python | Option | Environment |" if in_python else "| Option | Environment |"
+    yield f"{head} Default | Unit | What it is |"
+    yield "|---" * (head.count("|") + 2) + "|"
     for each in fields(group):
-        cells = [f"`{each.name}`"] if in_python else []
-        cells += [f"`{option_name(each)}`", f"`{variable_name(each)}`", default_of(each)]
+        names = [each.name] if in_python else []
+        names += [option_name(each), variable_name(each)]
+        cells = [f"`{name}`{{ .name }}" for name in names]  # the style sheet keeps it from being broken
+        cells += [default_of(each)]
         cells += [each.metadata.get("unit", ""), text_of(each)]
         yield f"| {' | '.join(cells)} |"
 

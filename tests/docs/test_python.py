@@ -110,6 +110,15 @@ async def test_a_page_does_what_it_says(page: Page, monkeypatch: pytest.MonkeyPa
     await read(page)
 
 
+WAYS_IN = list(PAGES["docs/fastapi.md"].blocks("python"))[:5]
+
+
+@pytest.mark.parametrize("block", WAYS_IN, ids=str)
+async def test_each_way_into_an_app_runs_by_itself(block: Block) -> None:
+    """A reader needs one of them, and copies that one."""
+    await Reader().read(block)
+
+
 def test_no_python_is_passed_over() -> None:
     languages = {block.language for page in PAGES.values() for block in page.blocks()}
     assert languages == {"python", "js", "java", "sh", "text", "ini", "nginx", "groovy"}
