@@ -256,29 +256,6 @@ async def test_a_key_that_concerns_all_is_named_and_the_nodes_come_back_when_it_
         assert len(said) == 2, said
 
 
-async def test_nodes_whose_names_are_none_are_passed_over() -> None:
-    async with pair(1) as (server, (one,)):
-        await one.join("a")
-        for name, score in ((b"\xff\xfe", "1"), (b"", "-inf"), (b"later", "inf")):
-            await server.command("ZADD", NODES, score, name)
-        await server.command("SADD", f"{BASE}node:{{later}}:rooms", b"\xff")
-        await hiccup(server, one)
-        assert await one.backend.rooms() == ["r"]
-        assert await one.backend.roster("r")
-
-
-async def test_a_claim_that_is_strange_keeps_nobody_from_removing_a_dead_node(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async with pair() as (server, _):
-        claim = f"{NODES}:claim:dead"
-        await write(server, claim, ("RPUSH", "of another"))
-        await server.command("ZADD", NODES, "1000000000000000", "dead")
-        while await server.command("ZSCORE", NODES, "dead") is not None:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.05)
-        assert len(lines(caplog, claim)) == 1
-
-
 async def test_thousands_of_strange_rooms_are_tried_again_a_few_with_each_beat() -> None:
     count = 1200
     async with pair(1) as (server, (one,)):

@@ -184,15 +184,17 @@ CLAIM = _script(
     """
 -- KEYS: the nodes, the claim. ARGV: the dead node, when it last renewed, who claims, the claim's milliseconds.
 -- Returns whether the caller is to remove the dead node; 2 if the claim's key was strange. Such a key is replaced,
--- because a claim only lasts for seconds. A dead node has the score 0, and can't renew its lease any more.
+-- because a claim only lasts for seconds. Only a living node's claim keeps others from it: what somebody else has
+-- written there may never expire. A dead node has the score 0, and can't renew its lease any more.
 local renewed = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not renewed or tonumber(renewed) ~= tonumber(ARGV[2]) then return 0 end
-local odd = type(redis.pcall('GET', KEYS[2])) == 'table'
-if odd then
-  redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
-elseif not redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4]) then
-  return 0
+local claimed = redis.pcall('GET', KEYS[2])
+local odd = type(claimed) == 'table'
+if claimed and not odd and claimed ~= ARGV[1] and claimed ~= ARGV[3] then
+  local living = redis.call('ZSCORE', KEYS[1], claimed)
+  if living and tonumber(living) > 0 then return 0 end
 end
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 redis.call('ZADD', KEYS[1], 0, ARGV[1])
 return odd and 2 or 1
 """

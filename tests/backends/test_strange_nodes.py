@@ -1,0 +1,57 @@
+"""Somebody else writes into the keys by which nodes know of one another: nodes go on, and the dead are removed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from backends.pairs import NODES, away, pair, ready
+from backends.test_strange_keys import BASE, hiccup, lines, write
+from walkie_signal.core.rooms import Joined
+
+
+async def test_nodes_whose_names_are_none_are_passed_over() -> None:
+    async with pair(1) as (server, (one,)):
+        await one.join("a")
+        for name, score in ((b"\xff\xfe", "1"), (b"", "-inf"), (b"later", "inf")):
+            await server.command("ZADD", NODES, score, name)
+        await server.command("SADD", f"{BASE}node:{{later}}:rooms", b"\xff")
+        await hiccup(server, one)
+        assert await one.backend.rooms() == ["r"]
+        assert await one.backend.roster("r")
+
+
+CLAIMS: dict[str, tuple[str, str, int]] = {
+    "a list": ("RPUSH", "of another", 1),
+    "of nobody, without an expiry": ("SET", "by hand", 0),
+    "of a node that has ended": ("SET", "ended", 0),
+    "of the dead node itself": ("SET", "dead", 0),
+    "of a living node, without an expiry": ("SET", "NODE", 0),
+}
+
+
+@pytest.mark.parametrize(("command", "value", "told"), CLAIMS.values(), ids=CLAIMS)
+async def test_a_claim_that_is_strange_keeps_nobody_from_removing_a_dead_node(
+    command: str, value: str, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pair() as (server, (one, _)):
+        claim = f"{NODES}:claim:dead"
+        await write(server, claim, (command, value.replace("NODE", one.backend.node_id)))
+        await server.command("ZADD", NODES, "1000000000000000", "dead")
+        deadline = asyncio.get_running_loop().time() + 20
+        while await server.command("ZSCORE", NODES, "dead") is not None:
+            assert asyncio.get_running_loop().time() < deadline, await server.command("GET", claim)
+            await asyncio.sleep(0.05)  # nothing tells of it
+        assert len(lines(caplog, claim)) == told
+
+
+async def test_a_generation_that_is_no_text_is_one_like_any_other() -> None:
+    async with pair() as (server, (one, two)):
+        a, b = await one.join("a"), await two.join("b")
+        await one.until(lambda: Joined(b) in one.kept.applied)
+        await server.command("SET", f"{NODES}:generation", b"1:\xff\xfe")
+        await asyncio.gather(away(one), away(two))
+        await asyncio.gather(ready(one), ready(two))
+        assert one.kept.applied == [Joined(a), Joined(b)]
+        assert list(await two.backend.roster("r")) == [a, b]
