@@ -293,3 +293,14 @@ async def test_what_another_release_has_written_is_not_touched(caplog: pytest.Lo
         finally:
             await site.backend.close()
     assert "a release that this one does not know" in caplog.text
+
+
+async def test_a_node_is_not_ready_while_redis_holds_what_another_release_has_written() -> None:
+    """The other release may have come when this node was there already."""
+    async with pair(1) as (server, (one,)):
+        a = await one.join("a")
+        await server.command("SET", f"{NODES}:generation", "7:later")
+        await away(one)
+        await server.command("DEL", f"{NODES}:generation")
+        await ready(one)
+        assert list(await one.backend.roster("r")) == [a]

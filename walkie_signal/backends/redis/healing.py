@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -134,7 +134,7 @@ class Healing:
         """
         asked = self._uplink.ask("GET", self._names.generation)
         answered, generation = await answer, await asked
-        if generation is None or generation.decode() != self.generation:
+        if generation is None or generation.decode("utf-8", "replace") != self.generation:
             self._uplink.lose(MEMORY_LOST)
             raise Lost(MEMORY_LOST)
         return answered
@@ -219,8 +219,7 @@ class Healing:
         for each in followed:
             each.replica.doubt()
             each.subscribed = listening.subscribe(self._names.room(each.replica.room))
-        subscribed = asyncio.gather(*(each.subscribed for each in followed))
-        await asyncio.wait_for(subscribed, REPLY_TIMEOUT)
+        await asyncio.wait_for(_heard(followed), REPLY_TIMEOUT)
         await self.pay()
         self._rooms.list_all()
         for start in range(0, len(followed), AT_ONCE):
@@ -287,3 +286,9 @@ class Healing:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _heard(followed: Iterable[Followed]) -> None:
+    """Wait until the channels of rooms are heard."""
+    for each in followed:
+        await each.subscribed

@@ -140,7 +140,7 @@ class Heart:
     async def _renewed(self) -> str:
         try:
             return await self.renew()
-        except hiredis.ReplyError as error:
+        except (hiredis.ReplyError, SignalingError) as error:
             # Redis is full or lacks replicas, so it takes no changes now. The restore makes them when it does again
             self._uplink.lose(words(error))
             raise
