@@ -23,7 +23,7 @@ from walkie_signal.backends.redis.rooms import Rooms
 from walkie_signal.backends.redis.scripts import NEEDED
 from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
-from walkie_signal.backends.redis.wire import Lost, Wire, ignore
+from walkie_signal.backends.redis.wire import Lost, Wire, ignore, words
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.packets import head_of
 from walkie_signal.core.rooms import Member, Reason
@@ -160,9 +160,10 @@ class RedisBackend:
         errors = await self._uplink.run(NEEDED, [self._names.trial(self.node_id)])
         await asyncio.wait_for(asked, REPLY_TIMEOUT)
         texts = [text.decode("utf-8", "replace") for text in errors]
-        refused = {name: None for name, error in zip(texts[::2], texts[1::2], strict=True) if refuses(error)}
+        refused = {name: error for name, error in zip(texts[::2], texts[1::2], strict=True) if refuses(error)}
         if refused:
-            raise SignalingError("unavailable", f"it refuses {', '.join(refused)}, which a node needs")
+            why = words(hiredis.ReplyError(next(iter(refused.values()))))
+            raise SignalingError("unavailable", f"it refuses {', '.join(refused)}, which a node needs: {why}")
 
     def _down(self) -> None:
         self._followed.down()

@@ -11,16 +11,24 @@ from typing import Any
 
 import hiredis
 
-from walkie_signal.backends.redis.wire import Wire
+from walkie_signal.backends.redis.wire import Wire, text_of
 
 log = logging.getLogger("walkie_signal.redis")
 
 _REFUSAL = re.compile(
-    r"NOPERM|ERR\b.*\b(?:not (?:allowed|permitted|supported)|disabled|unsupported)"
-    r"|.*(?:unknown (?:redis )?(?:sub)?command|can't run this command|can't access at least one|ACL failure)",
+    r"NOPERM|ERR\b.*\b(?:not (?:allowed|available|permitted|support(?:ed)?)|disabled|forbid|restricted)\b"
+    r"|.*(?:unknown (?:redis )?(?:sub)?command|\bunsupport(?:ed)? command|ACL failure)"
+    r"|.*(?:can't run this command|can't access at least one|can't publish to|lacking the permissions)",
     re.IGNORECASE,
 )
-"""The beginnings of errors which say that a command is refused; scripts get other texts than connections."""
+"""The beginnings of errors which say that a command is refused; scripts get other texts than connections.
+
+The last line is Redis 6.2's. Providers have their own texts: "Command is not available" is Upstash's, "not support
+for normal user" Alibaba's, "unsupported command" Envoy's.
+"""
+
+_PASSING = ("ERR max number of clients",)
+"""The beginnings of errors without a code of their own that say nothing of a command."""
 
 
 def refuses(error: str) -> bool:
@@ -30,7 +38,13 @@ def refuses(error: str) -> bool:
 
 def is_refusal(answer: Any) -> bool:
     """Tell whether Redis' answer is such an error."""
-    return isinstance(answer, hiredis.ReplyError) and refuses(str(answer))
+    return isinstance(answer, hiredis.ReplyError) and refuses(text_of(answer))
+
+
+def _can_be_done_without(error: hiredis.ReplyError) -> bool:
+    """Tell whether an answer to housekeeping says that it won't be done, in whatever words a server has for it."""
+    text = text_of(error)
+    return refuses(text) or (text.startswith("ERR ") and not text.startswith(_PASSING))
 
 
 class Housekeeping:
@@ -54,7 +68,7 @@ class Housekeeping:
         try:
             return await wire.ask(command, part, *arguments)
         except hiredis.ReplyError as error:
-            if not is_refusal(error):
+            if not _can_be_done_without(error):
                 raise
             name = f"{command} {part}"
             if name not in self._refused:

@@ -26,7 +26,7 @@ from walkie_signal.backends.redis.outage import Outage
 from walkie_signal.backends.redis.rights import Housekeeping, is_refusal
 from walkie_signal.backends.redis.scripts import Script
 from walkie_signal.backends.redis.server import Server
-from walkie_signal.backends.redis.wire import Answer, Lifetime, Lost, Wire, words
+from walkie_signal.backends.redis.wire import Answer, Lifetime, Lost, Wire, text_of, words
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
@@ -273,7 +273,9 @@ class Uplink:
     def _look(self, answer: asyncio.Future[Any]) -> None:
         """Connect again if Redis has changed its role, has forgotten the scripts, or refuses what it allowed."""
         error = None if answer.cancelled() else answer.exception()
-        if isinstance(error, hiredis.ReplyError) and (str(error).startswith(CHANGED) or is_refusal(error)):
+        if isinstance(error, hiredis.ReplyError) and (
+            text_of(error).startswith(CHANGED) or is_refusal(error)
+        ):
             self.lose(words(error))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -27,9 +28,18 @@ ENDED = "the connection ended"
 STRANGE = "what answers there does not speak as Redis does; perhaps it wants TLS (rediss://)"
 
 
+_IN_A_SCRIPT = re.compile(r"ERR Error running script \(call to \w+\): (?:@\w+: ?\d+: )*-?")
+"""What Redis puts before the error of a script's command, up to its release 6.2."""
+
+
+def text_of(error: Exception) -> str:
+    """Return the text of an error from Redis, which begins with its code."""
+    return _IN_A_SCRIPT.sub("", str(error), count=1)
+
+
 def words(error: Exception) -> str:
     """Return the first sentence of an error from Redis, because some of its texts are a page long."""
-    return str(error).partition(". ")[0].partition("\n")[0].rstrip(".")[:200]
+    return text_of(error).partition(". ")[0].partition("\n")[0].rstrip(".")[:200]
 
 
 def packed(*parts: str | bytes | int) -> bytes:
