@@ -38,6 +38,7 @@ def test_who_logs_in() -> None:
     assert Address("redis://:s%2Fe%40c@h").login == ["s/e@c"]
     assert Address("redis://walkie:secret@h").login == ["walkie", "secret"]
     assert Address("unix:///p?username=walkie&password=secret").login == ["walkie", "secret"]
+    assert Address("redis://walkie@h").login == ["walkie", ""]
     both = Address(f"{SENTINELS}:one@h/s?sentinel_username=guard&sentinel_password=two")
     assert (both.login, both.sentinel_login) == (["one"], ["guard", "two"])
 
@@ -62,6 +63,11 @@ def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
     ("url", "told"),
     [
         ("redis://h?socket_timeout=5", "socket_timeout: there is no such option; there are db, password, ssl_ca_c"),
+        ("redis://h?db=1&db=2", "db: it is given twice"),
+        ("redis://h/1?db=2", "db: the path names another database"),
+        (f"{SENTINELS}h/s/1?db=2", "db: the path names another database"),
+        ("redis://walkie@h?username=another", "username: it is given before the host too"),
+        ("redis://:secret@h?password=another", "password: it is given before the host too"),
         ("redis://h?sentinel_username=x", "sentinel_username: there is no such option"),
         ("rediss://h?ssl_chek_hostname=false", "ssl_chek_hostname: there is no such option"),
         ("rediss://h?ssl_check_hostname=maybe", "ssl_check_hostname: one of true, false"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -130,8 +131,10 @@ def _options(url: str, *, sentinel: bool, tls: bool) -> dict[str, str]:
     query = _query(url)
     if "#" in url or "@" in query:  # most likely, these were meant to be in a password
         raise UnusableURL(FORMS)
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    fault = next(_faults(options, sentinel=sentinel, tls=tls), None)
+    written = parse_qsl(query, keep_blank_values=True)
+    options = dict(written)
+    faults = chain(_faults(options, sentinel=sentinel, tls=tls), _contradictions(url, [*options], written))
+    fault = next(faults, None)
     if fault is not None:
         raise UnusableURL(fault)
     return options
@@ -155,6 +158,17 @@ def _faults(options: dict[str, str], *, sentinel: bool, tls: bool) -> Iterator[s
             yield f"{name}: TLS is what a URL with rediss in place of redis asks for"
     if "ssl_certfile" not in options and options.keys() & {"ssl_keyfile", "ssl_password"}:
         yield "ssl_keyfile, ssl_password: they go with ssl_certfile"
+
+
+def _contradictions(url: str, names: list[str], written: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield what a URL says twice: only one of the two would be done."""
+    for name in names:
+        if sum(name == each for each, _ in written) > 1:
+            yield f"{name}: it is given twice"
+    userinfo = urlsplit(url)
+    for name, before_host in (("username", userinfo.username), ("password", userinfo.password)):
+        if before_host and name in names:
+            yield f"{name}: it is given before the host too"
 
 
 def _parsed(url: str) -> dict[str, Any]:
@@ -183,13 +197,16 @@ def _service_and_database(url: str, parsed: dict[str, Any], *, sentinel: bool) -
     written = parts[0] if parts and parts[0] else "0"
     if any(parts[1:]) or not re.fullmatch(r"\d{1,9}", written) or parsed.get("db", 0) < 0:
         raise UnusableURL(FORMS)
-    return service if sentinel else None, int(parsed.get("db", written))
+    database = int(parsed.get("db", written))
+    if parts and parts[0] and database != int(written):
+        raise UnusableURL("db: the path names another database")
+    return service if sentinel else None, database
 
 
 def _login(username: str | None, password: str | None) -> list[str]:
-    if password is None:
-        return []
-    return [username, password] if username else [password]
+    if username:
+        return [username, password or ""]  # a user of Redis may need no password
+    return [password] if password is not None else []
 
 
 def _truth(options: dict[str, str], name: str, *, default: bool) -> bool:
