@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
@@ -10,7 +11,7 @@ from backends.pairs import Site, ready
 from support.names import LOOPS, NAME, Resolver, black_hole
 from support.redis import redis_server
 from support.servers import free_port
-from walkie_signal.backends.redis.dial import WITHIN, Dialer, Unreachable
+from walkie_signal.backends.redis.dial import STAGGER, WITHIN, Dialer, Unreachable
 
 
 async def is_ready(caplog: pytest.LogCaptureFixture, within: float) -> str:
@@ -84,6 +85,40 @@ def test_an_address_with_a_server_of_no_use_is_not_the_first_again(caplog: pytes
             line = await is_ready(caplog, 5)
             assert f"connected to 127.0.0.1:{primary.port}, after 2 tries" in line
             assert "READONLY" in caplog.text
+
+    resolver.run("asyncio", test())
+
+
+def test_each_of_several_servers_of_no_use_has_its_turn(caplog: pytest.LogCaptureFixture) -> None:
+    """As behind the name of all pods of a primary and its replicas."""
+    resolver = Resolver()
+
+    async def test() -> None:
+        async with redis_server() as one, redis_server() as two, redis_server() as primary:
+            for replica in (one, two):
+                await replica.command("REPLICAOF", "127.0.0.1", free_port())
+            resolver.ports = (one.port, two.port, primary.port)
+            line = await is_ready(caplog, 10)
+            assert f"connected to 127.0.0.1:{primary.port}, after 3 tries" in line
+
+    resolver.run("asyncio", test())
+
+
+def test_of_more_addresses_than_a_try_has_time_for_the_next_try_takes_the_others() -> None:
+    resolver = Resolver()
+
+    async def test() -> None:
+        many = int(WITHIN / STAGGER) + 1
+        async with redis_server() as server:
+            with ExitStack() as stack:
+                holes = [stack.enter_context(black_hole()) for _ in range(many)]
+                resolver.ports = (*holes, server.port)
+                dialer = Dialer(NAME, 1)
+                with pytest.raises(Unreachable):
+                    await dialer.connect(asyncio.Protocol(), None)
+                dialer.renew()
+                await dialer.connect(asyncio.Protocol(), None)
+                assert dialer.reached == f"127.0.0.1:{server.port}"
 
     resolver.run("asyncio", test())
 

@@ -47,7 +47,7 @@ class Dialer:
         self._looking_up: asyncio.Future[Sequence[Found]] | None = None
         self._served = False
         self._preferred: Found | None = None
-        self._shunned: Found | None = None
+        self._shunned: list[Found] = []  # the one that failed last comes last
 
     def renew(self) -> None:
         """Look the name up again if a try has used the last look-up; one that came too late serves the next try."""
@@ -74,7 +74,12 @@ class Dialer:
     async def _open(self) -> socket.socket:
         deadline = asyncio.get_running_loop().time() + WITHIN
         addresses = self._in_turn(await self._addresses())
-        connection, found, passed_over = await _race(addresses, deadline)
+        left = list(addresses)
+        try:
+            connection, found, passed_over = await _race(left, deadline)
+        except Unreachable:
+            self._put_last([each for each in addresses if each not in left])
+            raise
         if found != self._preferred:
             self._preferred, self.passed_over = found, passed_over
         self.reached = _named(found)
@@ -82,7 +87,13 @@ class Dialer:
 
     def shun(self) -> None:
         """From now on, try the address that was reached last: the server there can't be used now."""
-        self._preferred, self._shunned = None, self._preferred
+        if self._preferred is not None:
+            self._put_last([self._preferred])
+            self._preferred = None
+
+    def _put_last(self, failed: Sequence[Found]) -> None:
+        """Try others first from now on, so that each of many has its turn."""
+        self._shunned = [each for each in self._shunned if each not in failed] + list(failed)
 
     async def _addresses(self) -> Sequence[Found]:
         if self._looking_up is None:
@@ -108,7 +119,10 @@ class Dialer:
         for each in addresses:
             families.setdefault(each[0], []).append(each)
         in_turn = [each for each in chain(*zip_longest(*families.values())) if each is not None]
-        return sorted(in_turn, key=lambda each: (each != self._preferred, each == self._shunned))
+        self._shunned = last = [each for each in self._shunned if each in in_turn]
+        return sorted(
+            in_turn, key=lambda each: (each != self._preferred, each in last and last.index(each) + 1)
+        )
 
     def close(self) -> None:
         """End the look-up that is under way."""
@@ -117,10 +131,13 @@ class Dialer:
             self._looking_up, self._served = None, False
 
 
-async def _race(addresses: list[Found], deadline: float) -> tuple[socket.socket, Found, list[str]]:
-    """Connect to the first address that accepts; returns the connection, its address, and how others failed."""
+async def _race(left: list[Found], deadline: float) -> tuple[socket.socket, Found, list[str]]:
+    """Connect to the first address that accepts; returns the connection, its address, and how others failed.
+
+    Each address that is tried is taken out of `left`.
+    """
     loop = asyncio.get_running_loop()
-    left, failed = list(addresses), list[str]()
+    failed = list[str]()
     tries: dict[asyncio.Task[socket.socket], Found] = {}
     try:
         while (left or tries) and (time := deadline - loop.time()) > 0:
