@@ -110,6 +110,21 @@ async def test_of_sentinels_that_disagree_the_one_of_the_last_failover_is_right(
                 assert f"connected to 127.0.0.1:{new.port}, by the sentinel" in caplog.messages[-1]
 
 
+@pytest.mark.parametrize("wrong", ["nobody listens there", "a replica"])
+async def test_of_sentinels_that_disagree_without_a_failover_each_is_tried(
+    wrong: str, tmp_path: Path
+) -> None:
+    """One of them watches another service by the same name."""
+    async with redis_server() as server, redis_server() as replica:
+        await replica.command("REPLICAOF", "127.0.0.1", free_port())
+        there = replica.port if wrong == "a replica" else free_port()
+        async with sentinel(tmp_path, there) as other, sentinel(tmp_path, server.port) as its:
+            for order in ((other, its), (its, other)):
+                async with site_of(url_of(*order)) as site:
+                    await ready(site, 10)
+                    await site.join("a")
+
+
 async def test_each_sentinel_s_fault_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One is not there, one has a password, one watches something else."""
     nobody = Sentinel(free_port(), None)

@@ -1,7 +1,8 @@
 """Asks all sentinels at once which server is the primary, and takes the newest answer.
 
 A sentinel that was cut off names the former primary. Each sentinel knows the configuration epoch, which is the
-number of the last failover that it has heard of. If two disagree, the one with the higher epoch is right.
+number of the last failover that it has heard of. If two disagree, the one with the higher epoch is right. If they
+have the same one, as when one of them is of another service by the same name, the caller finds out by trying.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Sentinels:
         self._address = address
         self._dialers = [Dialer(host, port) for host, port in address.hosts]
 
-    async def primary(self) -> Primary:
-        """Return which server is the primary.
+    async def primary(self, useless: Primary | None = None) -> Primary:
+        """Return which server is the primary; of equals another one than was `useless` at the last try.
 
         Raises:
             Unknown: No sentinel names one.
@@ -60,7 +61,7 @@ class Sentinels:
                 if _said(asked):
                     deadline = min(deadline, loop.time() + OTHERS)
             if said := _said(asked):
-                return max(said, key=lambda each: each.epoch)
+                return max(said, key=lambda each: (each.epoch, useless is None or each[1:3] != useless[1:3]))
             raise Unknown(
                 "; ".join(f"the sentinel at {name}: {_fault(each)}" for each, name in asked.items())
             )

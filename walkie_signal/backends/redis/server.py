@@ -33,6 +33,7 @@ class Server:
         self.address = Address(url)
         self._sentinels = Sentinels(self.address) if self.address.service is not None else None
         self._primary: Primary | None = None
+        self._useless: Primary | None = None
         self._dialer = None if self._sentinels or self.address.path else Dialer(*self.address.hosts[0])
 
     async def find(self) -> None:
@@ -42,7 +43,7 @@ class Server:
             OSError: No sentinel names one.
         """
         if self._sentinels is not None:
-            primary = await self._sentinels.primary()
+            primary = await self._sentinels.primary(self._useless)
             if self._primary is None or primary[1:3] != self._primary[1:3]:
                 self.close()
                 self._dialer = Dialer(primary.host, primary.port)
@@ -111,6 +112,7 @@ class Server:
 
     def shun(self) -> None:
         """From now on, try other addresses first: the server that was reached can't be used now."""
+        self._useless = self._primary
         if self._dialer is not None:
             self._dialer.shun()
 
