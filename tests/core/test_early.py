@@ -40,3 +40,11 @@ def test_their_number_and_their_size_are_bounded_and_what_has_gone_counts_no_mor
     assert not early.add(signal(2), 0.0)
     early.expire(WAIT)
     assert early.add(signal(3), WAIT)
+
+
+def test_the_bound_is_of_bytes_and_not_of_characters() -> None:
+    early = EarlySignals()
+    assert early.add(signal(1, "🙂" * (MOST_BYTES // 4)), 0.0)
+    assert not early.add(signal(2), 0.0)
+    early.take()
+    assert early.add(signal(3, "x" * MOST_BYTES), 0.0)

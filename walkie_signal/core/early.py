@@ -39,6 +39,11 @@ class EarlySignal(NamedTuple):
     text: str
     ack_id: int | None
 
+    @property
+    def size(self) -> int:
+        """How many bytes the frame has."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode())
+
 
 class EarlySignals:
     """The waiting signals of one peer. Times are seconds of any one clock that only goes forward."""
@@ -56,7 +61,7 @@ class EarlySignals:
 
     def add(self, signal: EarlySignal, now: float) -> bool:
         """Let a signal wait; returns false if it would exceed a bound."""
-        size = len(signal.text)
+        size = signal.size
         if len(self._waiting) >= MOST or self._size + size > MOST_BYTES:
             return False
         self._size += size
@@ -91,7 +96,7 @@ class EarlySignals:
     def _take(self, count: int) -> list[EarlySignal]:
         taken = [signal for _, signal in self._waiting[:count]]
         del self._waiting[:count]
-        self._size -= sum(len(signal.text) for signal in taken)
+        self._size -= sum(signal.size for signal in taken)
         return taken
 
     def _elapsed(self, now: float) -> float:
