@@ -51,6 +51,16 @@ def test_one_that_is_not_there_is_passed_over(
     assert folder() == tmp_path / "everybody" / NAME
 
 
+@pytest.mark.parametrize("name", [*OURS, TEMPORARY[0]])
+def test_one_that_can_not_be_looked_at_is_passed_over(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one inside somebody else's folder; its name is too long here, so that root can't look at it either."""
+    monkeypatch.setenv(TEMPORARY[1], os.environ["TMPDIR"])
+    monkeypatch.setenv(name, str(tmp_path / ("x" * 300)))
+    assert folder() == tmp_path / "everybody" / NAME
+
+
 def test_one_of_another_user_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As `sudo -E` and `su` leave it in the environment."""
     stranger = Path("/proc/1") if os.geteuid() else made(tmp_path / "stranger")

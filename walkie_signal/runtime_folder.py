@@ -59,9 +59,17 @@ def _parents(owner: int) -> Iterator[Path]:
     """Yield the folders that it may be in; the first one is to be taken."""
     for name in OURS:
         path = Path(os.environ.get(name, "").partition(":")[0])  # systemd may name several
-        with suppress(OSError):
-            if path.is_absolute() and path.is_dir() and path.stat().st_uid == owner:
-                yield path
-    for path in (*(Path(os.environ.get(name, "")) for name in TEMPORARY), *map(Path, SYSTEM)):
-        if path.is_absolute() and path.is_dir():
+        if _owner(path) == owner:
             yield path
+    for path in (*(Path(os.environ.get(name, "")) for name in TEMPORARY), *map(Path, SYSTEM)):
+        if _owner(path) is not None:
+            yield path
+
+
+def _owner(path: Path) -> int | None:
+    """Return whose folder it is; ``None`` if it is none, or can't be looked at, as inside somebody else's."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_uid if path.is_absolute() and stat.S_ISDIR(found.st_mode) else None
