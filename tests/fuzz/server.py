@@ -61,7 +61,7 @@ class Inside(SignalingMiddleware):
         return {
             **self._state(),
             "outboxes": sum(len(connection.outbox) for connection in eio.sockets.values()),
-            "lingering": len(eio.lingering._kept),
+            "lingering": len(eio.lingering),
             "spawned": len(eio._tasks),
             "descriptors": len(list(descriptors.iterdir())) if descriptors.exists() else None,
         }

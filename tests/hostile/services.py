@@ -138,7 +138,10 @@ class InProcess(Service, logging.Handler):
             "early": [*node._signals._early, *node._signals._expiries],
             "announcements": [*node._site._announcements._paces],
             "rooms": {name: len(rooms) for name, rooms in manager.rooms.items()},
-            "pending": [dict(manager.pending_connect), dict(manager.pending_disconnect)],
+            "pending": [
+                {namespace: sorted(sids) for namespace, sids in pending.items()}
+                for pending in (manager.pending_connect, manager.pending_disconnect)
+            ],
             "callbacks": sorted(manager.callbacks),
             "binary": sorted(self.sio._binary_packet),
             "environ": sorted(self.sio.environ),

@@ -86,6 +86,19 @@ async def test_a_malformed_frame_closes_its_connection(
 POSTED = {kind: frame for kind, frame in MALFORMED.items() if kind != "base64 on a WebSocket"}
 
 
+async def test_a_connect_of_who_has_seen_the_answer_closes_its_connection(
+    client: Raw, host: Host, lines: list[logging.LogRecord]
+) -> None:
+    """Its events show that it has; before them it may not have."""
+    async with client.joined() as socket:
+        await socket.send('421["hello"]')
+        assert await socket.message() == "431[]"
+        await socket.send("40")
+        assert await socket.closed(1) == 1002
+    await until(lambda: not host.left(), host.left)
+    check_one_line(lines)
+
+
 async def test_a_malformed_post_closes_its_connection(
     client: Raw, host: Host, lines: list[logging.LogRecord]
 ) -> None:

@@ -42,6 +42,7 @@ class Handling:
             if self.awaits(socket, packet.ack_id):  # unknown numbers are not logged
                 self._server.eio.spawn(self._run(socket, packet, self._call_back(socket, packet)))
         else:
+            socket.spoke = True
             self._start(socket, packet, deferred)
 
     def awaits(self, socket: Socket, ack_id: int | None) -> bool:

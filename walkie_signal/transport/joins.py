@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import socketio
 
+from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.packets import CONNECT, CONNECT_ERROR, DISCONNECT, MESSAGE
 from walkie_signal.transport.sockets import Socket, Sockets, State
 
@@ -37,9 +38,14 @@ class Joins:
         """Begin to join a namespace; a client that has joined it already leaves it first.
 
         Such a client has not seen the answer, or it dropped that because it had taken its CONNECT back.
+
+        Raises:
+            ProtocolViolation: It has seen the answer: it has sent an event since.
         """
         server = self._server
         before = sockets.get(namespace)
+        if before is not None and before.state is State.JOINED and before.spoke:
+            raise ProtocolViolation("a CONNECT for a namespace that is joined")
         if before is not None:
             self.leave(before, server.reason.CLIENT_DISCONNECT)
         if namespace in sockets.barred:

@@ -14,6 +14,9 @@ class Lingering:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[Polling, float]] = {}
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def keep(self, sid: str, carrier: Polling, now: float) -> None:
         """Keep the carrier of a connection that is owed something."""
         self._kept[sid] = (carrier, now + LINGER)

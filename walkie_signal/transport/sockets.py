@@ -5,7 +5,8 @@ A socket's states:
     JOINING   CONNECT has come, and the connect handler decides. What the server sends is held back, so that nothing
               overtakes the CONNECT. What the client sends is deferred, except the same CONNECT once more, because
               its answer is on the way.
-    JOINED    Events go both ways. Another CONNECT starts again: the client has not seen the answer to the last one.
+    JOINED    Events go both ways. Another CONNECT starts again, because the client may not have seen the answer to
+              the last one. After an event of the client, which shows that it has, another CONNECT is a violation.
     LEAVING   The disconnect handler runs; what still comes from the client is dropped.
     GONE      Nothing is left of the socket.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from walkie_signal.core.ports import TextHandler
@@ -62,6 +64,7 @@ class Socket:
         "namespace",
         "sid",
         "sockets",
+        "spoke",
         "state",
     )
 
@@ -69,6 +72,7 @@ class Socket:
         self.sockets = sockets
         self.namespace = namespace
         self.sid = ""
+        self.spoke = False
         self.state = State.JOINING
         self.held: list[Frame] | None = []
         # The data of the CONNECT whose answer the client waits for
@@ -192,10 +196,19 @@ class Sockets:
     def listen(self, socket: Socket) -> None:
         """Call a socket's inline handler for its events, while it is joined."""
         if socket.state is State.JOINED and socket.handler is not None:
-            self._inline[socket.namespace] = socket.handler
+            handler = socket.handler if socket.spoke else partial(self._hear_first, socket, socket.handler)
+            self._inline[socket.namespace] = handler
         elif self._by_namespace.get(socket.namespace) is socket:
             self._inline.pop(socket.namespace, None)
         self._listen()
+
+    def _hear_first(self, socket: Socket, handler: TextHandler, text: str) -> bool:
+        """Take the first event, and spare the others this detour."""
+        taken = handler(text)
+        if taken and not socket.spoke:
+            socket.spoke = True
+            self.listen(socket)
+        return taken
 
     def _listen(self) -> None:
         """Give each message to the inline handlers, except while attachments are expected."""
