@@ -288,4 +288,5 @@ async def test_a_restore_that_is_cut_short_while_it_subscribes_leaves_no_fault_b
         restoring.cancel()
         await asyncio.wait([restoring])
         assert restoring.cancelled()
+        del restoring  # its traceback holds what was waited for
         gc.collect()
