@@ -72,7 +72,7 @@ def text_of(data: str, key: str) -> str | None:
         key: The key in that object. If the key occurs twice, the last value counts, as for every parser.
 
     Raises:
-        ValueError: A value that does not count, for its key occurs twice, is nested deeper than can be skipped.
+        ValueError: A value whose key occurs again, so that it does not count, is nested too deep to be skipped.
     """
     text, index = None, _past_value(data, 1)
     index = _past_space(data, _past_space(data, index) + 1)  # skips the comma, so it is at the brace
@@ -92,7 +92,7 @@ def text_of(data: str, key: str) -> str | None:
 def _past_value(text: str, index: int) -> int:
     try:
         return _decoder.raw_decode(text, _past_space(text, index))[1]
-    except RecursionError:  # orjson, which has parsed it, reads deeper
+    except RecursionError:  # orjson has parsed it, because it reads deeper nesting
         raise ValueError("nested too deep") from None
 
 

@@ -24,7 +24,7 @@ RESERVED_EVENTS = frozenset(
 """Event names that no client may use: the Socket.IO libraries raise these events themselves."""
 
 _NAME = re.compile(r'\[[ \t\r\n]*"')
-"""What stands before the name in an EVENT's data."""
+"""The text before the name in an EVENT's data."""
 
 _EVENT = re.compile(r"42(?:(/[^,]*),)?(\d{0,16})(?=\[)", re.ASCII)
 """The head of an EVENT; 16 digits are enough for every ack id that a JavaScript client can count up to."""
@@ -40,7 +40,7 @@ class Event(NamedTuple):
         size: Bytes of the encoded event.
         fault: Why its arguments can't be relayed, or ``None``.
         text: The JSON text of its data, including the name; ``None`` if it was parsed elsewhere.
-        waits: Whether it waits as `text` alone, without its arguments.
+        waits: Whether it waits only as `text`, without its arguments.
     """
 
     name: str
@@ -53,9 +53,9 @@ class Event(NamedTuple):
 
 
 def read_size(text: str, namespace: str) -> Event | None:
-    """Read of an EVENT of `namespace` what can be read without parsing it: all but its arguments.
+    """Read an EVENT of `namespace` without its arguments, which are not parsed.
 
-    It is for one that is too large to be parsed; whether it is JSON behind its name is not looked at.
+    This is for an event that is too large to be parsed. It does not check whether the arguments are JSON.
 
     Raises:
         ProtocolViolation: It is an EVENT of this namespace without a name, or with a reserved one.
@@ -75,14 +75,14 @@ def read_size(text: str, namespace: str) -> Event | None:
 
 
 def memory_of(event: Event) -> int:
-    """Return the bytes that an event takes as text: one emoji makes each character of a text take four."""
+    """Return the bytes that an event takes as text: if a text has one emoji, each of its characters takes four."""
     if event.text is not None:
         return sys.getsizeof(event.text)
     return sys.getsizeof(event.name) + (event.size if event.arguments else 0)
 
 
 def waiting(event: Event) -> Event:
-    """Return an event as it waits: as text, for parsed it takes up to twenty times as much memory."""
+    """Return an event in the form in which it waits: once parsed, it takes up to twenty times as much memory."""
     text = dumps([event.name, *event.arguments]) if event.text is None else event.text
     return event._replace(arguments=(), text=text, waits=True)
 

@@ -49,7 +49,7 @@ class Relays:
     def _fits(self, text: str) -> bool:
         try:
             return len(text.encode()) <= self._bytes
-        except UnicodeEncodeError:  # a lone surrogate, which no transport of ours lets through
+        except UnicodeEncodeError:  # it holds a lone surrogate, which no transport of ours lets through
             return False
 
     def head(self, peer_id: str) -> str:

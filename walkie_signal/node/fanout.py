@@ -37,7 +37,7 @@ class Fanout:
                 peer.link.send(text)
 
     def introduce(self, peer: Peer, introductions: Iterable[Payload]) -> None:
-        """Tell a joiner of each member that is there."""
+        """Tell a joiner of each other member."""
         send, prefix = peer.link.send, self._prefix
         for payload in introductions:
             send(event_text(prefix, "new_peer", payload))

@@ -43,7 +43,7 @@ class Node:
     """One process's part of the signaling service of one namespace.
 
     Attributes:
-        host_hears: Tells whether the host has a handler for an event; the adapter knows.
+        host_hears: Tells whether the host has a handler for an event; the adapter sets it.
     """
 
     host_hears: Callable[[str], bool] = staticmethod(lambda _name: True)
@@ -219,7 +219,7 @@ class Node:
         too_large = len(text) > self.settings.event_bytes
         is_full = self._is_full(peer, 0 if too_large else len(text))
         if is_full or too_large:
-            event = read_size(text, self._namespace)  # it is refused, and is not parsed for that
+            event = read_size(text, self._namespace)  # it is refused without being parsed
         else:
             event = read_event(text, self._namespace, self.settings.nesting_depth)
         if event is None or (event.name not in CLIENT_EVENTS and self.host_hears(event.name)):
@@ -231,7 +231,7 @@ class Node:
         return True
 
     def _is_full(self, peer: Peer, size: int) -> bool:
-        """Tell whether so much of a peer waits that an event of that size may not."""
+        """Tell whether so many events of a peer wait that another one of that size may not."""
         settings = self.settings
         return peer.waiting > 0 and (
             peer.waiting >= settings.queued_events or peer.waiting_bytes + size > settings.queued_bytes

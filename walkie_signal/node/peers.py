@@ -75,7 +75,7 @@ class Peer:
 
     @property
     def waiting_bytes(self) -> int:
-        """How many bytes of text they hold."""
+        """How many bytes the text of these items takes."""
         return self._waiting_bytes
 
     def admit(self) -> None:

@@ -1,4 +1,4 @@
-"""What handlers do with the packets of a socket that is joined: events, in order of arrival, and acks."""
+"""Gives the packets of a joined socket to their handlers: events in order of arrival, and acks."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MAX_HANDLING = 1000
 """How many events of one connection may wait for their handlers to end."""
 
 FRAMES_HANDLING = 8
-"""How many times the largest frame they may have together: a handler that stores files takes several at once."""
+"""These events may have this many times the largest frame together: a handler that stores files takes several."""
 
 
 class Handling:
-    """The handling of one server."""
+    """Handles the packets of one server."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -50,9 +50,9 @@ class Handling:
         return bool(ack_id) and ack_id in self._server.manager.callbacks.get(socket.sid, ())
 
     async def catch_up(self, socket: Socket) -> None:
-        """Act on what a socket that has been let in has deferred, for a slice of each turn of the loop.
+        """Act on the deferred packets of a socket that was let in, for a slice of each turn of the loop.
 
-        What comes meanwhile is deferred behind it. It ends before a packet that leaves or joins anew.
+        Packets that come meanwhile are deferred too. This stops before a CONNECT or DISCONNECT.
         """
         began = monotonic()
         while socket.deferred and socket.state is State.JOINING and not socket.sockets.connection.closed:
@@ -84,7 +84,7 @@ class Handling:
         sockets.queue.put_nowait((socket, deferred))
 
     async def _work(self, sockets: Sockets, queue: asyncio.Queue[tuple[Socket, Deferred]]) -> None:
-        """Handle events one after the other, while there are any."""
+        """Handle events one after the other while there are any."""
         began = monotonic()
         while not queue.empty():
             socket, deferred = queue.get_nowait()

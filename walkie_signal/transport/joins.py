@@ -169,7 +169,7 @@ class Joins:
         await asyncio.wait({left})
 
     def refuse(self, sockets: Sockets, namespace: str, why: dict[str, Any]) -> None:
-        """Answer a CONNECT that nobody needs to decide about."""
+        """Refuse a CONNECT without asking the host."""
         line, connection = f"connect refused: {why['message']}", sockets.connection
         connection.owner.lines.write(logging.INFO, line, "%s (%s)", line, connection)
         self._send(sockets, CONNECT_ERROR, namespace, why)

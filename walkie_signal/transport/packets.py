@@ -167,7 +167,7 @@ class Partial:
 
         So a client can't announce attachments that never come, and make the server hold the ones that did
         (python-socketio takes any number of up to ten digits, and held 36 MB for one client). Until the packet is
-        complete, only its text is kept, and then read again: parsed, it takes up to twenty times as much memory.
+        complete, only its text is kept, and then parsed again: once parsed, it takes up to twenty times the memory.
 
         """
         self.size = size
@@ -187,7 +187,7 @@ class Partial:
         return len(self._attachments) == self._count
 
     def packet(self) -> Packet:
-        """Read the packet, which has to be complete."""
+        """Return the packet with its attachments, which must all have come."""
         packet = self._read()
         for container, key, number in _placeholders(packet.data):
             container[key] = self._attachments[number]
@@ -213,7 +213,7 @@ def _placeholders(data: Any) -> list[tuple[Any, Any, int]]:
 
 
 def head_of(text: str) -> tuple[int, str, int | None] | None:
-    """Return the type, namespace and ack id of a Socket.IO packet, ``None`` if it has none; nothing is parsed."""
+    """Return the type, namespace and ack id of a Socket.IO packet, whose data is not parsed; ``None`` for none."""
     head = _HEAD.match(text)
     if head is None:
         return None

@@ -28,13 +28,13 @@ from walkie_signal.transport.requests import Receive, Scope, Send
 from walkie_signal.transport.sockets import DeadLink, Deferred, Socket, SocketLink, Sockets, State
 
 UNREAD = 1 << 16
-"""Characters from which on a packet is parsed only if it leads to something: as many as an event may have."""
+"""If a packet has more characters, it is only parsed if it has an effect; an event may have as many."""
 
 TOO_MUCH_AUTH = {
     "message": "the payload is too large",
     "data": {"code": "payload_too_large", "message": "the payload is too large", "limitBytes": UNREAD},
 }
-"""What a client gets for a CONNECT over that: in a header, web servers take tokens of 8 to 64 KiB."""
+"""The answer to a CONNECT over `UNREAD`; for comparison, web servers take tokens of 8 to 64 KiB in a header."""
 
 
 class Json:
@@ -202,7 +202,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._dispatch(sockets, packet, Deferred(read, len(message)))
 
     def _needs_no_reading(self, sockets: Sockets, message: str) -> bool:
-        """Take a large packet that leads to nothing: the ack to nothing, or more auth than anybody has."""
+        """Deal with a large packet without parsing it: refuse a CONNECT, and ignore an ack that nobody awaits.
+
+        Returns whether it was one of these.
+        """
         kind, namespace, ack_id = packets.head_of(message) or (None, "", None)
         if kind == packets.CONNECT:
             self.joins.refuse(sockets, namespace, TOO_MUCH_AUTH)

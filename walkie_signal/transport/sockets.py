@@ -31,11 +31,11 @@ MAX_DEFERRED = 1000
 
 
 class Deferred(NamedTuple):
-    """A packet that waits as text: parsed, it would take up to twenty times as much memory.
+    """A packet that waits as text: once parsed, it would take up to twenty times as much memory.
 
     Attributes:
-        read: Reads it once more.
-        size: Its bytes.
+        read: Parses it once more.
+        size: Its size in bytes.
     """
 
     read: Callable[[], Packet]
@@ -141,7 +141,7 @@ class Sockets:
 
     Attributes:
         handling: How many events wait for their handlers to end.
-        handling_bytes: How large they are together.
+        handling_bytes: The bytes of these events together.
         queue: Events that are handled one after the other, if the server does not use `async_handlers`.
         barred: Namespaces that the server has closed to this connection.
         idle_since: The time since which nothing is joined, on the loop's clock.
