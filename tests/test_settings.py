@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
@@ -50,3 +52,28 @@ def test_each_setting_has_a_text_and_no_two_share_a_name(group: type[Group]) -> 
     for each in fields(group):
         assert each.metadata["text"].endswith("."), each.name
     assert not {each.name for each in fields(Settings)} & {each.name for each in fields(ServeOptions)}
+
+
+ADVISED = [
+    (each.name, each.metadata["form"], example)
+    for group in (Settings, ServeOptions)
+    for each in fields(group)
+    if "form" in each.metadata
+    for example in re.findall(
+        r"such as ([^\s,]+)|(?<=, )(\S+)(?= or )|(?<= or )(\S+)$", each.metadata["write"]
+    )
+]
+
+
+@pytest.mark.parametrize(("name", "form", "example"), ADVISED)
+def test_what_an_error_advises_is_accepted(
+    name: str, form: Callable[[str], bool], example: tuple[str, ...]
+) -> None:
+    assert form("".join(example)), f"{name}: {example}"
+
+
+def test_each_field_with_a_form_advises_something() -> None:
+    with_a_form = {
+        each.name for group in (Settings, ServeOptions) for each in fields(group) if "form" in each.metadata
+    }
+    assert with_a_form == {name for name, _, _ in ADVISED}

@@ -221,7 +221,7 @@ class ServeOptions(Group):
         "Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are trusted; "
         "unix: for every client of the --uds socket, * for every client.",
         form=is_network,
-        write="an IP address such as 127.0.0.1, a network such as 10.0.0.0/8, unix or *",
+        write="an IP address such as 127.0.0.1, a network such as 10.0.0.0/8, unix: or *",
     )
     head_timeout: float = setting(
         10.0,
