@@ -33,7 +33,8 @@ EXPECTED = re.compile(
     r"warning walkie_signal(\.transport)?: (connection (of peer \S+ )?closed: |WebSocket closed with 100[279]: )"
     r"|warning walkie_signal.transport: an event does not fit its handler"
     r"|info walkie_signal"
-    r"|warning uvicorn.error: (Invalid HTTP request received|Unsupported upgrade request)."
+    r"|warning walkie_signal: (Invalid HTTP request received|Unsupported upgrade request)\."
+    r"|warning walkie_signal(\.transport)?: [^:]+: \d+ more such lines were left out in \d+ s$"
     r"|error uvicorn.error: Invalid UTF-8 sequence received from client."
 )
 
