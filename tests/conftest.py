@@ -11,6 +11,8 @@ pytest_plugins = [
     "support.skips",
     "support.cpu",
     "support.alone",
+    "support.news",
+    "support.watchdog",
     "support.websocket_classes",
 ]
 

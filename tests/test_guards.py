@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from support.process_table import table
+from support.processes import running
 
 TESTS = Path(__file__).parent
 PYTEST = Path(sys.executable).with_name("pytest")
@@ -110,6 +117,43 @@ SIDE_BY_SIDE = """
         assert not beside, f"{kind} beside {beside}"
 """
 
+FAILS_BEFORE_IT_GOES_ON = """
+    import pathlib, time
+    import pytest
+
+    seen = pathlib.Path(__file__).with_name("seen")
+
+    def test_fails():
+        assert 1 == 2, "a word of its own"
+
+    @pytest.fixture
+    def broken():
+        raise OSError("in the fixture")
+
+    def test_errs(broken):
+        pass
+
+    def test_goes_on():
+        while not seen.exists():
+            time.sleep(0.01)
+"""
+
+SERVES_ON = """
+    import asyncio, pathlib
+    from support.processes import running
+    from support.servers import serve
+
+    pids = pathlib.Path(__file__).with_name("pids")
+
+    async def test_serves():
+        # The second one has a child, which does not end with it
+        async with serve() as server, running(["sh", "-c", "sleep 300 & echo $!; wait"]) as program:
+            child = await program.line("[0-9]+")
+            pids.with_suffix(".new").write_text(f"{server.program.pid} {program.pid} {child[0]}")
+            pids.with_suffix(".new").rename(pids)
+            await asyncio.Event().wait()
+"""
+
 SLOW = """
     def test_computes():
         assert sum(range(8_000_000)) > 0
@@ -126,23 +170,23 @@ markers =
 """
 
 
+def doctored(folder: Path, source: str, *options: str) -> list[str | Path]:
+    """Write a test module under this project's guards; returns the command that runs it."""
+    (folder / "test_doctored.py").write_text(dedent(source))
+    (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (folder / "pytest.ini").write_text(f"{INI}pythonpath = {TESTS}\n")
+    without = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # slow to start
+    return [PYTEST, "-ra", *without, *options, folder]
+
+
 class Run:
     """One run of pytest with this project's guards over a test module."""
 
     def __init__(self, folder: Path, source: str, *options: str, **env: str) -> None:
-        module, results = folder / "test_doctored.py", folder / "results.xml"
-        module.write_text(dedent(source))
-        (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text())
-        (folder / "pytest.ini").write_text(f"{INI}pythonpath = {TESTS}\n")
-        without = [
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:hypothesispytest",
-        ]  # slow to start
+        results = folder / "results.xml"
         environment = {name: value for name, value in os.environ.items() if name != "CI"}
         self.process = subprocess.run(
-            [PYTEST, "-ra", *without, f"--junitxml={results}", *options, folder],
+            doctored(folder, source, f"--junitxml={results}", *options),
             cwd=folder,
             env=environment | env,
             capture_output=True,
@@ -183,6 +227,47 @@ def test_a_process_that_a_worker_s_test_has_left_fails_the_run(tmp_path: Path) -
     assert run.process.returncode == pytest.ExitCode.TESTS_FAILED
     assert "test_orphan" in run.process.stdout.partition("outlives the run")[2]
     assert run.process.stdout.count("outlives the run") == 1, run.process.stdout
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+async def test_a_failure_is_named_when_it_happens(workers: str, tmp_path: Path) -> None:
+    """While the last test waits for the first two to be named."""
+    command = doctored(tmp_path, FAILS_BEFORE_IT_GOES_ON, "-n", workers)
+    async with running(command, cwd=tmp_path) as run:
+        await run.line(r"FAILED \S*test_doctored.py::test_fails, call: AssertionError: a word of its own")
+        await run.line(r"FAILED \S*test_doctored.py::test_errs, setup: OSError: in the fixture")
+        assert "short test summary" not in run.output
+        (tmp_path / "seen").touch()
+        assert await run.wait() == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda each: each.name
+)
+@pytest.mark.parametrize("workers", ["0", "1"])
+async def test_a_run_that_is_cut_leaves_nothing_behind(
+    workers: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    """The signal comes to pytest, and not to its workers, nor to what the tests have started."""
+    command, told = doctored(tmp_path, SERVES_ON, "-n", workers), tmp_path / "pids"
+    async with running(command, cwd=tmp_path) as run:
+        await eventually(told.exists, lambda: f"nothing started:\n{run.output}", within=30)
+        started = {int(pid) for pid in told.read_text().split()}
+        assert len(started) == 3
+        assert started <= {entry.pid for entry in table()}
+        run.send_signal(number)
+        await eventually(lambda: left(started) == {}, lambda: f"{left(started)}:\n{run.output}", within=30)
+
+
+def left(pids: set[int]) -> dict[int, str]:
+    return {entry.pid: entry.command for entry in table() if entry.pid in pids}
+
+
+async def eventually(seen: Callable[[], bool], otherwise: Callable[[], str], within: float) -> None:
+    deadline = time.monotonic() + within
+    while not seen():
+        assert time.monotonic() < deadline, otherwise()
+        await asyncio.sleep(0.02)
 
 
 def test_a_test_that_is_to_be_alone_has_no_other_beside_it(tmp_path: Path) -> None:

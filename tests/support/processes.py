@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from support.watchdog import watched
+
 SCRIPTS = Path(sys.executable).parent
 """The folder with the commands of the environment under test: ``walkie-signal``, ``uvicorn``, …"""
 
@@ -89,9 +91,10 @@ async def running(
         limit=1 << 22,
     )
     program = Program(process)
-    try:
-        yield program
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await program.wait()
+    with watched(process.pid, group=True):
+        try:
+            yield program
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await program.wait()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.processes import SCRIPTS
+from support.watchdog import watched
 
 TESTS = Path(__file__).parents[1]
 OURS = "walkie_signal.transport.direct:DirectProtocol"
@@ -57,8 +58,9 @@ def served(ws: str, loop: str, *options: str, app: str = "transport.direct_app:a
     reader = threading.Thread(target=server.read, args=[started])
     reader.start()
     try:
-        assert started.wait(30), f"no start within 30 s: {server.output}"
-        yield server
+        with watched(process.pid):
+            assert started.wait(30), f"no start within 30 s: {server.output}"
+            yield server
     finally:
         process.kill()
         process.wait()

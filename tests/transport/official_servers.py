@@ -22,6 +22,7 @@ import pytest
 from support.processes import SCRIPTS
 from support.raw import NO_CERTIFICATES
 from support.servers import free_port
+from support.watchdog import watched
 from transport.raw import Raw
 
 TESTS = Path(__file__).parents[1]
@@ -103,6 +104,10 @@ class Served:
             )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         return self._output.read_text(errors="replace")
 
@@ -136,11 +141,12 @@ def official_server(
 ) -> Iterator[Served]:
     """Run each of the servers; fail at the end where it has logged a fault."""
     served = Served(COMMANDS[request.param], tmp_path_factory.mktemp("official") / "output")
-    try:
-        served.wait_until_it_serves()
-        yield served
-    finally:
-        served.end()
+    with watched(served.pid, group=True):
+        try:
+            served.wait_until_it_serves()
+            yield served
+        finally:
+            served.end()
     assert not any(wrong in served.output for wrong in WRONG), served.output
 
 
