@@ -19,6 +19,8 @@ class App:
 
     Attributes:
         heard: The paths, in order.
+        bodies: What was read of those that say so.
+        begun: Set once a request has come.
         gone: How many requests have heard of a disconnect.
         may_answer: Set where it may.
         body: What it answers.
@@ -26,6 +28,8 @@ class App:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.bodies: list[bytes] = []
+        self.begun = asyncio.Event()
         self.gone = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -38,9 +42,13 @@ class App:
             await receive()
         elif scope["type"] == "http":
             self.heard.append(scope["path"])
+            self.begun.set()
             more = scope["path"] == "/read"
+            if more:
+                self.bodies.append(b"")
             while more:
                 event = await receive()
+                self.bodies[-1] += event.get("body", b"")
                 self.gone += event["type"] == "http.disconnect"
                 more = event.get("more_body", False)
             await self.may_answer.wait()

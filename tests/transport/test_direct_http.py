@@ -21,13 +21,8 @@ from support.heads import UPGRADE, head
 from transport.hosts import until
 from transport.http_app import App, calling
 from walkie_signal.transport.direct import DirectProtocol
-from walkie_signal.transport.direct_http import (
-    BODY_PIECE,
-    HEAD_BYTES,
-    HEAD_LINES,
-    BoundedHttpToolsProtocol,
-    HttpProtocol,
-)
+from walkie_signal.transport.direct_bounds import BODY_PIECE, HEAD_BYTES, HEAD_LINES
+from walkie_signal.transport.direct_http import BoundedHttpToolsProtocol, HttpProtocol
 
 ENDLESS = 4 << 20
 

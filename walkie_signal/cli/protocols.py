@@ -31,7 +31,7 @@ def let_websockets_read_long_heads() -> None:
     Without this, websockets takes 8 KiB a line and 128 headers. Our HTTP protocol class bounds a head before
     uvicorn hands it to websockets.
     """
-    from walkie_signal.transport.direct_http import HEAD_BYTES, HEAD_LINES  # noqa: PLC0415 - as above
+    from walkie_signal.transport.direct_bounds import HEAD_BYTES, HEAD_LINES  # noqa: PLC0415 - as above
 
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(HEAD_BYTES))
     os.environ.setdefault("WEBSOCKETS_MAX_NUM_HEADERS", str(HEAD_LINES))

@@ -30,9 +30,9 @@ import uvicorn
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from walkie_signal.transport.direct_bounds import refuse_websocket
 from walkie_signal.transport.direct_frames import Frames
 from walkie_signal.transport.direct_handshake import opening
-from walkie_signal.transport.direct_http import refuse_websocket
 from walkie_signal.transport.direct_inbox import Gate, Inbox
 
 if tuple(int(part) for part in uvicorn.__version__.split(".")[:2]) < (0, 52):

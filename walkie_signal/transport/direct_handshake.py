@@ -19,7 +19,7 @@ REQUEST = re.compile(
     rb"(?P<headers>(?:[a-z0-9_-]{1,100}: [ -~]{0,65000}\r\n){4,256})\r\n"
 )
 """A request as uvicorn's HTTP protocols pass it on: names in lower case, nothing folded. The bounds are those of
-`direct_http`; websockets refuses a line over 8 KiB, and more than 128 headers."""
+`direct_bounds`; websockets refuses a line over 8 KiB, and more than 128 headers."""
 
 KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 """Sixteen bytes in base64."""
@@ -77,6 +77,8 @@ def _is_plain(named: dict[str, str]) -> bool:
     return (
         "host" in named
         and "sec-websocket-protocol" not in named
+        and "content-length" not in named
+        and "transfer-encoding" not in named
         and named.get("sec-websocket-version") == "13"
         and named.get("upgrade", "").lower() == "websocket"
         and UPGRADE.fullmatch(named.get("connection", "")) is not None

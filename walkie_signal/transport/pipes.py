@@ -23,7 +23,7 @@ WINDOW = 1 << 16
 """Bytes that may be unread, besides one frame more; this is asyncio's own high-water mark for a socket."""
 
 HEAD = 1 << 19
-"""Most bytes of a head: `direct_http` lets in 64 KiB, and JSON may write six bytes for each."""
+"""Most bytes of a head: `direct_bounds` lets in 64 KiB, and JSON may write six bytes for each."""
 
 LINGER = 5.0
 """Seconds that the other end has to read what was written before a close."""
