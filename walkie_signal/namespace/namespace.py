@@ -48,7 +48,8 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         on_join: Called with the `Member` after it has joined a room (once, not when it is announced again).
         on_leave: Called with the `Member` and the reason after it has left a room in any way.
         backend: The URL of the Redis server that joins this node with others into one service, such as
-            ``redis://user:password@host:6379/0``; ``None`` keeps rooms in this process.
+            ``redis://user:password@host:6379/0``, or of its sentinels, such as
+            ``redis+sentinel://host1,host2/service/0``; ``None`` keeps rooms in this process.
 
     Each function may be async or not; one that is not async runs in a thread. Each has ``callback_timeout``
     seconds. If one of the first two fails, the peer is answered ``internal``; if a hook fails, that is only logged.
