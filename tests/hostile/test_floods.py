@@ -12,9 +12,13 @@ import pytest
 
 from hostile.services import ATTACHED, Kind, eventually, service
 from support.raw import RawPeer, Transport, raw_peer
+from transport.direct_peer import PING, PONG, frame
 from walkie_signal import Settings
+from walkie_signal.transport.direct_frames import Frames
+from walkie_signal.transport.direct_picows import SMALL
 
 FRAMES = 3000
+PINGS = 20_000
 IN_A_TURN = 800
 """In a slice of 1 ms, of which each takes 4 µs at the least."""
 
@@ -105,6 +109,33 @@ async def test_a_flood_of_small_frames_takes_its_turns_and_no_more(
                 assert acks(peer)[before:] == [*range(1, FRAMES + 1)]
             for each in counts:
                 assert max(each.counts) <= IN_A_TURN, max(each.counts)
+        assert not running.lines()
+
+
+async def test_pings_take_no_more_than_other_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that wait for a turn, the last is answered; and a client that floods is read in small pieces."""
+    answered: list[bytes] = []
+    write = Frames._write
+
+    def written(self: Any, opcode: int, payload: Any) -> None:
+        answered.extend([bytes(payload)] if opcode == PONG else [])
+        write(self, opcode, payload)
+
+    turns = Turns()
+    monkeypatch.setattr(Frames, "_write", written)
+    monkeypatch.setattr(Frames, "_take", turns.counted(Frames._take))
+    async with service("direct") as running, raw_peer(running.url) as peer:
+        await peer.join("gate")
+        counting = asyncio.create_task(turns.run())
+        for last in (PINGS, 2 * PINGS):
+            turns.counts = [0]
+            payloads = [f"{number:06}" for number in range(last - PINGS + 1, last + 1)]
+            peer.socket.transport.write(b"".join(frame(PING, payload) for payload in payloads))
+            await eventually(lambda: answered[-1:], [payloads[-1].encode()], within=10)
+        counting.cancel()
+        assert len(answered) < PINGS, len(answered)
+        assert max(turns.counts) <= SMALL // len(frame(PING, "000000")) + 1, max(turns.counts)
+        assert await peer.ask("leave_room", {"room": "gate"})
         assert not running.lines()
 
 

@@ -14,7 +14,7 @@ uvicorn's class for websockets, but from `websocket.accept` on it uses `Frames` 
 - A text that is not UTF-8 closes with 1007 at the fragment that breaks it, with one line in the log.
 - If a closed connection takes nothing more of what is left, it is aborted after `LINGER` seconds, or after `HASTE`
   when the server shuts down; uvicorn waits for ever.
-- If a client doesn't read, only the last of its PINGs is answered.
+- If a client doesn't read, or sends more at once than a turn allows, only the last of its PINGs is answered.
 
 The extension, `scope["extensions"]["walkie_signal.direct"]`, is a `Direct`: callbacks take frames in, and plain
 calls send them, with no task and no event in between.
@@ -277,7 +277,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
 
     def hold(self, on_message: Callable[[str | bytes], None], on_pause: Callable[[bool], None]) -> None:
         """Stop reading, and give what was read to `on_message`."""
-        self.frames.listen(on_message, on_message, on_pause, None)
+        self.frames.hold(on_message, on_pause)
         if not self.read_paused and not self.transport.is_closing():
             self.read_paused = True
             self.transport.pause_reading()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import Any, Protocol
+from typing import Any
 
 from websockets.exceptions import InvalidState
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.transport.direct_owner import Owner
 from walkie_signal.transport.direct_picows import (
+    LARGE,
+    SMALL,
     SmallReads,
     WSFrame,
     WSListener,
@@ -25,39 +28,8 @@ from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of
 
 lines = BoundedLog(logging.getLogger("walkie_signal.transport"))
 
-LARGE = 1 << 16
-"""If one read has more bytes than this, the parser's buffer is given back when they are dealt with."""
-
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 IS_TEXT = WSMsgType.TEXT
-
-
-class Owner(Protocol):
-    """The protocol of a connection, as its frames see it."""
-
-    client: tuple[str, int] | None
-    writable: Any
-
-    def deliver(self, message: str | bytes) -> None:
-        """Take a whole message."""
-
-    def handle_pong(self, event: Frame) -> None:
-        """Take a PONG."""
-
-    def handle_close(self, event: Frame) -> None:
-        """Take a CLOSE, which has been answered."""
-
-    def handle_parser_exception(self) -> None:
-        """Record that the connection has failed; `close_sent` says why."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Record that the transport is gone."""
-
-    def pause_writing(self) -> None:
-        """Record that the transport's buffer is full."""
-
-    def resume_writing(self) -> None:
-        """Record that the transport's buffer has drained."""
 
 
 class Frames(WSListener):
@@ -70,8 +42,8 @@ class Frames(WSListener):
     """
 
     __slots__ = (
-        "_ended", "_fragments", "_large", "_limit", "_on_bytes", "_on_more", "_on_pause", "_on_text", "_owner",
-        "_pong", "_transport", "_writer", "close_rcvd", "close_sent", "parser",
+        "_ended", "_fragments", "_held", "_large", "_limit", "_on_bytes", "_on_more", "_on_pause", "_on_text",
+        "_owner", "_pong", "_transport", "_writer", "close_rcvd", "close_sent", "parser",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, transport: Any, limit: int | None) -> None:
@@ -80,7 +52,7 @@ class Frames(WSListener):
         self._limit = sys.maxsize if limit is None else limit
         self._writer = new_writer(transport)
         self._fragments: Fragments | None = None
-        self._large = self._ended = False
+        self._large = self._ended = self._held = False
         self._pong: bytes | None = None
         self.close_sent: Close | None = None
         self.close_rcvd: Close | None = None
@@ -167,11 +139,15 @@ class Frames(WSListener):
     def resume_writing(self) -> None:
         """Pass this on to the owner and the callback, and send the PONG that waits."""
         self._owner.resume_writing()
-        if self._pong is not None:
-            self._write(PONG, self._pong)
-            self._pong = None
+        self._send_pong()
         if self._on_pause is not None:
             self._on_pause(False)  # noqa: FBT003
+
+    def _send_pong(self) -> None:
+        """Send the PONG that waits, if it may be sent now."""
+        if self._pong is not None and not self._held and self._owner.writable.is_set():
+            self._write(PONG, self._pong)
+            self._pong = None
 
     def refused(self, close: bytes) -> None:
         """Take the parser's CLOSE after a violation; it is sent after the frame that the parser is delivering."""
@@ -195,7 +171,7 @@ class Frames(WSListener):
             self._fail(error)
 
     def _control(self, opcode: int, payload: bytes) -> None:
-        if opcode == PING and self._owner.writable.is_set():
+        if opcode == PING and self._owner.writable.is_set() and not self._held:
             self._write(PONG, payload)
         elif opcode == PING:
             self._pong = payload  # only the last PING has to be answered (RFC 6455, 5.5.3)
@@ -310,6 +286,18 @@ class Frames(WSListener):
         if self.close_sent is None and not self._ended:
             self._on_text, self._on_bytes = on_text, on_bytes
             self._on_pause, self._on_more = on_pause, on_more
+            self._held = False
+            self._send_pong()
+
+    def hold(self, on_message: Any, on_pause: Any) -> None:
+        """Give what was read already to `on_message`, and answer only the last PING in it, at the next `listen`.
+
+        The messages wait for their turns; each PONG would be a call of the system now.
+        """
+        self.listen(on_message, on_message, on_pause, None)
+        self._held = True
+        if not self._large and not self._ended:
+            self._transport.set_protocol(SmallReads(self.parser, SMALL))
 
     def send(self, message: str | bytes) -> None:
         """Send a message in one frame."""

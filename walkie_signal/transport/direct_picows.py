@@ -50,6 +50,8 @@ if not picows.__version__.startswith("2.3."):  # type: ignore[attr-defined]
     )
 
 __all__ = [
+    "LARGE",
+    "SMALL",
     "SmallReads",
     "WSFrame",
     "WSListener",
@@ -65,6 +67,13 @@ HANDSHAKE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 """The opening handshake that the parser gets."""
+
+LARGE = 1 << 16
+"""If one read has more bytes than this, the parser's buffer is given back when they are dealt with."""
+
+SMALL = 1 << 14
+"""Most bytes of a read from a client that has sent more at once than a turn allows: at most 2,700 frames, which
+take some ms to parse."""
 
 CLOSE = 0x88
 """The first byte of a CLOSE frame."""
