@@ -31,6 +31,10 @@ A client sends its upgrade when none of its polls is under way. If a poll arrive
 client sent it later, on another connection, so it waits until it can be refused.
 """
 
+HURRY = 0.1
+"""The same for the first poll after the answer to the probe, whose end the client waits for. The JavaScript server
+looks for it every 100 ms."""
+
 MOST = 16
 """Most packets in one answer: python-engineio's client disconnects at more (its ``Payload.max_decode_packets``).
 
@@ -64,6 +68,7 @@ class Polling:
         self._reading: asyncio.Task[bytes] | None = None
         self._farewell: str | None = None
         self._cut = False
+        self._hurried = False
         self._told = False  # whether the farewell was sent
 
     @property
@@ -110,7 +115,8 @@ class Polling:
             self._reading.cancel()
 
     def release(self) -> None:
-        """Answer the waiting poll, even if there is nothing to send."""
+        """Answer the poll that waits, with nothing where there is nothing; if none does, the next before long."""
+        self._hurried = not self.polled
         self._wake()
 
     def taken_over(self) -> None:
@@ -147,7 +153,8 @@ class Polling:
     async def _something(self, request: Request) -> None:
         loop = asyncio.get_running_loop()
         self._poll = loop.create_future()
-        timer = loop.call_later(NOOP_INTERVAL, self._wake) if self._connection.probe is not None else None
+        interval, self._hurried = HURRY if self._hurried else NOOP_INTERVAL, False
+        timer = loop.call_later(interval, self._wake) if self._connection.probe is not None else None
         departure = loop.create_task(request.departure())
         departure.add_done_callback(self._departed)
         try:
