@@ -139,6 +139,21 @@ async def test_pings_take_no_more_than_other_frames(monkeypatch: pytest.MonkeyPa
         assert not running.lines()
 
 
+async def test_what_comes_behind_a_violation_takes_few_frames_of_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection is closed at the first; until the client closes it too, the rest is looked through."""
+    turns = Turns()
+    monkeypatch.setattr(Frames, "_take", turns.counted(Frames._take))
+    async with service("direct") as running, raw_peer(running.url) as peer:
+        await peer.join("gate")
+        counting = asyncio.create_task(turns.run())
+        peer.socket.transport.write(masked("2") * 200_000)
+        await peer.closed(within=10)
+        counting.cancel()
+        assert max(turns.counts) <= SMALL // len(masked("2")), max(turns.counts)
+
+
 @pytest.mark.parametrize("farewell", ["41", "1", "close", "abort"])
 @ATTACHED
 async def test_what_came_before_the_end_of_a_connection_is_carried_out_before_it(

@@ -28,6 +28,9 @@ from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of
 
 lines = BoundedLog(logging.getLogger("walkie_signal.transport"))
 
+FEW = 1 << 10
+"""Bytes of a read once CLOSE was sent: only a CLOSE counts then, and libuv reads up to 32 times in a turn."""
+
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 IS_TEXT = WSMsgType.TEXT
 
@@ -165,7 +168,7 @@ class Frames(WSListener):
             opcode = int(frame.msg_type)  # type: ignore[call-overload] # it is an IntEnum, but its stub is wrong
             if opcode >= CLOSE:
                 self._control(opcode, frame.get_payload_as_bytes())
-            else:
+            elif self.close_sent is None:
                 self._data(opcode, frame)
         except FrameError as error:
             self._fail(error)
@@ -260,6 +263,7 @@ class Frames(WSListener):
         self._write(CLOSE, frame.data)
         self.close_sent = close
         self._on_text = self._on_bytes = self._on_pause = self._on_more = None
+        self._transport.set_protocol(SmallReads(self.parser, FEW))
 
     def fail(self, code: int, reason: str = "") -> None:
         """Send a CLOSE unless one was sent, and take nothing more; the caller has to close the transport."""
