@@ -48,11 +48,11 @@ class Readings:
             Exception: Whatever came out and may not.
         """
         try:
-            frames = packets.read_payload(body)
+            frames = list(packets.read_payload(body))
         except ProtocolViolation:
             self.seen["no payload"] += 1
         else:
-            assert packets.read_payload(packets.write_payload(frames)) == frames
+            assert list(packets.read_payload(packets.write_payload(frames))) == frames
             self._converse(frames)
         try:
             text = body.decode()

@@ -18,6 +18,7 @@ from hostile.services import ATTACHED, Kind, eventually, service
 from support.raw import Frame, RawPeer, raw_peer
 from support.servers import hosted
 from walkie_signal import Identity, Settings, SignalingNamespace, create_server
+from walkie_signal.transport import packets
 
 MB = 1_000_000
 GARBAGE = "{" * 70_000
@@ -45,6 +46,40 @@ async def test_a_large_event_that_nobody_handles_is_not_parsed(kind: Kind) -> No
         await attacker.send(f"4377[{GARBAGE}]")  # an ack that nobody asked for
 
 
+LEADING_NOWHERE = {
+    "an event before any CONNECT": (f'42["signal",{GARBAGE}]', "a namespace that is not joined"),
+    "an event of another namespace": (f'42/nowhere,["signal",{GARBAGE}]', "a namespace that is not joined"),
+    "attachments to nothing": (f'451-/nowhere,["signal",{GARBAGE}]', "a namespace that is not joined"),
+    "a DISCONNECT with data": (f"41{GARBAGE}", "a kind that has no data"),
+}
+
+
+@pytest.mark.parametrize("what", LEADING_NOWHERE)
+@ATTACHED
+async def test_a_large_packet_whose_head_is_wrong_is_not_parsed(kind: Kind, what: str) -> None:
+    packet, reason = LEADING_NOWHERE[what]
+    async with service(kind) as running, raw_peer(running.url) as peer:
+        await peer.send(packet)
+        await peer.closed()
+        (line,) = running.lines()
+        assert reason in line.text
+
+
+async def test_of_a_post_nothing_is_decoded_before_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    decode = packets._from_base64
+
+    def counted(text: str) -> bytes:
+        decoded.append(text)
+        return decode(text)
+
+    monkeypatch.setattr(packets, "_from_base64", counted)
+    async with service("attach") as running, raw_peer(running.url, "polling") as peer:
+        await peer.post(b"\x1e".join([b"40", *[b"b"] * 100_000]))
+        assert peer.posted == 400
+        assert len(decoded) == 1
+
+
 async def test_a_large_event_of_the_host_s_reaches_it() -> None:
     heard: list[Any] = []
     sio = create_server(cors_allowed_origins="*")
@@ -57,10 +92,11 @@ async def test_a_large_event_of_the_host_s_reaches_it() -> None:
         assert heard == [["x" * 200_000, [{}] * 1000]]
 
 
+@pytest.mark.parametrize("auth", [GARBAGE, "{" + "é" * 40_000], ids=["ASCII", "fewer characters than bytes"])
 @ATTACHED
-async def test_auth_that_is_too_large_is_refused_before_it_is_parsed(kind: Kind) -> None:
+async def test_auth_that_is_too_large_is_refused_before_it_is_parsed(kind: Kind, auth: str) -> None:
     async with service(kind) as running, raw_peer(running.url) as peer:
-        await peer.send(f"40{GARBAGE}")
+        await peer.send(f"40{auth}")
         refusal = await peer.until(lambda frame: frame[:2] == "44", "CONNECT_ERROR")
         assert json.loads(refusal[2:])["data"]["code"] == "payload_too_large"
         await peer.join("gate")

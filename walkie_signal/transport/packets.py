@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,8 @@ class Packet:
     attachments: int
 
 
-def read_payload(body: bytes) -> list[Frame]:
-    """Split the body of a long-polling POST into its frames.
+def read_payload(body: bytes) -> Iterator[Frame]:
+    """Split the body of a long-polling POST into its frames; each is decoded when it is asked for.
 
     Only the size of the body bounds their number: python-engineio refuses more than 16, but a burst of ICE
     candidates has more.
@@ -69,7 +69,8 @@ def read_payload(body: bytes) -> list[Frame]:
         text = body.decode()
     except UnicodeDecodeError:
         raise ProtocolViolation("a body that is not UTF-8") from None
-    return [_from_base64(part[1:]) if part[:1] == "b" else part for part in text.split(SEPARATOR)]
+    for part in text.split(SEPARATOR):
+        yield _from_base64(part[1:]) if part[:1] == "b" else part
 
 
 def write_payload(frames: list[Frame]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -200,7 +201,7 @@ class Polling:
             self._posting = False
         return Response(b"ok")
 
-    async def _take(self, frames: list[Frame]) -> None:
+    async def _take(self, frames: Iterator[Frame]) -> None:
         connection = self._connection
         began = monotonic()
         for frame in frames:

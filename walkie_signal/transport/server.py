@@ -23,18 +23,22 @@ from walkie_signal.transport.connection import Connection
 from walkie_signal.transport.engine import Engine
 from walkie_signal.transport.handling import Handling
 from walkie_signal.transport.joins import Joins
+from walkie_signal.transport.outbox import size_of
 from walkie_signal.transport.packets import Frame, Packet, Partial
 from walkie_signal.transport.requests import Receive, Scope, Send
 from walkie_signal.transport.sockets import DeadLink, Deferred, Socket, SocketLink, Sockets, State
 
 UNREAD = 1 << 16
-"""If a packet has more characters, it is only parsed if it has an effect; an event may have as many."""
+"""If a packet has more bytes, it is only parsed if it has an effect; an event may have as many."""
 
 TOO_MUCH_AUTH = {
     "message": "the payload is too large",
     "data": {"code": "payload_too_large", "message": "the payload is too large", "limitBytes": UNREAD},
 }
 """The answer to a CONNECT over `UNREAD`; for comparison, web servers take tokens of 8 to 64 KiB in a header."""
+
+
+NOT_JOINED = "a packet for a namespace that is not joined"
 
 
 class Json:
@@ -192,7 +196,12 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             return
         if sockets.partial is not None:
             raise ProtocolViolation("text in place of an attachment")
-        if self._strict and len(message) > UNREAD and self._needs_no_reading(sockets, message):
+        if (
+            self._strict
+            and len(message) > UNREAD // 4  # a character has at most four bytes
+            and size_of(message) > UNREAD
+            and self._needs_no_reading(sockets, message)
+        ):
             return
         read = partial(packets.read_packet if self._strict else self._read_foreign, message)
         packet = read()
@@ -202,15 +211,22 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self._dispatch(sockets, packet, Deferred(read, len(message)))
 
     def _needs_no_reading(self, sockets: Sockets, message: str) -> bool:
-        """Deal with a large packet without parsing it: refuse a CONNECT, and ignore an ack that nobody awaits.
+        """Deal with a large packet without parsing it, if its head decides what becomes of it.
 
-        Returns whether it was one of these.
+        Returns whether it is dealt with: a CONNECT is refused, and an ack that nobody awaits is ignored.
+
+        Raises:
+            ProtocolViolation: No client sends it, or it is for a namespace that is not joined.
         """
         kind, namespace, ack_id = packets.head_of(message) or (None, "", None)
         if kind == packets.CONNECT:
             self.joins.refuse(sockets, namespace, TOO_MUCH_AUTH)
             return True
+        if kind in (packets.DISCONNECT, packets.CONNECT_ERROR):
+            raise ProtocolViolation("a large packet of a kind that has no data")
         socket = sockets.get(namespace)
+        if socket is None and namespace not in sockets.barred:
+            raise ProtocolViolation(NOT_JOINED)
         return kind == packets.ACK and socket is not None and not self.handling.awaits(socket, ack_id)
 
     def _take_attachment(self, sockets: Sockets, attachment: bytes) -> None:
@@ -245,7 +261,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self.joins.connect(sockets, packet.namespace, packet.data)
         elif socket is None:
             if packet.namespace not in sockets.barred:
-                raise ProtocolViolation("a packet for a namespace that is not joined")
+                raise ProtocolViolation(NOT_JOINED)
         elif socket.state is State.JOINED:
             self.handling.act(socket, packet, deferred)
 
