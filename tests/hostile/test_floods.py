@@ -14,6 +14,7 @@ from hostile.services import ATTACHED, Kind, eventually, service
 from support.raw import RawPeer, Transport, raw_peer
 from transport.direct_peer import PING, PONG, frame
 from walkie_signal import Settings
+from walkie_signal.bounded_log import MOST
 from walkie_signal.transport.direct_frames import Frames
 from walkie_signal.transport.direct_picows import SMALL
 
@@ -207,3 +208,20 @@ def _wrapped(app: Any) -> Any:
         await app(scope, receive, sent)
 
     return call
+
+
+@ATTACHED
+async def test_events_that_do_not_fit_their_handlers_leave_lines_that_are_bounded(kind: Kind) -> None:
+    async with service(kind) as running:
+
+        async def upload(_sid: str, _name: str) -> None:
+            """Take one argument."""
+
+        running.sio.on("upload", upload, namespace="/files")
+        for _ in range(MOST + 5):
+            async with raw_peer(running.url) as peer:
+                await peer.send("40/files,")
+                await peer.until(lambda frame: frame.startswith("40/files,"), "CONNECT")
+                await peer.send('42/files,["upload"]')
+                await peer.join("gate")
+        assert ["does not fit" in line.text for line in running.lines()] == [True] * MOST

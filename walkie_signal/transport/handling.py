@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport import packets
 from walkie_signal.transport.calls import Misfit
-from walkie_signal.transport.connection import log
 from walkie_signal.transport.packets import Packet
 from walkie_signal.transport.sockets import Deferred, Socket, Sockets, State
 from walkie_signal.turns import SLICE
@@ -116,9 +116,8 @@ class Handling:
         except ProtocolViolation as violation:
             socket.sockets.connection.violate(violation)
         except Misfit as misfit:
-            if not socket.sockets.complained:
-                socket.sockets.complained = True
-                log.warning("an event does not fit its handler, which %s", misfit)
+            line = "an event does not fit its handler, which %s"
+            self._server.eio.lines.write(logging.WARNING, "an event does not fit its handler", line, misfit)
         except Exception:
             name = packet.data[0] if packet.kind in (packets.EVENT, packets.BINARY_EVENT) else "an ack"
             self._server.logger.exception("the handler of %r failed", name)

@@ -145,11 +145,10 @@ class Sockets:
         queue: Events that are handled one after the other, if the server does not use `async_handlers`.
         barred: Namespaces that the server has closed to this connection.
         idle_since: The time since which nothing is joined, on the loop's clock.
-        complained: Whether events that don't fit their handlers have been logged already.
     """
 
     __slots__ = (
-        "_by_namespace", "_inline", "_partial", "barred", "complained", "connection", "handling", "handling_bytes",
+        "_by_namespace", "_inline", "_partial", "barred", "connection", "handling", "handling_bytes",
         "idle_since",
         "queue",
     )  # fmt: skip
@@ -164,7 +163,6 @@ class Sockets:
         self.queue: asyncio.Queue[tuple[Socket, Deferred]] | None = None
         self.barred: frozenset[str] = frozenset()
         self.idle_since = asyncio.get_running_loop().time()
-        self.complained = False
 
     def __iter__(self) -> list[Socket].__iter__:  # type: ignore[valid-type]
         return iter(list(self._by_namespace.values()))
