@@ -210,18 +210,21 @@ def _wrapped(app: Any) -> Any:
     return call
 
 
+@pytest.mark.parametrize(("event", "line"), [('["upload"]', "does not fit"), ('["upload","x"]', "failed")])
 @ATTACHED
-async def test_events_that_do_not_fit_their_handlers_leave_lines_that_are_bounded(kind: Kind) -> None:
+async def test_what_a_hosts_handler_says_of_events_is_lines_that_are_bounded(
+    kind: Kind, event: str, line: str
+) -> None:
     async with service(kind) as running:
 
-        async def upload(_sid: str, _name: str) -> None:
-            """Take one argument."""
+        async def upload(_sid: str, name: str) -> None:
+            raise RuntimeError(name)
 
         running.sio.on("upload", upload, namespace="/files")
         for _ in range(MOST + 5):
             async with raw_peer(running.url) as peer:
                 await peer.send("40/files,")
                 await peer.until(lambda frame: frame.startswith("40/files,"), "CONNECT")
-                await peer.send('42/files,["upload"]')
+                await peer.send(f"42/files,{event}")
                 await peer.join("gate")
-        assert ["does not fit" in line.text for line in running.lines()] == [True] * MOST
+        assert [line in each.text for each in running.lines()] == [True] * MOST

@@ -118,6 +118,6 @@ class Handling:
         except Misfit as misfit:
             line = "an event does not fit its handler, which %s"
             self._server.eio.lines.write(logging.WARNING, "an event does not fit its handler", line, misfit)
-        except Exception:
+        except Exception as fault:  # noqa: BLE001 - a handler may raise anything
             name = packet.data[0] if packet.kind in (packets.EVENT, packets.BINARY_EVENT) else "an ack"
-            self._server.logger.exception("the handler of %r failed", name)
+            self._server.log_fault("handlers that failed", "the handler of %r failed", name, fault=fault)

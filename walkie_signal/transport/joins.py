@@ -72,8 +72,9 @@ class Joins:
                 await self._admit(socket)
             refusal = await self._ask(socket, auth)
             await self._conclude(socket, refusal)
-        except Exception:
-            self._server.logger.exception("a connection could not be let in")
+        except Exception as fault:  # noqa: BLE001 - whatever it was, the client is told
+            line = "a connection could not be let in"
+            self._server.log_fault(line, line, fault=fault)
             connection.close(self._server.reason.TRANSPORT_ERROR, code=1011)
         finally:
             if socket.state is State.JOINING:
@@ -90,8 +91,8 @@ class Joins:
             return refusal.error_args
         except ConnectionRefusedError:
             return {"message": "Connection refused by server"}
-        except (Exception, asyncio.CancelledError):  # the handler was cancelled: nobody cancels this task
-            server.logger.exception("a connect handler failed")
+        except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - nobody but a handler cancels this task
+            server.log_fault("a connect handler failed", "a connect handler failed", fault=fault)
             return INTERNAL
         return socketio.exceptions.ConnectionRefusedError().error_args if answer is False else None
 
@@ -141,8 +142,8 @@ class Joins:
         try:
             server.manager.pre_disconnect(socket.sid, socket.namespace)
             await server._trigger_event("disconnect", socket.namespace, socket.sid, reason)  # noqa: SLF001
-        except Exception:
-            server.logger.exception("a disconnect handler failed")
+        except Exception as fault:  # noqa: BLE001 - a handler may raise anything
+            server.log_fault("a disconnect handler failed", "a disconnect handler failed", fault=fault)
         finally:
             try:
                 await server.manager.disconnect(socket.sid, socket.namespace, ignore_queue=True)

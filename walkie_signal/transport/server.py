@@ -8,12 +8,14 @@ that a slow handler holds up neither pongs nor acks.
 from __future__ import annotations
 
 import json as stdlib_json
+import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 import socketio
 
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.codec import dumps, loads
 from walkie_signal.core.ports import Link
 from walkie_signal.errors import ProtocolViolation
@@ -76,6 +78,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         self.joins = Joins(self)
         self.handling = Handling(self)
         super().__init__(serializer=serializer, **options)
+        self._faults = BoundedLog(self.logger)
         self.farewells: dict[str, Callable[[str], None]] = {}
         self.eio.farewell = self._farewell
         self.eio.idle_since = self._idle_since
@@ -102,6 +105,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             or self.namespaces == "*"
             or namespace in self.namespaces
         )
+
+    def log_fault(self, kind: str, message: str, *arguments: Any, fault: BaseException) -> None:
+        """Log the traceback of a handler's fault; a client can cause any number of them."""
+        self._faults.write(logging.ERROR, kind, message, *arguments, fault=fault)
 
     def _farewell(self, connection: Connection) -> None:
         """Call the functions in `farewells` for the sockets of a connection, for a last message to them."""
