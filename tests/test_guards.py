@@ -170,10 +170,18 @@ markers =
 """
 
 
+HEEDS_CTRL_C = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+"""A shell without job control lets what it starts in the background ignore SIGINT, and that is inherited."""
+
+
 def doctored(folder: Path, source: str, *options: str) -> list[str | Path]:
     """Write a test module under this project's guards; returns the command that runs it."""
     (folder / "test_doctored.py").write_text(dedent(source))
-    (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (folder / "conftest.py").write_text((TESTS / "conftest.py").read_text() + HEEDS_CTRL_C)
     (folder / "pytest.ini").write_text(f"{INI}pythonpath = {TESTS}\n")
     without = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # slow to start
     return [PYTEST, "-ra", *without, *options, folder]

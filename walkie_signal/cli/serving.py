@@ -35,6 +35,11 @@ SHUTDOWN_TIMEOUT = 5
 """Seconds after which uvicorn stops waiting; because of `HASTE`, this only happens if we have a bug."""
 
 
+KEPT = frozenset(
+    (b"accept-encoding", b"authorization", b"host", b"origin", b"sec-websocket-protocol", b"user-agent")
+)
+"""The headers of its handshake that a session keeps, because something reads them after it has begun."""
+
 BEAT = 1.0
 """Seconds between two beats."""
 
@@ -67,6 +72,8 @@ def run(
         settings=settings,
         backend=options.redis_url or None,
     )
+    if hasattr(app.sio, "link"):  # not a stock server
+        app.sio.eio.keeps = KEPT
     server = uvicorn.Server(_config(options, settings, app))
     # For signals that come before uvicorn handles them, and for the one that uvicorn raises again at its end.
     for number in ending_signals():

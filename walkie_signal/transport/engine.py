@@ -56,6 +56,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         super().__init__(**options)
         self.bounds = bounds
         self.lines = BoundedLog(log)
+        self.keeps: frozenset[bytes] | None = None
+        """The headers that a session keeps of its handshake; ``None`` for all, as a host may ask for any."""
         self.connect_timeout = connect_timeout
         self.sockets: dict[str, Connection] = {}
         self.take: Callable[[Connection, Frame], None] = self._take_message
@@ -267,6 +269,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self.alive(connection)
         self._sweep.add(sid, connection.ping_at)
         self.watch(connection)
+        if self.keeps is not None:
+            # In place, because the web server holds the same list for as long as a WebSocket is open
+            request.scope["headers"][:] = [each for each in request.scope["headers"] if each[0] in self.keeps]
         environ = requests.Environ(request.scope)
         try:
             answer = await self._trigger_event("connect", sid, environ, run_async=False)
