@@ -15,6 +15,7 @@ from walkie_signal.transport.direct_owner import Owner
 from walkie_signal.transport.direct_picows import (
     LARGE,
     SMALL,
+    SlowReads,
     SmallReads,
     WSFrame,
     WSListener,
@@ -27,9 +28,6 @@ from walkie_signal.transport.direct_picows import (
 from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of, not_utf8, text_of
 
 lines = BoundedLog(logging.getLogger("walkie_signal.transport"))
-
-FEW = 1 << 10
-"""Bytes of a read once CLOSE was sent: only a CLOSE counts then, and libuv reads up to 32 times in a turn."""
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 IS_TEXT = WSMsgType.TEXT
@@ -118,7 +116,7 @@ class Frames(WSListener):
             self._give_back(tail)
 
     def _give_back(self, tail: int) -> None:
-        if self._ended:
+        if self._ended or self.close_sent is not None:
             return
         if not tail:
             self._large = False
@@ -263,7 +261,8 @@ class Frames(WSListener):
         self._write(CLOSE, frame.data)
         self.close_sent = close
         self._on_text = self._on_bytes = self._on_pause = self._on_more = None
-        self._transport.set_protocol(SmallReads(self.parser, FEW))
+        # Only a CLOSE counts now, so what else comes may take its time
+        self._transport.set_protocol(SlowReads(self.parser, SMALL, self._transport))
 
     def fail(self, code: int, reason: str = "") -> None:
         """Send a CLOSE unless one was sent, and take nothing more; the caller has to close the transport."""

@@ -52,6 +52,7 @@ if not picows.__version__.startswith("2.3."):  # type: ignore[attr-defined]
 __all__ = [
     "LARGE",
     "SMALL",
+    "SlowReads",
     "SmallReads",
     "WSFrame",
     "WSListener",
@@ -171,15 +172,43 @@ def new_parser(listener: WSListener, limit: int, refuse: Callable[[bytes], None]
 class SmallReads(asyncio.BufferedProtocol):
     """A protocol in front of a parser, with which a transport reads at most `most` bytes at once."""
 
+    passed_on: ClassVar[tuple[str, ...]] = (
+        "buffer_updated",
+        "eof_received",
+        "connection_lost",
+        "pause_writing",
+        "resume_writing",
+    )
+
     def __init__(self, parser: Any, most: int) -> None:
         self._parser = parser
         self._most = most
-        for name in ("buffer_updated", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
+        for name in self.passed_on:
             setattr(self, name, getattr(parser, name))
 
     def get_buffer(self, sizehint: int) -> Any:
         """Return the buffer to read into."""
         return self._parser.get_buffer(sizehint)[: self._most]
+
+
+class SlowReads(SmallReads):
+    """A protocol with which a transport reads at most `most` bytes in a turn; libuv reads up to 32 times in one."""
+
+    passed_on: ClassVar[tuple[str, ...]] = SmallReads.passed_on[1:]
+
+    def __init__(self, parser: Any, most: int, transport: Any) -> None:
+        super().__init__(parser, most)
+        self._transport = transport
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read, and read on in the next turn."""
+        self._transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._read_on)
+        self._parser.buffer_updated(nbytes)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
 
 def feed(parser: Any, data: bytes) -> bytes:
