@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from backends.pairs import Site, ready
 from support.names import LOOPS, NAME, Resolver, black_hole
 from support.redis import redis_server
-from support.servers import free_port
+from support.servers import free_port, serve
 from walkie_signal.backends.redis.dial import STAGGER, WITHIN, Dialer, Unreachable
 
 
@@ -145,3 +146,9 @@ def test_both_connections_lead_to_one_server() -> None:
                 assert dialer.reached == first
 
     resolver.run("asyncio", ports())
+
+
+async def test_a_redis_that_is_given_by_its_address_costs_a_node_no_thread() -> None:
+    async with redis_server() as redis, serve("--redis-url", redis.url) as node:
+        status = Path(f"/proc/{node.program.pid}/status").read_text()  # noqa: ASYNC240 - it is not on a disk
+        assert "Threads:\t1\n" in status, "system calls and allocations are slower in a process with more"

@@ -146,7 +146,7 @@ async def test_while_the_leave_is_under_way_nothing_of_the_room_reaches_who_has_
     async with half_done() as half:
         answer = await half.near.call("signal", {"targetId": "mover", "signal": 1})
         assert answer["error"]["code"] == "peer_not_found"
-        half.nodes[0]._site.hand_over("mover", "far", '42["signal",{"room":"r"}]')  # it was on its way
+        half.nodes[0]._site.hand_over("r", "mover", '42["signal",{"room":"r"}]')  # it was on its way
         assert await half.near.call("leave_room") == {"ok": True}, "made up for, when Redis is back"
         await half.end()
         assert strays(half.mover) == []

@@ -46,7 +46,7 @@ class KeptSite:
         self.applied = [change for change in self.applied if change.room != room]
         self._grew.set()
 
-    def hand_over(self, peer_id: str, _from_id: str, text: str) -> None:
+    def hand_over(self, _room: str, peer_id: str, text: str) -> None:
         self.handed_over.append((peer_id, text))
         self._grew.set()
 

@@ -21,8 +21,8 @@ class Site(Protocol):
     def forget(self, room: str) -> None:
         """Drop what is known about a room without members here; its changes are not followed any more."""
 
-    def hand_over(self, peer_id: str, from_id: str, text: str) -> None:
-        """Send a peer of this node the text of a signal from a peer of another node."""
+    def hand_over(self, room: str, peer_id: str, text: str) -> None:
+        """Send a peer of this node the text of a signal from a member of `room` on another node."""
 
     def tell(self, user_id: str, text: str) -> None:
         """Send the text of a frame to each connection here that speaks for a user."""

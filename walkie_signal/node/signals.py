@@ -40,7 +40,8 @@ class Signals:
 
     def _relayed(self, peer: Peer, ack_id: int | None, reached: bool) -> None:  # noqa: FBT001 - as `relay` has it
         if reached:
-            self._answers.ack(peer, ack_id, OK)
+            if ack_id is not None:
+                self._answers.ack(peer, ack_id, OK)
         else:
             self._fail(
                 peer,

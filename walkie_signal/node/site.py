@@ -125,10 +125,10 @@ class NodeSite:
         self._registry.forget(room)
         self._fanout.roster_changed(room)
 
-    def hand_over(self, peer_id: str, from_id: str, text: str) -> None:
-        """Send a peer a signal's frame if it still shares a room with the sender."""
+    def hand_over(self, room: str, peer_id: str, text: str) -> None:
+        """Send a peer a signal's frame if it is still in the room that it shared with the sender."""
         peer = self._peers.get(peer_id)
-        if peer is not None and self._registry.share_room(from_id, peer_id):
+        if peer is not None and self._registry.is_in(peer_id, room):
             peer.link.send(text)
 
     def tell(self, user_id: str, text: str) -> None:

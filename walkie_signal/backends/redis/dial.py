@@ -7,10 +7,12 @@ lacks asyncio's own race (`happy_eyeballs_delay`), which also doesn't tell how e
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -110,6 +112,11 @@ class Dialer:
             raise Unreachable(f"{self._host}: {getattr(error, 'strerror', None) or error}") from None
 
     async def _look_up(self) -> Sequence[Found]:
+        # A process that has ever had a second thread pays for locks at each system call and allocation
+        with suppress(socket.gaierror):
+            return socket.getaddrinfo(
+                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
         loop = asyncio.get_running_loop()
         return await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
 
@@ -168,11 +175,31 @@ async def _connect(address: Found) -> socket.socket:
     try:
         connection.setblocking(False)  # noqa: FBT003 - the standard library's
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(connection, where)
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.BaseEventLoop):
+            await loop.sock_connect(connection, where)
+        else:
+            await _connect_with_uvloop(connection, where)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+async def _connect_with_uvloop(connection: socket.socket, where: Any) -> None:
+    """Connect as `sock_connect` does, which in uvloop (0.23) looks even a numeric address up in a thread."""
+    error = connection.connect_ex(where)
+    if error == errno.EINPROGRESS:
+        loop = asyncio.get_running_loop()
+        writable = asyncio.Event()
+        loop.add_writer(connection, writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(connection)
+        error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
 
 
 def _closed(late: asyncio.Task[socket.socket]) -> None:

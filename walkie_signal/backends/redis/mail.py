@@ -142,15 +142,14 @@ class Mail:
             self._deliver(signal, sender)
 
     def _deliver(self, signal: Signal, sender: Entry | None) -> None:
-        """Pass a signal on if both peers are members; its sender may have left and come back since."""
+        """Pass a signal on if its sender is still the member that it was; the site looks at the target."""
         if (
             sender is not None
             and sender.since == signal.since
             and sender.member.node == signal.node
-            and self._rooms.entry(signal.room, signal.target_id) is not None
             and self._is_event(signal.text)
         ):
-            self.site.hand_over(signal.target_id, signal.from_id, signal.text)
+            self.site.hand_over(signal.room, signal.target_id, signal.text)
 
     def _is_event(self, text: str) -> bool:
         """Tell whether a frame is an event: any other frame could close the connection of the peer that gets it.

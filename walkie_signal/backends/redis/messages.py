@@ -119,7 +119,9 @@ def read_node_message(data: bytes) -> NodeMessage | None:
     words = text.split(" ", 8)
     if len(words) == 9 and words[1] == "s" and words[0] in READS:  # noqa: PLR2004 - a signal; most messages are
         _, _, node, number, target_id, from_id, since, room, frame = words
-        return _signal((node, _number(number), target_id, from_id, _number(since), _unquoted(room), frame))
+        if not (number.isdecimal() and since.isdecimal() and len(since) + len(number) <= 2 * LONGEST_NUMBER):
+            raise ValueError("a signal with a number that is none")
+        return _signal((node, int(number), target_id, from_id, int(since), _unquoted(room), frame))
     kind, rest = _of_our_format(text)
     if kind == "s":
         raise ValueError("a signal that lacks something")
@@ -143,7 +145,7 @@ def _of_our_format(text: str) -> tuple[str, str]:
 
 
 def _number(text: str) -> int:
-    if len(text) > LONGEST_NUMBER or not (text.isascii() and text.isdigit()):
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
         raise ValueError("a number that is none")
     return int(text)
 
