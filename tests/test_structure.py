@@ -11,45 +11,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from support.layout import DIRECT_KNOWS, LAYERS, LIBRARIES, ROOMS
+from support.modules import ROOT, Module, modules_under
+
 PACKAGE = "walkie_signal"
-
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
-    ("settings",),
-    ("core", "bounded_log", "runtime_folder", "turns"),
-    ("auth", "backends", "host", "ice", "metrics"),
-    ("node",),
-    ("namespace", "transport"),
-    ("asgi",),
-    ("",),  # the package itself: what it exports
-    ("cli",),
-    ("__main__",),
-)
-"""Each part of the package may import those of the lines above it. Parts of one line don't know one another."""
-
-LIBRARIES = {
-    "click": ("cli",),
-    "engineio": ("asgi", "namespace", "transport"),
-    "h11": ("transport",),
-    "hiredis": ("backends.redis",),
-    "jwt": ("auth",),
-    "orjson": ("core.codec",),
-    "picows": ("transport",),
-    "prometheus_client": ("metrics",),
-    "redis": ("backends.redis",),
-    "socketio": ("asgi", "namespace", "transport"),
-    "uvicorn": ("cli", "transport"),
-    "uvloop": ("cli",),
-    "websockets": ("transport",),
-}
-"""Where each library is known; typing_extensions is Python's own, early, and known everywhere."""
 
 IMPURE = {
     *(
@@ -65,10 +33,12 @@ IMPURE = {
     ),
     *("socket", "ssl", "subprocess", "threading", "time", "uuid", "engineio", "redis", "socketio", "uvicorn"),
 }
-"""What core/ does not import: no I/O, no clock, no randomness, no threads."""
+"""What core/ and wire/ do not import: no I/O, no clock, no randomness, no threads."""
 
 IMPURE_IN_TESTS = {"asyncio", "engineio", "pytest_asyncio", "socketio", "support.servers", "unittest.mock"}
-"""What the tests of core/ do not import: they are plain functions, and need no stand-ins."""
+"""What the tests of both do not import: they are plain functions, and need no stand-ins."""
+
+PURE = ("core", "wire")
 
 MODULE_LINES = 320
 FUNCTION_LINES = 40
@@ -82,64 +52,6 @@ UNTESTED = {"ports": "protocols with no behaviour of their own: mypy holds both 
 """Modules of core/ with no test file of the same name, each with its reason."""
 
 
-@dataclass(frozen=True)
-class Module:
-    """A module by its dotted name, with its source."""
-
-    name: str
-    source: str
-    is_package: bool = False
-
-    @cached_property
-    def tree(self) -> ast.Module:
-        return ast.parse(self.source)
-
-    @property
-    def place(self) -> str:
-        """The name without the package's: ``core.rooms``."""
-        return self.name.partition(".")[2]
-
-    @property
-    def part(self) -> str:
-        return self.place.partition(".")[0]
-
-    def imports(self) -> Iterator[str]:
-        """Yield the dotted name of each thing imported anywhere in the module, by whatever form."""
-        for node in ast.walk(self.tree):
-            match node:
-                case ast.Import(names):
-                    yield from (alias.name for alias in names)
-                case ast.ImportFrom(module, names, level):
-                    yield from (f"{self._absolute(module, level)}.{alias.name}" for alias in names)
-                case ast.Call(
-                    ast.Name("import_module" | "__import__") | ast.Attribute(_, "import_module"),
-                    [ast.Constant(str(name)), *_],
-                ):
-                    yield name
-
-    def _absolute(self, module: str | None, level: int | None) -> str:
-        if not level:
-            return module or ""
-        up = level - 1 if self.is_package else level
-        return ".".join([*self.name.split(".")[: -up or None], *filter(None, [module])])
-
-    def named(self) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node
-
-
-def modules_under(folder: str) -> list[Module]:
-    """Return the modules in that folder of the checkout, named from its top."""
-    found = []
-    for path in sorted((ROOT / folder).rglob("*.py")):
-        if "node_modules" not in path.parts:
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            package = parts[-1] == "__init__"
-            found.append(Module(".".join(parts[: -1 if package else None]), path.read_text("utf-8"), package))
-    return found
-
-
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 
@@ -151,8 +63,30 @@ def against_the_direction(module: Module) -> Iterator[str]:
         top, _, place = f"{name}.".partition(".")
         part = place.partition(".")[0]
         part = part if part in RANK else ""  # a name that the package itself exports
-        if top == PACKAGE and part != module.part and RANK[part] >= RANK[module.part]:
+        if top != PACKAGE or part == module.part:
+            continue
+        if RANK[part] >= RANK[module.part] or (module.part == "direct" and part not in DIRECT_KNOWS):
             yield f"{module.name} imports {name}"
+
+
+def against_the_direction_of_its_room(module: Module) -> Iterator[str]:
+    for room, ranks in ROOMS.items():
+        own = _within(room, module.place)
+        if own == "":
+            continue
+        rank = {name: number for number, names in enumerate(ranks) for name in names}
+        if own not in rank:
+            yield f"{module.name} has no place in ROOMS"
+            continue
+        for name in module.imports():
+            other = _within(room, name.partition(".")[2])
+            if other in rank and other != own and rank[other] >= rank[own]:
+                yield f"{module.name} imports {name}"
+
+
+def _within(room: str, place: str) -> str:
+    """Return the first name of a place below a room; empty if the place is not below it."""
+    return place.removeprefix(f"{room}.").partition(".")[0] if place.startswith(f"{room}.") else ""
 
 
 def libraries_out_of_place(module: Module) -> Iterator[str]:
@@ -167,7 +101,8 @@ def libraries_out_of_place(module: Module) -> Iterator[str]:
 
 def impurities(module: Module) -> Iterator[str]:
     of_package = module.name.startswith(PACKAGE)
-    for name in module.imports() if module.name.startswith((f"{PACKAGE}.core", "tests.core")) else ():
+    pure = tuple(f"{top}.{place}" for top in (PACKAGE, "tests") for place in PURE)
+    for name in module.imports() if module.name.startswith(pure) else ():
         for impure in IMPURE if of_package else IMPURE_IN_TESTS:
             if f"{name}.".startswith(f"{impure}."):
                 yield f"{module.name} imports {name}"
@@ -213,7 +148,15 @@ Check = Callable[[Module], Iterator[str]]
 
 
 @pytest.mark.parametrize(
-    "check", [against_the_direction, libraries_out_of_place, impurities, too_long, banned_words]
+    "check",
+    [
+        against_the_direction,
+        against_the_direction_of_its_room,
+        libraries_out_of_place,
+        impurities,
+        too_long,
+        banned_words,
+    ],
 )
 def test_the_package(check: Check) -> None:
     assert [wrong for module in modules_under(PACKAGE) for wrong in check(module)] == []
@@ -224,16 +167,20 @@ def test_the_tests(check: Check) -> None:
     assert [wrong for module in modules_under("tests") for wrong in check(module)] == []
 
 
-def test_each_file_of_the_core_has_its_tests() -> None:
-    core = {path.stem for path in (ROOT / PACKAGE / "core").glob("[!_]*.py")}
-    tests = {path.stem for path in (ROOT / "tests" / "core").glob("test_*.py")}
-    assert core, "nothing found"
-    assert sorted(without_tests(core, tests)) == []
-    assert UNTESTED.keys() <= core
+@pytest.mark.parametrize("folder", PURE)
+def test_each_file_of_the_core_and_the_wire_has_its_tests(folder: str) -> None:
+    files = {path.stem for path in (ROOT / PACKAGE / folder).glob("[!_]*.py")}
+    tests = {path.stem for path in (ROOT / "tests" / folder).glob("test_*.py")}
+    assert files, "nothing found"
+    assert sorted(without_tests(files, tests)) == []
+
+
+def test_a_file_without_its_tests_is_found() -> None:
+    assert {path.stem for path in (ROOT / PACKAGE / "core").glob("*.py")} >= UNTESTED.keys()
     assert without_tests({"rooms", "new"}, {"test_rooms"}) == {"new"}
 
 
-CORE, TRANSPORT = f"{PACKAGE}.core.rooms", f"{PACKAGE}.transport.sockets"
+CORE, TRANSPORT = f"{PACKAGE}.core.rooms", f"{PACKAGE}.transport.socketio.sockets"
 LONG_FUNCTION = "async def f():\n    'Doc.'\n" + "    await g()\n" * (FUNCTION_LINES + 1)
 
 
@@ -250,6 +197,19 @@ LONG_FUNCTION = "async def f():\n    'Doc.'\n" + "    await g()\n" * (FUNCTION_L
         (against_the_direction, TRANSPORT, f"from {PACKAGE}.namespace import links"),
         (against_the_direction, f"{PACKAGE}.namespace.links", f"from {PACKAGE}.transport import sockets"),
         (against_the_direction, f"{PACKAGE}.surprise", ""),
+        (against_the_direction, f"{PACKAGE}.direct.frames", f"from {PACKAGE}.turns import Turns"),
+        (against_the_direction_of_its_room, CORE, f"from {PACKAGE}.core.registry import Registry"),
+        (
+            against_the_direction_of_its_room,
+            TRANSPORT,
+            f"if TYPE_CHECKING:\n    from {PACKAGE}.transport.socketio.server import Server",
+        ),
+        (
+            against_the_direction_of_its_room,
+            f"{PACKAGE}.transport.engineio.server",
+            f"from {PACKAGE}.transport.workers import hand_over",
+        ),
+        (against_the_direction_of_its_room, f"{PACKAGE}.node.surprise", ""),
         (libraries_out_of_place, CORE, "import orjson"),
         (libraries_out_of_place, f"{PACKAGE}.backends.memory", "from redis.asyncio import Redis"),
         (

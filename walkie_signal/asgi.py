@@ -62,7 +62,7 @@ class SignalingMiddleware:
         self.signaling = signaling or SignalingNamespace(**options)
         self.sio = self._serve(sio, cors_origins)
         if self.signaling.backend.shared and hasattr(self.sio, "link"):  # not a stock server
-            self.sio.eio.begin_hand_over()
+            self.sio.begin_hand_over()
         self._path = "/" + path.strip("/")
 
     def _serve(self, sio: Any, cors_origins: str | Sequence[str]) -> Any:

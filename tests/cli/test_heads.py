@@ -15,7 +15,7 @@ from support.heads import POLLING, UPGRADE, WEBSOCKET, caller, head
 from support.memory import memory_of
 from support.servers import Serving, serve
 from walkie_signal.bounded_log import MOST
-from walkie_signal.transport.direct_bounds import HEAD_BYTES
+from walkie_signal.direct.bounds import HEAD_BYTES
 
 Serve = Callable[..., AbstractAsyncContextManager[Serving]]
 BOTH = pytest.mark.parametrize("run", [serve, bare_serve], ids=["fast", "bare"])

@@ -19,10 +19,10 @@ import walkie_signal
 from docs.pages import DOCS, PAGES, ROOT, Page
 from walkie_signal.cli import main
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.packets import RESERVED_EVENTS
 from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import ErrorCode
 from walkie_signal.settings import ServeOptions, Settings
+from walkie_signal.wire.events import RESERVED_EVENTS
 
 PROTOCOL = PAGES["docs/reference/protocol.md"]
 CONTRIBUTING = PAGES["CONTRIBUTING.md"]

@@ -11,15 +11,17 @@ import re
 from collections import Counter
 from typing import Any, get_args
 
-from walkie_signal.core import codec, payloads
+from walkie_signal.core import payloads
 from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
-from walkie_signal.core.packets import Event, ack_text, event_of, event_text, prefix_of, read_event
-from walkie_signal.core.relays import Relays, signal_text
 from walkie_signal.core.rooms import Member
-from walkie_signal.core.values import is_deeper, is_text
 from walkie_signal.errors import ErrorCode, ProtocolViolation, SignalingError
 from walkie_signal.settings import Settings
-from walkie_signal.transport import packets
+from walkie_signal.wire import json as codec
+from walkie_signal.wire import packets
+from walkie_signal.wire.events import Event, ack_text, event_of, event_text, prefix_of, read_event
+from walkie_signal.wire.frames import MESSAGE, SEPARATOR, Frame, read_payload, write_payload
+from walkie_signal.wire.relays import Relays, signal_text
+from walkie_signal.wire.values import is_deeper, is_text
 
 NAMESPACES = ("/", "/other")
 PEER_ID = "sender-_1"
@@ -48,26 +50,26 @@ class Readings:
             Exception: Whatever came out and may not.
         """
         try:
-            frames = list(packets.read_payload(body))
+            frames = list(read_payload(body))
         except ProtocolViolation:
             self.seen["no payload"] += 1
         else:
-            assert list(packets.read_payload(packets.write_payload(frames))) == frames
+            assert list(read_payload(write_payload(frames))) == frames
             self._converse(frames)
         try:
             text = body.decode()
         except UnicodeDecodeError:
             return
-        if packets.SEPARATOR in text:
+        if SEPARATOR in text:
             self._converse([text])
 
-    def _converse(self, frames: list[packets.Frame]) -> None:
+    def _converse(self, frames: list[Frame]) -> None:
         """Read frames one after the other, as the server does, until one breaks the protocol."""
         partial: packets.Partial | None = None
         try:
             for frame in frames:
                 if isinstance(frame, str):
-                    packet = self._packet(frame) if frame[:1] == packets.MESSAGE else None
+                    packet = self._packet(frame) if frame[:1] == MESSAGE else None
                     if packet is not None and packet.attachments:
                         read = functools.partial(packets.read_packet, frame[1:])
                         partial = packets.Partial(packet, read, len(frame), LIMIT)

@@ -11,8 +11,8 @@ import pytest
 from fuzz.frames import Generator
 from fuzz.readings import Readings, check_codecs
 from fuzz.seeds import SEED, for_as_long, numbers, shrunk
-from walkie_signal.core import codec, packets, relays
 from walkie_signal.settings import Settings
+from walkie_signal.wire import events, json, relays
 
 Tell = Callable[[str], None]
 
@@ -86,7 +86,7 @@ def test_inputs_that_once_failed(settings: Settings) -> None:
 
 
 def test_both_json_parsers_read_the_same() -> None:
-    assert vars(codec)["orjson"] is not None, "the extra `fast` is part of the tests"
+    assert vars(json)["orjson"] is not None, "the extra `fast` is part of the tests"
     generator = Generator(f"{SEED} json")
     for number in range(20_000):
         generator.grow_odd()
@@ -107,9 +107,9 @@ def raising(error: Exception) -> Callable[..., None]:
     ("module", "name", "fault"),
     [
         (relays, "is_json_text", lambda _text: True),
-        (packets, "fault_of", raising(RecursionError("too deep"))),
-        (packets, "checked_name", lambda data: data[0]),
-        (codec, "_loads", raising(KeyError("room"))),
+        (events, "fault_of", raising(RecursionError("too deep"))),
+        (events, "checked_name", lambda data: data[0]),
+        (json, "_loads", raising(KeyError("room"))),
     ],
 )
 def test_a_fault_is_found(monkeypatch: pytest.MonkeyPatch, module: object, name: str, fault: object) -> None:

@@ -23,7 +23,7 @@ from support.processes import Program
 from support.raw import raw_peer
 from support.servers import hosted, serve
 from walkie_signal import Settings, SignalingNamespace, attach
-from walkie_signal.transport.direct import DirectProtocol
+from walkie_signal.direct.protocol import DirectProtocol
 
 Kind = Literal["attach", "direct", "serve", "stock"]
 """`attach` on plain uvicorn, and on its WebSocket class for direct frames; the command; a host's stock server."""

@@ -15,8 +15,8 @@ from support.raw import RawPeer, Transport, raw_peer
 from transport.direct_peer import PING, PONG, frame
 from walkie_signal import Settings
 from walkie_signal.bounded_log import MOST
-from walkie_signal.transport.direct_frames import Frames
-from walkie_signal.transport.direct_picows import SMALL
+from walkie_signal.direct.frames import Frames
+from walkie_signal.direct.picows import SMALL
 
 FRAMES = 3000
 PINGS = 20_000

@@ -20,7 +20,7 @@ from support.processes import Program
 from support.raw import RawPeer, raw_peer
 from support.servers import hosted, serve
 from walkie_signal import attach, create_server
-from walkie_signal.transport.direct import DirectProtocol
+from walkie_signal.direct.protocol import DirectProtocol
 
 MIB = 1 << 20
 MB = 1_000_000

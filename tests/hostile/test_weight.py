@@ -18,7 +18,7 @@ from hostile.services import ATTACHED, Kind, eventually, service
 from support.raw import Frame, RawPeer, raw_peer
 from support.servers import hosted
 from walkie_signal import Identity, Settings, SignalingNamespace, create_server
-from walkie_signal.transport import packets
+from walkie_signal.wire import frames
 
 MB = 1_000_000
 GARBAGE = "{" * 70_000
@@ -67,13 +67,13 @@ async def test_a_large_packet_whose_head_is_wrong_is_not_parsed(kind: Kind, what
 
 async def test_of_a_post_nothing_is_decoded_before_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
-    decode = packets._from_base64
+    decode = frames._from_base64
 
     def counted(text: str) -> bytes:
         decoded.append(text)
         return decode(text)
 
-    monkeypatch.setattr(packets, "_from_base64", counted)
+    monkeypatch.setattr(frames, "_from_base64", counted)
     async with service("attach") as running, raw_peer(running.url, "polling") as peer:
         await peer.post(b"\x1e".join([b"40", *[b"b"] * 100_000]))
         assert peer.posted == 400

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support import servers
-from walkie_signal.transport.direct import DirectProtocol
+from walkie_signal.direct.protocol import DirectProtocol
 
 
 @pytest.fixture(params=["auto", DirectProtocol], ids=["plain", "direct"])

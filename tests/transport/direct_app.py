@@ -19,10 +19,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from walkie_signal.bounded_log import BoundedLog
-from walkie_signal.transport import direct_frames
+from walkie_signal.direct import frames
 
 # Each violation of many is to be seen
-direct_frames.lines = BoundedLog(logging.getLogger("walkie_signal.transport"), most=1000)
+frames.lines = BoundedLog(logging.getLogger("walkie_signal.transport"), most=1000)
 
 fastapi = FastAPI()
 seen: dict[str, list[Any]] = defaultdict(list)
@@ -304,7 +304,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 def impatient() -> Any:
     """Make the app, with a server that waits a second for what a closed connection has still to take."""
-    from walkie_signal.transport import direct  # noqa: PLC0415 - the reference runs without it
 
-    direct.LINGER = 1.0
+    from walkie_signal.direct import protocol  # noqa: PLC0415 - the reference runs without it
+
+    protocol.LINGER = 1.0
     return app

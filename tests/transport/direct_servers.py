@@ -14,7 +14,7 @@ from support.processes import SCRIPTS
 from support.watchdog import watched
 
 TESTS = Path(__file__).parents[1]
-OURS = "walkie_signal.transport.direct:DirectProtocol"
+OURS = "walkie_signal.direct:DirectProtocol"
 THEIRS = "websockets-sansio"
 
 

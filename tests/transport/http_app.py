@@ -11,7 +11,7 @@ import pytest
 
 from support.heads import Caller, caller
 from support.servers import hosted
-from walkie_signal.transport.direct_http import BoundedH11Protocol, BoundedHttpToolsProtocol
+from walkie_signal.direct.http import BoundedH11Protocol, BoundedHttpToolsProtocol
 
 
 class App:

@@ -27,7 +27,7 @@ from transport.raw import Raw
 
 TESTS = Path(__file__).parents[1]
 APP = "transport.official_app:app"
-DIRECT = "walkie_signal.transport.direct:DirectProtocol"
+DIRECT = "walkie_signal.direct:DirectProtocol"
 START, END = 30.0, 15.0
 """Seconds that a server may take to start, and to end."""
 

@@ -15,7 +15,7 @@ from transport.raw import Raw, RawSocket, raw
 from walkie_signal import Settings
 from walkie_signal.asgi import make_server
 from walkie_signal.transport import create_server
-from walkie_signal.transport.outbox import Bounds
+from walkie_signal.transport.engineio.outbox import Bounds
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 

@@ -9,7 +9,7 @@ import pytest
 import socketio
 
 from walkie_signal.transport import beneath, create_server
-from walkie_signal.transport.server import Server
+from walkie_signal.transport.socketio.server import Server
 
 
 def test_the_installed_libraries_are_as_expected() -> None:

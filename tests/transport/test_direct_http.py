@@ -20,9 +20,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from support.heads import UPGRADE, head
 from transport.hosts import until
 from transport.http_app import App, calling
-from walkie_signal.transport.direct import DirectProtocol
-from walkie_signal.transport.direct_bounds import BODY_PIECE, HEAD_BYTES, HEAD_LINES
-from walkie_signal.transport.direct_http import BoundedHttpToolsProtocol, HttpProtocol
+from walkie_signal.direct.bounds import BODY_PIECE, HEAD_BYTES, HEAD_LINES
+from walkie_signal.direct.http import BoundedHttpToolsProtocol, HttpProtocol
+from walkie_signal.direct.protocol import DirectProtocol
 
 ENDLESS = 4 << 20
 

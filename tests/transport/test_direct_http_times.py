@@ -11,8 +11,8 @@ from support.heads import UPGRADE, Caller, caller, head
 from support.servers import hosted
 from transport.hosts import until
 from transport.http_app import App, calling
-from walkie_signal.transport import direct_draining
-from walkie_signal.transport.direct import DirectProtocol
+from walkie_signal.direct import draining
+from walkie_signal.direct.protocol import DirectProtocol
 
 HASTE = 0.5
 """Seconds for a head, where a test waits until they are over."""
@@ -86,7 +86,7 @@ async def test_who_takes_nothing_of_its_answer_is_cut(
     requests: int, lines: tuple[str, ...], app: App, protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """uvicorn closes it, which waits until all is sent; with a second request it waits to send, for ever too."""
-    monkeypatch.setattr(direct_draining, "LINGER", 0.3)
+    monkeypatch.setattr(draining, "LINGER", 0.3)
     app.body = b"x" * (32 << 20)
     connections: set[Any] = set()
 
@@ -109,7 +109,7 @@ async def test_who_takes_nothing_of_its_answer_is_cut(
 async def test_who_takes_its_answer_slowly_is_not_cut(
     app: App, protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(direct_draining, "LINGER", 0.5)
+    monkeypatch.setattr(draining, "LINGER", 0.5)
     app.body = b"x" * (16 << 20)
     async with calling(app, protocol, timeout_keep_alive=1) as client:
         await client.send(head("/", "Connection: close"))

@@ -8,7 +8,7 @@ import pytest
 
 from support.heads import UPGRADE, head
 from transport.http_app import App, calling
-from walkie_signal.transport.direct import DirectProtocol
+from walkie_signal.direct.protocol import DirectProtocol
 
 H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
 HIDDEN = head("/hidden")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from walkie_signal.transport.direct_rules import Fragments, FrameError, close_of
+from walkie_signal.direct.rules import Fragments, FrameError, close_of
 
 
 def taken(payloads: list[bytes], *, is_text: bool, limit: int = 1000) -> str | bytes:

@@ -88,7 +88,7 @@ import sys
 sys.modules["picows"] = None
 import walkie_signal, walkie_signal.transport, walkie_signal.asgi, walkie_signal.cli
 try:
-    import walkie_signal.transport.direct
+    import walkie_signal.direct.protocol
 except ImportError as error:
     print(error)
 """
@@ -97,7 +97,7 @@ OLD = """
 import uvicorn
 uvicorn.__version__ = "0.51.0"
 try:
-    import walkie_signal.transport.direct
+    import walkie_signal.direct.protocol
 except ImportError as error:
     print(error)
 """
@@ -106,7 +106,7 @@ OTHER = """
 import picows
 picows.__version__ = "3.0.0"
 try:
-    import walkie_signal.transport.direct
+    import walkie_signal.direct.protocol
 except ImportError as error:
     print(error)
 """

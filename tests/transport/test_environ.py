@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from walkie_signal.transport.requests import Environ
+from walkie_signal.transport.engineio.http import Environ
 
 SCOPE: dict[str, Any] = {
     "type": "websocket",

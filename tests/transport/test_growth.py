@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from walkie_signal import Settings, attach
-from walkie_signal.transport.engine import ENDS
+from walkie_signal.transport.engineio.server import ENDS
 
 FEW, MANY = 1_000, 10_000
 

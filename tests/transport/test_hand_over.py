@@ -16,7 +16,8 @@ from support.servers import hosted
 from transport.raw import RawSocket, raw
 from transport.serving import nothing_left, poll_waits
 from transport.workers import temporary_folder, workers  # noqa: F401 - a fixture
-from walkie_signal.transport import create_server, pipes
+from walkie_signal.transport import create_server
+from walkie_signal.transport.workers import pipes
 
 pytestmark = pytest.mark.usefixtures("folder")
 on_each_websocket_class = pytest.mark.usefixtures("_each_websocket_class")

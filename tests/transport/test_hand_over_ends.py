@@ -10,8 +10,9 @@ import pytest
 from transport.raw import RawSocket
 from transport.serving import nothing_left, poll_waits
 from transport.workers import temporary_folder, workers  # noqa: F401 - a fixture
-from walkie_signal.transport import hand_over_folder, pipes
-from walkie_signal.transport.hand_over import READY
+from walkie_signal.transport.workers import folder as sockets
+from walkie_signal.transport.workers import pipes
+from walkie_signal.transport.workers.hand_over import READY
 
 pytestmark = pytest.mark.usefixtures("folder")
 on_each_websocket_class = pytest.mark.usefixtures("_each_websocket_class")
@@ -117,7 +118,7 @@ async def test_an_answer_that_breaks_off_at_its_worker_is_none_at_all(folder: Pa
         await pair.owner.joined_polling()  # which makes the folder
         server = await asyncio.get_running_loop().create_unix_server(
             lambda: pipes.Pipe(made=lambda pipe: tasks.append(asyncio.create_task(die_half_way(pipe)))),
-            hand_over_folder.socket_path(folder, tag),
+            sockets.socket_path(folder, tag),
         )
         answer = await pair.owner.get(tag + "x" * 24)
         assert (answer.status_code, answer.json()) == UNKNOWN

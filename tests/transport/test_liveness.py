@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from walkie_signal.transport.liveness import Sweep
+from walkie_signal.transport.engineio.sweep import Sweep
 
 
 async def test_a_fault_of_one_keeps_no_other_from_being_looked_at(caplog: pytest.LogCaptureFixture) -> None:

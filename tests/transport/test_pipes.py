@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from walkie_signal.transport import pipes
-from walkie_signal.transport.pipes import READ, Pipe, encode
+from walkie_signal.transport.workers import pipes
+from walkie_signal.transport.workers.pipes import READ, Pipe, encode
 
 LAST = {"type": "last", "body": b"x" * 1000}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 def http_class(head_timeout: float) -> Any:
     """Return our HTTP protocol class; `head_timeout` is the seconds that the head of a request may take."""
-    from walkie_signal.transport.direct_http import HttpProtocol  # noqa: PLC0415 - so that --help is quick
+    from walkie_signal.direct.http import HttpProtocol  # noqa: PLC0415 - so that --help is quick
 
     return type(HttpProtocol.__name__, (HttpProtocol,), {"head_timeout": head_timeout})
 
@@ -19,7 +19,7 @@ def http_class(head_timeout: float) -> Any:
 def websocket_class() -> Any:
     """Return our WebSocket protocol class, or uvicorn's own choice if the extra `fast` is not installed."""
     try:
-        from walkie_signal.transport.direct import DirectProtocol  # noqa: PLC0415 - as above
+        from walkie_signal.direct.protocol import DirectProtocol  # noqa: PLC0415 - as above
     except ImportError:
         return "auto"
     return DirectProtocol
@@ -31,7 +31,7 @@ def let_websockets_read_long_heads() -> None:
     Without this, websockets takes 8 KiB a line and 128 headers. Our HTTP protocol class bounds a head before
     uvicorn hands it to websockets.
     """
-    from walkie_signal.transport.direct_bounds import HEAD_BYTES, HEAD_LINES  # noqa: PLC0415 - as above
+    from walkie_signal.direct.bounds import HEAD_BYTES, HEAD_LINES  # noqa: PLC0415 - as above
 
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(HEAD_BYTES))
     os.environ.setdefault("WEBSOCKETS_MAX_NUM_HEADERS", str(HEAD_LINES))

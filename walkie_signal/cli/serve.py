@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from walkie_signal import __version__
-from walkie_signal.backends.urls import UnusableURL, backend_of
+from walkie_signal.backends.named import backend_of
+from walkie_signal.backends.urls import UnusableURL
 from walkie_signal.cli.descriptors import raise_limit
 from walkie_signal.cli.listeners import SocketFile, address_of, bind, is_open, url_of
 from walkie_signal.cli.logs import set_up_logs

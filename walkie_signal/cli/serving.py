@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 from walkie_signal.cli.descriptors import Shortage
-from walkie_signal.cli.probes import Probes
 from walkie_signal.cli.protocols import (
     handshakes_within,
     http_class,
@@ -22,6 +21,7 @@ from walkie_signal.cli.protocols import (
 )
 from walkie_signal.cli.proxies import believing
 from walkie_signal.settings import ServeOptions, Settings
+from walkie_signal.web.probes import Probes
 
 log = logging.getLogger("walkie_signal")
 
@@ -151,7 +151,7 @@ def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any
         open_ones = [each.transport.get_extra_info("socket") for each in server.server_state.connections]
         app.signaling.drain()
         if hasattr(app.sio, "link"):  # not a stock server
-            from walkie_signal.transport import farewells  # noqa: PLC0415 - it only works on our server
+            from walkie_signal.transport.engineio import farewells  # noqa: PLC0415 - it only works on our server
 
             if workers > 1:
                 # Polls of other workers' peers come here too, so all hang up at about the same time

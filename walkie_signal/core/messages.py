@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from walkie_signal.core.codec import dumps, text_of
 from walkie_signal.core.identity import UserId, read_user_id
-from walkie_signal.core.packets import Event
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
+from walkie_signal.wire.events import Event
+from walkie_signal.wire.json import dumps, text_of
 
 
 class JoinRoom(NamedTuple):

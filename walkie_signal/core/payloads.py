@@ -1,6 +1,6 @@
 """What peers are told: the payload of each event, with its keys in the wire protocol's order.
 
-A key that a peer did not give is left out. Keys that the legacy server did not have come last. `core.relays` writes
+A key that a peer did not give is left out. Keys that the legacy server did not have come last. `wire.relays` writes
 the payload of a signal, because the signal's value is passed on as the text that came in.
 """
 

@@ -10,7 +10,6 @@ from typing import Any
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.packets import Event, checked_name, event_of
 from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.host import Host
@@ -18,6 +17,7 @@ from walkie_signal.namespace.binding import Binding
 from walkie_signal.namespace.credentials import address_of, read_credentials
 from walkie_signal.namespace.links import link_to
 from walkie_signal.node.node import Node
+from walkie_signal.wire.events import Event, checked_name, event_of
 
 log = logging.getLogger("walkie_signal")
 

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 import socketio
 
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.packets import checked_name
 from walkie_signal.errors import ProtocolViolation, SignalingError
+from walkie_signal.wire.events import checked_name
 
 Refused = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
 

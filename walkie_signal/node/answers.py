@@ -7,10 +7,10 @@ from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.packets import Event, ack_text, event_text
 from walkie_signal.core.payloads import Payload
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
+from walkie_signal.wire.events import Event, ack_text, event_text
 
 log = logging.getLogger("walkie_signal")
 

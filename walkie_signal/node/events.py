@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Iterable
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
-from walkie_signal.core.packets import Event
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
@@ -19,6 +18,7 @@ from walkie_signal.node.peers import Announcement, Departure, Item, Peer, Peers
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import Joining, NodeSite
 from walkie_signal.settings import Settings
+from walkie_signal.wire.events import Event
 
 log = logging.getLogger("walkie_signal")
 

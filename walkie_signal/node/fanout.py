@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 from walkie_signal.core.deliveries import Delivery
 from walkie_signal.core.pacing import Pace
-from walkie_signal.core.packets import event_text
 from walkie_signal.core.payloads import Payload, room_status
 from walkie_signal.core.registry import Registry
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings
+from walkie_signal.wire.events import event_text
 
 
 class Fanout:

@@ -17,10 +17,8 @@ from collections.abc import Callable
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.packets import Event, disconnect_text, memory_of, prefix_of, read_event, read_size
 from walkie_signal.core.ports import Link
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.relays import Relays
 from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
@@ -35,6 +33,8 @@ from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
 from walkie_signal.settings import Settings
+from walkie_signal.wire.events import Event, disconnect_text, memory_of, prefix_of, read_event, read_size
+from walkie_signal.wire.relays import Relays
 
 log = logging.getLogger("walkie_signal")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.identity import UserId, read_user_id
-from walkie_signal.core.packets import RESERVED_EVENTS, event_text
 from walkie_signal.core.rooms import Member, Reason
-from walkie_signal.core.values import fault_of
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings
+from walkie_signal.wire.events import RESERVED_EVENTS, event_text
+from walkie_signal.wire.values import fault_of
 
 
 class Orders:

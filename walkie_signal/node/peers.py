@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from time import monotonic
 
 from walkie_signal.core.identity import Identity, UserId
-from walkie_signal.core.packets import Event, memory_of, waiting, worked_on
 from walkie_signal.core.ports import Link
 from walkie_signal.core.rooms import Reason
 from walkie_signal.turns import SLICE, Turns
+from walkie_signal.wire.events import Event, memory_of, waiting, worked_on
 
 
 @dataclass(frozen=True, slots=True)

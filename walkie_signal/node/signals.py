@@ -8,12 +8,12 @@ from functools import partial
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.early import EarlySignal, EarlySignals
 from walkie_signal.core.messages import SignalTo
-from walkie_signal.core.packets import Event
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.relays import signal_text
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.answers import OK, Answers
 from walkie_signal.node.peers import Peer, Peers
+from walkie_signal.wire.events import Event
+from walkie_signal.wire.relays import signal_text
 
 
 class Signals:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from walkie_signal.backends.base import Backend
 from walkie_signal.core import payloads
 from walkie_signal.core.deliveries import deliveries_of, introductions_to
-from walkie_signal.core.packets import Event
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason, Room
 from walkie_signal.node.announcements import Announcements
@@ -16,6 +15,7 @@ from walkie_signal.node.answers import Answers
 from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.peers import Peer, Peers
+from walkie_signal.wire.events import Event
 
 
 @dataclass(frozen=True, slots=True)

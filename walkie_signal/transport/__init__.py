@@ -1,18 +1,13 @@
 """A strict, tuned Engine.IO server under python-socketio's API.
 
-There are three rules for this folder: only the pure functions in `packets` read bytes of a client; a connection
-that breaks the protocol is closed at once, with one line in the log; nothing is sent by awaiting a peer. It knows
-nothing of rooms and signals: a namespace reaches it through `walkie_signal.core.ports`.
+There are three rules for this folder: only the pure functions of `walkie_signal.wire` read bytes of a client; a
+connection that breaks the protocol is closed at once, with one line in the log; nothing is sent by awaiting a peer.
+It knows nothing of rooms and signals: a namespace reaches it through `walkie_signal.core.ports`.
 
-    engine       sessions and their life      service      the requests that open and carry them
-    cors         which pages may send these   farewells    how a server that ends closes them
-    connection   one session, carried by polling or websocket; outbox: what waits for it, bounded
-    server       Socket.IO on top             sockets, joins   its namespaces; handling: what handlers do
-    hand_over    requests of other workers' sessions; carriage: one of them; pipes: events between two processes
-    doorway      where other workers find this one
-    liveness     one sweep over all           fanout       python-socketio's rooms
-    lingering    what closed connections are still owed
-    beneath      what we rely on in the libraries below
+    engineio   sessions, and what carries them
+    workers    requests that come to a worker that does not hold their session; it builds on `engineio`
+    socketio   python-socketio's server on top of both
+    beneath    what we rely on in the libraries below
 """
 
 from __future__ import annotations
@@ -23,7 +18,7 @@ from typing import Any
 import socketio
 
 from walkie_signal.settings import Settings
-from walkie_signal.transport.cors import for_stock, names_everybody
+from walkie_signal.transport.engineio.cors import for_stock, names_everybody
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -70,9 +65,9 @@ def create_server(
         problems = [repr(error)]
     if problems:
         return _stock(checked, problems)
-    from walkie_signal.transport.fanout import Rooms  # noqa: PLC0415 - before, the import might have failed
-    from walkie_signal.transport.outbox import Bounds  # noqa: PLC0415
-    from walkie_signal.transport.server import Server  # noqa: PLC0415
+    from walkie_signal.transport.engineio.outbox import Bounds  # noqa: PLC0415
+    from walkie_signal.transport.socketio.emits import Rooms  # noqa: PLC0415 - before, the import might have failed
+    from walkie_signal.transport.socketio.server import Server  # noqa: PLC0415
 
     if checked.get("client_manager") is None:
         checked["client_manager"] = Rooms()

@@ -25,9 +25,9 @@ from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
 from walkie_signal.backends.redis.wire import Lost, Wire, ignore, words
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.packets import head_of
 from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
+from walkie_signal.wire.events import head_of
 
 log = logging.getLogger("walkie_signal.redis")
 

@@ -1,0 +1,95 @@
+"""Where the parts of the package are, and what each may import."""
+
+from __future__ import annotations
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("settings",),
+    ("bounded_log", "runtime_folder", "turns", "wire"),
+    ("core", "direct"),
+    ("auth", "backends", "host", "ice", "metrics"),
+    ("node",),
+    ("namespace", "transport"),
+    ("web",),
+    ("asgi",),
+    ("",),  # the package itself: what it exports
+    ("cli",),
+    ("__main__",),
+)
+"""Each part of the package may import those of the lines above it. Parts of one line don't know one another."""
+
+ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
+    "core": (
+        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports"),
+        ("messages", "rooms"),
+        ("payloads", "registry", "replicas"),
+        ("deliveries",),
+    ),
+    "direct": (
+        ("draining", "handshake", "inbox", "owner", "picows", "rules"),
+        ("bounds", "frames"),
+        ("http", "protocol"),
+    ),
+    "backends": (("base", "urls"), ("memory", "redis"), ("named",)),
+    "backends.redis": (
+        ("address", "messages", "names", "outage", "strange", "wire"),
+        ("dial", "rights", "scripts"),
+        ("sentinels",),
+        ("server",),
+        ("uplink",),
+        ("followed",),
+        ("healing",),
+        ("directory", "mail", "rooms"),
+        ("heart",),
+        ("backend",),
+    ),
+    "node": (
+        ("hooks", "peers", "siblings"),
+        ("announcements", "answers", "fanout", "orders"),
+        ("signals", "site"),
+        ("events",),
+        ("node",),
+    ),
+    "namespace": (("binding", "credentials", "links"), ("adapter",), ("namespace",)),
+    "transport": (("beneath", "engineio"), ("workers",), ("socketio",)),
+    "transport.engineio": (
+        ("http", "outbox", "sweep"),
+        ("connection", "cors"),
+        ("polling", "websocket"),
+        ("direct", "lingering"),
+        ("doors",),
+        ("server",),
+        ("farewells",),
+    ),
+    "transport.workers": (("folder", "pipes"), ("carriage", "doorway"), ("hand_over",)),
+    "transport.socketio": (("calls", "emits", "sockets"), ("joins",), ("handling",), ("server",)),
+    "web": (("probes",),),
+    "cli": (
+        ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "variables"),
+        ("serving",),
+        ("workers",),
+        ("serve",),
+    ),
+}
+"""The same inside each folder. So there is no circle of imports, and those for types only count too."""
+
+DIRECT_KNOWS = ("bounded_log",)
+"""All of the package that `direct` may import."""
+
+LIBRARIES = {
+    "click": ("cli",),
+    "engineio": ("asgi", "namespace", "transport"),
+    "h11": ("direct",),
+    "hiredis": ("backends.redis",),
+    "jwt": ("auth",),
+    "orjson": ("wire.json",),
+    "picows": ("direct",),
+    "prometheus_client": ("metrics",),
+    "redis": ("backends.redis",),
+    "socketio": ("asgi", "namespace", "transport"),
+    "uvicorn": ("cli", "direct"),
+    "uvloop": ("cli",),
+    "websockets": ("direct",),
+}
+"""Where each library is known; typing_extensions is Python's own, early, and known everywhere."""

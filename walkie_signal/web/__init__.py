@@ -1,0 +1,1 @@
+"""What is served beside the Socket.IO endpoint."""
