@@ -8,7 +8,8 @@ from typing import Any
 import socketio
 from typing_extensions import Unpack
 
-from walkie_signal.namespace import Options, SignalingNamespace
+from walkie_signal.core.ports import Transport
+from walkie_signal.namespace import Options, SignalingNamespace, transport_of
 from walkie_signal.settings import Settings, is_path
 from walkie_signal.transport import create_server
 
@@ -38,6 +39,7 @@ class SignalingMiddleware:
     Attributes:
         signaling: The namespace.
         sio: The server that it is registered on.
+        transport: The connections of that server.
 
     Raises:
         ValueError: `signaling` and `options` are both given, or `sio` and `cors_origins`; or a handler of
@@ -61,8 +63,9 @@ class SignalingMiddleware:
         self.app = app
         self.signaling = signaling or SignalingNamespace(**options)
         self.sio = self._serve(sio, cors_origins)
-        if self.signaling.backend.shared and hasattr(self.sio, "link"):  # not a stock server
-            self.sio.begin_hand_over()
+        self.transport = transport_of(self.sio)
+        if self.signaling.backend.shared:
+            self.transport.share_requests()
         self._path = "/" + path.strip("/")
 
     def _serve(self, sio: Any, cors_origins: str | Sequence[str]) -> Any:
@@ -85,11 +88,9 @@ class SignalingMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""
         if scope["type"] == "lifespan":
-            await Lifespan(self.app, self.signaling).run(scope, receive, send)
+            await Lifespan(self.app, self.signaling, self.transport).run(scope, receive, send)
         elif scope["type"] in ("http", "websocket") and self._is_ours(scope):
-            if scope["type"] == "http" and not hasattr(self.sio, "link"):  # a stock server
-                send = mended(send, self.sio)
-            await self.sio.handle_request(scope, receive, send)
+            await self.transport.serve(scope, receive, send)
         else:
             if scope["type"] in ("http", "websocket"):
                 scope.setdefault("state", {})["signaling"] = self.signaling
@@ -149,38 +150,16 @@ def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socket
     )
 
 
-def mended(send: Send, sio: Any) -> Send:
-    """Mend the headers of a stock server.
-
-    python-engineio writes ``Access-Control-Allow-Origin`` with capital letters. A CORS middleware around us
-    does not recognise that, and would add a second one. Also, if any origin is allowed, python-engineio names
-    the origin that asks; together with the credentials that such a middleware adds, this would let every page in.
-    """
-    anybody = sio.eio.cors_allowed_origins == "*" and not sio.eio.cors_credentials
-
-    async def send_mended(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = [(name.lower(), value) for name, value in message.get("headers", ())]
-            if anybody:
-                headers = [(name, b"*" if name == _ALLOW_ORIGIN else value) for name, value in headers]
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return send_mended
-
-
-_ALLOW_ORIGIN = b"access-control-allow-origin"
-
-
 class Lifespan:
     """Runs the app's lifespan, and starts and ends the signaling around it.
 
     Signaling also works if the app has no lifespan, that is, if it raises or returns before it has answered.
     """
 
-    def __init__(self, app: App, signaling: SignalingNamespace) -> None:
+    def __init__(self, app: App, signaling: SignalingNamespace, transport: Transport) -> None:
         self._app = app
         self._signaling = signaling
+        self._transport = transport
         self._asked = self._answered = False
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -200,10 +179,7 @@ class Lifespan:
 
     async def _close(self) -> None:
         await self._signaling.close()
-        server = self._signaling.server
-        if hasattr(server, "link"):  # not a stock server
-            await server.eio.ends.done()
-            await server.eio.end_hand_over()
+        await self._transport.close()
 
     async def _ask(self) -> Message:
         self._asked = True

@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("events",),
         ("node",),
     ),
-    "namespace": (("binding", "credentials", "links"), ("adapter",), ("namespace",)),
+    "namespace": (("binding", "credentials", "stock"), ("adapter",), ("namespace",)),
     "transport": (("beneath", "engineio"), ("workers",), ("socketio",)),
     "transport.engineio": (
         ("http", "outbox", "sweep"),
@@ -63,7 +63,13 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("farewells",),
     ),
     "transport.workers": (("folder", "pipes"), ("carriage", "doorway"), ("hand_over",)),
-    "transport.socketio": (("calls", "emits", "sockets"), ("joins",), ("handling",), ("server",)),
+    "transport.socketio": (
+        ("calls", "emits", "sockets"),
+        ("joins",),
+        ("handling",),
+        ("connections",),
+        ("server",),
+    ),
     "web": (("probes",),),
     "cli": (
         ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "variables"),

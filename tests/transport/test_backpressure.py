@@ -90,7 +90,7 @@ async def test_a_burst_to_a_peer_that_reads_is_no_overflow() -> None:
     async with serving.client() as client, client.opened() as socket:
         sid = await serving.sid_of(socket)
         (connection,) = serving.sio.eio.sockets.values()
-        link = serving.sio.link(connection.sid, "/")
+        link = serving.sio.connections.link(connection.sid, "/")
         for number in range(1500):
             link.send(f'42["new_peer",{{"peerId":"{number}","room":"{"r" * 100}"}}]')
         for number in range(1500):
@@ -104,7 +104,7 @@ async def test_a_burst_to_a_peer_that_polls_is_no_overflow() -> None:
     async with serving.client() as client:
         client.http.headers["user-agent"] = "okhttp/4.12.0"  # which takes all in one answer
         sid = await client.joined_polling()
-        link = serving.sio.link(sid, "/")
+        link = serving.sio.connections.link(sid, "/")
         for number in range(1500):
             link.send(f'42["new_peer",{number}]')
         assert (await client.get(sid)).text.count("\x1e") == 1499
@@ -115,7 +115,7 @@ async def test_a_peer_that_does_not_poll_is_closed() -> None:
     serving = Serving()
     async with serving.client() as client:
         sid = await client.joined_polling()
-        link = serving.sio.link(sid, "/")
+        link = serving.sio.connections.link(sid, "/")
         for number in range(1001):
             link.send(f'42["new_peer",{number}]')
         assert await serving.gone(1) == "overflow"
@@ -179,7 +179,7 @@ async def test_an_outdated_frame_that_still_waits_is_replaced() -> None:
     async with serving.client() as client, client.opened() as slow:
         await serving.sid_of(slow)
         (connection,) = serving.sio.eio.sockets.values()
-        link = serving.sio.link(connection.sid, "/")
+        link = serving.sio.connections.link(connection.sid, "/")
         slow.pause()
         count = 0
         while not connection.carrier.waiting or len(connection.outbox) < 10:
@@ -203,7 +203,7 @@ async def test_an_outdated_frame_between_two_polls_is_replaced() -> None:
     serving = Serving()
     async with serving.client() as client:
         sid = await client.joined_polling()
-        link = serving.sio.link(sid, "/")
+        link = serving.sio.connections.link(sid, "/")
         link.send_latest("red", '42["red",1]')
         link.send('42["data"]')
         link.send_latest("red", '42["red",2]')

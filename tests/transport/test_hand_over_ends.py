@@ -33,17 +33,20 @@ async def upgraded(socket: RawSocket) -> None:
 async def test_a_worker_that_is_to_end_hands_a_websocket_back_to_be_closed_in_order(last: list[str]) -> None:
     async with workers() as pair:
         for frame in last:
-            pair.sio.farewells["/"] = lambda sid, frame=frame: pair.sio.link(
-                pair.sio.manager.eio_sid_from_sid(sid, "/"), "/"
-            ).send(frame)
+            pair.sio.connections.before_parting(
+                "/",
+                lambda sid, frame=frame: pair.sio.connections.link(
+                    pair.sio.manager.eio_sid_from_sid(sid, "/"), "/"
+                ).send(frame),
+            )
         sid = await pair.owner.joined_polling()
         async with (
             pair.other.websocket(f"EIO=4&transport=websocket&sid={sid}") as socket,
             pair.owner.joined() as bystander,
         ):
             await upgraded(socket)
-            pair.other_sio.eio.hand_back()
-            await asyncio.wait_for(pair.other_sio.eio.handed_back(), 1)
+            pair.other_sio.connections.hand_back()
+            await asyncio.wait_for(pair.other_sio.eio.hand_over.handed_back(), 1)
             assert await socket.closed(1) == 1012
             assert socket.seen == ["3probe", "431[]", *last]
             assert pair.reasons == ["transport close"]
@@ -57,14 +60,14 @@ async def test_a_worker_that_is_to_end_hands_polls_back_and_their_sessions_live_
         sid = await pair.owner.joined_polling()
         poll = asyncio.create_task(pair.other.get(sid))
         await poll_waits(pair.sio, sid)
-        pair.other_sio.eio.hand_back()
+        pair.other_sio.connections.hand_back()
         assert (await poll).text == "6"
         await pair.owner.post(sid, '421["echo"]')
         assert (await pair.owner.get(sid)).text == "431[]"
         async with pair.other.websocket(f"EIO=4&transport=websocket&sid={sid}") as probing:
             await probing.send("2probe")
             assert await probing.receive() == "3probe"
-            pair.other_sio.eio.hand_back()
+            pair.other_sio.connections.hand_back()
             assert await probing.closed(1) == 1000
         await pair.owner.post(sid, '422["echo"]')
         assert (await pair.owner.get(sid)).text == "432[]"
@@ -76,8 +79,8 @@ async def test_a_poll_of_a_worker_that_ends_as_well_waits_for_its_close() -> Non
         sid = await pair.owner.joined_polling()
         poll = asyncio.create_task(pair.other.get(sid))
         await poll_waits(pair.sio, sid)
-        pair.sio.eio.hand_back()
-        pair.other_sio.eio.hand_back()
+        pair.sio.connections.hand_back()
+        pair.other_sio.connections.hand_back()
         assert (await pair.owner.get("unknown")).status_code == 400  # a request later it has arrived
         await pair.sio.shutdown()
         assert (await poll).text == "1"

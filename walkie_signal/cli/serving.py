@@ -72,8 +72,7 @@ def run(
         settings=settings,
         backend=options.redis_url or None,
     )
-    if hasattr(app.sio, "link"):  # not a stock server
-        app.sio.eio.keeps = KEPT
+    app.transport.keep_headers(KEPT)
     server = uvicorn.Server(_config(options, settings, app))
     # For signals that come before uvicorn handles them, and for the one that uvicorn raises again at its end.
     for number in ending_signals():
@@ -150,15 +149,10 @@ def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any
         begun = time.monotonic()
         open_ones = [each.transport.get_extra_info("socket") for each in server.server_state.connections]
         app.signaling.drain()
-        if hasattr(app.sio, "link"):  # not a stock server
-            from walkie_signal.transport.engineio import farewells  # noqa: PLC0415 - it only works on our server
-
-            if workers > 1:
-                # Polls of other workers' peers come here too, so all hang up at about the same time
-                await asyncio.sleep(POLL_TIMEOUT)
-            await farewells.polled(app.sio.eio, POLL_TIMEOUT)
-            await app.sio.eio.handed_back()
-            farewells.hang_up(app.sio.eio)
+        if workers > 1:
+            # Polls of other workers' peers come here too, so all hang up at about the same time
+            await asyncio.sleep(POLL_TIMEOUT)
+        await app.transport.hang_up(POLL_TIMEOUT)
         asyncio.get_running_loop().call_later(HASTE, _cut, server, open_ones)
         await shutdown(sockets)
         log.info("ended: connections closed in %.1f s: %d", time.monotonic() - begun, len(open_ones))

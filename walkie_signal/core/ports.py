@@ -1,13 +1,13 @@
 """What the namespace and the transport know about one another.
 
-The namespace speaks to a peer through a `Link`; the transport offers one for each connection. Neither
-imports the other.
+The namespace speaks to a peer through a `Link`; the transport offers one for each connection. What concerns all
+connections of a server is its `Transport`. Neither side imports the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, runtime_checkable
 
 TextHandler = Callable[[str], bool]
 """Takes the text of any frame, such as ``42["signal",{…}]``.
@@ -38,3 +38,41 @@ class Link(Protocol):
 
     def listen(self, handler: TextHandler) -> None:
         """Give `handler` the text of each message of this connection first, in order of arrival."""
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """The connections of one server, as those see them who build on it.
+
+    `walkie_signal.transport` has one; `walkie_signal.namespace.stock` has one for a stock server, which can do less
+    and leaves out what it can't do.
+
+    Attributes:
+        is_strict: Whether nothing that comes on a closed connection reaches a handler.
+    """
+
+    is_strict: bool
+
+    def link(self, eio_sid: str, namespace: str) -> Link:
+        """Return the link to a peer, by the sid of its connection."""
+
+    def serve(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Serve an ASGI request, HTTP or WebSocket."""
+
+    def before_parting(self, namespace: str, farewell: Callable[[str], None]) -> None:
+        """Call `farewell` with a peer's sid before its connection closes because a process ends."""
+
+    def keep_headers(self, names: frozenset[bytes]) -> None:
+        """Let connections keep only these headers of their handshake; without this call they keep all."""
+
+    def share_requests(self) -> None:
+        """Hand requests over to the worker process that holds their session, from the next session on."""
+
+    def hand_back(self) -> None:
+        """Let other workers close their connections that are carried here, because this worker will end."""
+
+    async def hang_up(self, within: float) -> None:
+        """Close all connections so that peers come back; polling ones have `within` seconds to fetch what waits."""
+
+    async def close(self) -> None:
+        """Wait until the ends of connections have been told, and take no more requests of other workers."""

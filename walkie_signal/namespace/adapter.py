@@ -15,7 +15,7 @@ from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.host import Host
 from walkie_signal.namespace.binding import Binding
 from walkie_signal.namespace.credentials import address_of, read_credentials
-from walkie_signal.namespace.links import link_to
+from walkie_signal.namespace.stock import transport_of
 from walkie_signal.node.node import Node
 from walkie_signal.wire.events import Event, checked_name, event_of
 
@@ -48,6 +48,7 @@ class Adapter:
         self._node = node
         self._host = host
         self._server: Any = None
+        self._transport: Any = None
         self._lines = BoundedLog(log)
 
     def bind(self, server: Any) -> None:
@@ -58,15 +59,16 @@ class Adapter:
         """
         if self._server is not None:
             raise ValueError("this SignalingNamespace has a server already: create one for each server")
-        self._node.host_hears = Binding(server, self).host_hears
+        transport = transport_of(server)
+        self._node.host_hears = Binding(server, self, is_strict=transport.is_strict).host_hears
         self._server = server
-        if hasattr(server, "farewells"):  # not a stock server
-            server.farewells[self.namespace] = self._farewell
+        self._transport = transport
+        transport.before_parting(self.namespace, self._farewell)
 
     def hand_back(self) -> None:
         """Let other workers end what the server carries for them."""
-        if hasattr(self._server, "farewells"):
-            self._server.eio.hand_back()
+        if self._transport is not None:
+            self._transport.hand_back()
 
     def _farewell(self, sid: str) -> None:
         peer = self._node.peer(sid)
@@ -80,7 +82,7 @@ class Adapter:
             SignalingError: It may not or can't be let in, or it has gone meanwhile.
         """
         eio_sid = self._server.manager.eio_sid_from_sid(sid, self.namespace)
-        peer = self._node.open(sid, link_to(self._server, eio_sid, self.namespace))
+        peer = self._node.open(sid, self._transport.link(eio_sid, self.namespace))
         try:
             identity = await self._verified(sid, environ, auth)
             if peer.gone or self._server.environ.get(eio_sid) is not environ:

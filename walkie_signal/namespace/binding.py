@@ -62,8 +62,8 @@ class Bound(Protocol):
 class Binding:
     """Joins one namespace of ours to one server."""
 
-    def __init__(self, server: Any, bound: Bound) -> None:
-        """Replace the server's methods.
+    def __init__(self, server: Any, bound: Bound, *, is_strict: bool) -> None:
+        """Replace the server's methods; `is_strict` is `Transport.is_strict`.
 
         Raises:
             ValueError: The host already handles one of our events on that namespace, or has a class-based
@@ -80,7 +80,7 @@ class Binding:
         self._on: Callable[..., Any] = server.on
         self._register: Callable[[Any], None] = server.register_namespace
         self._handle_connect: Callable[..., Awaitable[None]] = server._handle_connect  # noqa: SLF001
-        if not hasattr(server, "link"):  # a stock server
+        if not is_strict:
             server._handle_connect = self.handle_connect  # noqa: SLF001
         server._handle_event_internal = self.handle_event  # noqa: SLF001
         server._trigger_event = self.trigger  # noqa: SLF001

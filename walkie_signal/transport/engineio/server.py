@@ -125,16 +125,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if self.hand_over is not None:
             await self.hand_over.end()
 
-    def hand_back(self) -> None:
-        """Let other workers close their connections that are carried here, because this worker will end."""
-        if self.hand_over is not None:
-            self.hand_over.hand_back()
-
-    async def handed_back(self) -> None:
-        """Wait until the other workers have done so."""
-        if self.hand_over is not None:
-            await self.hand_over.handed_back()
-
     def _get_socket(self, sid: str) -> Connection:
         # A closed connection is kept for its disconnect handler, which may ask for its session
         try:

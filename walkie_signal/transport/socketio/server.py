@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import json as stdlib_json
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
 import socketio
 
 from walkie_signal.bounded_log import BoundedLog
-from walkie_signal.core.ports import Link
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.http import Receive, Scope, Send
 from walkie_signal.transport.engineio.outbox import size_of
 from walkie_signal.transport.engineio.server import Engine
 from walkie_signal.transport.socketio.calls import called
+from walkie_signal.transport.socketio.connections import Connections
 from walkie_signal.transport.socketio.handling import Handling
 from walkie_signal.transport.socketio.joins import Joins
-from walkie_signal.transport.socketio.sockets import DeadLink, Deferred, Socket, SocketLink, Sockets, State
-from walkie_signal.transport.workers.hand_over import HandOver
+from walkie_signal.transport.socketio.sockets import Deferred, Socket, Sockets, State
 from walkie_signal.wire import packets
 from walkie_signal.wire.frames import MESSAGE, Frame
 from walkie_signal.wire.json import dumps, loads
@@ -82,11 +81,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         self.joins = Joins(self)
         self.handling = Handling(self, self.joins)
         super().__init__(serializer=serializer, **options)
-        if hand_over:
-            self.begin_hand_over()
         self._faults = BoundedLog(self.logger)
-        self.farewells: dict[str, Callable[[str], None]] = {}
-        self.eio.farewell = self._farewell
+        self.connections = Connections(self.eio)
+        if hand_over:
+            self.connections.share_requests()
         self.eio.idle_since = self._idle_since
         self._take_default = self.eio.take
         self.eio.take = self._take
@@ -96,13 +94,6 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
     # What walkie-signal asks
 
-    def link(self, eio_sid: str, namespace: str) -> Link:
-        """Return a way to send texts to one socket and to hear its events inline."""
-        connection = self.eio.sockets.get(eio_sid)
-        sockets: Sockets | None = connection.app if connection is not None else None
-        socket = sockets.get(namespace) if sockets is not None else None
-        return DeadLink() if socket is None else SocketLink(socket)
-
     def accepts(self, namespace: str) -> bool:
         """Tell whether a namespace can be joined."""
         return (
@@ -111,12 +102,6 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             or self.namespaces == "*"
             or namespace in self.namespaces
         )
-
-    def begin_hand_over(self) -> None:
-        """Share the requests of all sessions with the other worker processes, from the next session on."""
-        eio = self.eio
-        if eio.hand_over is None:
-            eio.hand_over = HandOver(eio.handle_request, eio.max_http_buffer_size, eio.bounds.stall)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> object:
         """Start a task."""
@@ -129,13 +114,6 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
     def log_fault(self, kind: str, message: str, *arguments: Any, fault: BaseException) -> None:
         """Log the traceback of a handler's fault; a client can cause any number of them."""
         self._faults.write(logging.ERROR, kind, message, *arguments, fault=fault)
-
-    def _farewell(self, connection: Connection) -> None:
-        """Call the functions in `farewells` for the sockets of a connection, for a last message to them."""
-        for socket in connection.app or ():
-            farewell = self.farewells.get(socket.namespace)
-            if farewell is not None:
-                farewell(socket.sid)
 
     # What python-socketio offers
 
