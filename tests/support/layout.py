@@ -54,8 +54,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "namespace": (("binding", "credentials", "stock"), ("adapter",), ("namespace",)),
     "transport": (("beneath", "engineio"), ("workers",), ("socketio",)),
     "transport.engineio": (
-        ("http", "outbox", "sweep"),
-        ("connection", "cors"),
+        ("http", "outbox", "states", "sweep"),
+        ("carriers", "cors"),
+        ("connection",),
         ("polling", "websocket"),
         ("direct", "lingering"),
         ("doors",),

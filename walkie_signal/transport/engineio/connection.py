@@ -6,6 +6,9 @@ many frames come at once and a `SLICE` is used up, the carrier keeps the rest fo
 out is pushed to the carrier, which writes it or lets it wait in the outbox. `close` is synchronous and final: after
 it, nothing is taken, and only what was waiting is sent. Disconnect handlers run in a task of their own, so a `send`
 never runs somebody else's code.
+
+There are two rules: only a connection writes its own fields, and its state only changes by a step in
+`states.TRANSITIONS`.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ from typing import Any, Protocol
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.engineio.carriers import Carrier, Connecting
 from walkie_signal.transport.engineio.outbox import Bounds, Outbox
+from walkie_signal.transport.engineio.states import TRANSITIONS, State, Step
 from walkie_signal.turns import Turns
-from walkie_signal.wire.frames import CLOSE, MESSAGE, NOOP, PONG, Frame
+from walkie_signal.wire.frames import CLOSE, MESSAGE, NOOP, PING, PONG, Frame
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -29,22 +34,6 @@ OVERFLOW_GRACE = 0.5
 
 OVERFLOW = "overflow"
 """The reason for closing a connection that does not read what it is sent; python-engineio has no such reason."""
-
-
-class Carrier(Protocol):
-    """Moves the frames of a connection."""
-
-    name: str
-
-    def push(self, frame: Frame) -> None:
-        """Send a frame, or put it into the outbox until it can be sent."""
-
-    def end(self, code: int, farewell: str) -> None:
-        """Write what waits, and end: a WebSocket with `code`, a poll with the packet `farewell`."""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether something is still to be written."""
 
 
 class Owner(Protocol):
@@ -72,19 +61,6 @@ class Owner(Protocol):
         """Record that a connection has closed."""
 
 
-class Connecting:
-    """The carrier of a connection that is not accepted yet: everything that is sent waits."""
-
-    name = "none"
-    waiting = False
-
-    def __init__(self, connection: Connection) -> None:
-        self.push = connection.outbox.put
-
-    def end(self, code: int, farewell: str) -> None:
-        """Do nothing: the code that accepts the connection sees that it is closed."""
-
-
 class Connection:
     """An Engine.IO session.
 
@@ -93,16 +69,19 @@ class Connection:
         address: The client's address, for the log.
         session: The host's data about it, for python-engineio's `session`.
         app: The data of the protocol above.
+        state: Its state, which is a step of `TRANSITIONS` behind the last one.
+        is_open: Whether that is neither `CLOSED` nor `GONE`; each frame asks this.
         inline: If there is one, it gets each text message first; it returns whether it has taken it.
         ping_at: When the next ping is due, on the loop's clock.
         pinged: Whether a ping waits for its pong.
         expires: When the connection counts as dead if that pong has not come.
         reason: Why it closed; ``None`` while it is open.
+        ending: Done when it is forgotten; ``None`` while it is open.
     """
 
     __slots__ = (
-        "_loop", "_over", "address", "app", "carrier", "ending", "expires", "inline", "outbox", "owner", "ping_at",
-        "pinged", "probe", "push", "reason", "session", "sid",
+        "_loop", "_over", "_probe", "address", "app", "carrier", "ending", "expires", "inline", "is_open", "outbox",
+        "owner", "ping_at", "pinged", "push", "reason", "session", "sid", "state",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sid: str, address: str) -> None:
@@ -117,20 +96,56 @@ class Connection:
         self.outbox = Outbox(owner.bounds, self._loop.time)
         self.ping_at = self.expires = 0.0
         self.pinged = False
-        self.probe: asyncio.Task[bool] | None = None
+        self._probe: asyncio.Task[bool] | None = None
         self.ending: asyncio.Future[None] | None = None
         self.reason: str | None = None
-        self.carry(Connecting(self))
+        self.state = State.OPENING
+        self.is_open = True
+        self.carrier: Carrier = Connecting(self.outbox)
+        self.push: Callable[[Frame], None] = self.carrier.push
+
+    def _take(self, step: Step) -> None:
+        following = TRANSITIONS[self.state].get(step)
+        if following is None:
+            raise RuntimeError(f"a connection that is {self.state.name} can't {step.name}")
+        self.state = following
+        self.is_open = following not in (State.CLOSED, State.GONE)
+
+    # What carries it, and what is on it
+
+    def begin(self, app: Any) -> None:
+        """Keep the data of the protocol above."""
+        self.app = app
+
+    def hear(self, inline: TextHandler | None) -> None:
+        """Give each text message to `inline` first."""
+        self.inline = inline
 
     def carry(self, carrier: Carrier) -> None:
         """Give the connection another carrier."""
+        self._take(carrier.step)
+        self._probe = None
         self.carrier = carrier
-        self.push: Callable[[Frame], None] = carrier.push
+        self.push = carrier.push
+
+    def push_by(self, push: Callable[[Frame], None]) -> None:
+        """Let the carrier push another way: each frame calls `push` itself, with nothing in between."""
+        self.push = push
+
+    def begin_probe(self, probe: asyncio.Task[bool]) -> None:
+        """Record that a WebSocket tries to take over; a close cancels `probe`."""
+        self._take(Step.PROBE)
+        self._probe = probe
+
+    def end_probe(self) -> None:
+        """Record that it does not take over."""
+        self._take(Step.GIVE_UP)
+        self._probe = None
 
     @property
     def closed(self) -> bool:
         """Whether the connection is closed."""
-        return self.reason is not None
+        return not self.is_open
 
     @property
     def upgraded(self) -> bool:
@@ -141,12 +156,12 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Send a frame after all that was sent before; if the connection is closed, do nothing."""
-        if self.reason is None:
+        if self.is_open:
             self.push(frame)
 
     def send_latest(self, key: str, frame: Frame) -> None:
         """Send a frame, and drop the one that was sent with the same key before if that still waits."""
-        if self.reason is None:
+        if self.is_open:
             self.outbox.forget(key)
             self.push(frame)
             self.outbox.name_last(key, frame)
@@ -207,7 +222,28 @@ class Connection:
             self.outbox.clear()
             self.close(self.owner.reason.TRANSPORT_ERROR, code=code)
 
+    # Its times
+
+    def ping(self, now: float, timeout: float) -> None:
+        """Send a ping, whose pong has `timeout` seconds to come."""
+        self.pinged = True
+        if now - self.ping_at > timeout / 4:  # our loop was held up, not the client
+            self.expires = now + timeout
+        self.send(PING)
+
+    def answered(self, now: float, interval: float, timeout: float) -> None:
+        """Record that the client is there; the next ping is due in `interval` seconds."""
+        self.pinged = False
+        self.ping_at = now + interval
+        self.expires = self.ping_at + timeout
+
     # The end
+
+    def refuse(self, reason: str) -> None:
+        """Close a connection that the host does not let in; its owner is not told."""
+        if self.is_open:
+            self._take(Step.CLOSE)
+            self.reason = reason
 
     def close(self, reason: str, *, code: int = 1000, farewell: str = CLOSE) -> None:
         """Close for good; what waits is still written if the client reads it.
@@ -217,15 +253,23 @@ class Connection:
             code: The code that a WebSocket is closed with.
             farewell: The Engine.IO packet that answers a poll under way.
         """
-        if self.reason is not None:
+        if not self.is_open:
             return
+        self._take(Step.CLOSE)
         self.reason = reason
+        self.ending = self._loop.create_future()
         if self._over is not None:
             self._over.cancel()
-        if self.probe is not None:
-            self.probe.cancel()
+        if self._probe is not None:
+            self._probe.cancel()
         self.carrier.end(code, farewell)
         self.owner.ended(self)
+
+    def forget(self) -> None:
+        """Record that the host was told of the end, and that nothing of the connection is kept."""
+        self._take(Step.FORGET)
+        if self.ending is not None and not self.ending.done():
+            self.ending.set_result(None)
 
     def __str__(self) -> str:
         return f"{self.carrier.name}, from {self.address}"

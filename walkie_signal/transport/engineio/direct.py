@@ -10,17 +10,16 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.http import Receive, Scope, Send
 from walkie_signal.transport.engineio.outbox import size_of
+from walkie_signal.transport.engineio.states import Step
 from walkie_signal.transport.engineio.websocket import FAREWELL, TOO_BIG, WebSocket
 from walkie_signal.turns import SLICE
 from walkie_signal.wire.frames import Frame
-
-if TYPE_CHECKING:
-    from walkie_signal.transport.engineio.connection import Connection
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -45,6 +44,7 @@ class DirectWebSocket:
     """
 
     name = "websocket"
+    step = Step.TAKE_OVER
 
     def __init__(self, connection: Connection, direct: Any) -> None:
         self._connection = connection
@@ -73,7 +73,7 @@ class DirectWebSocket:
         while len(self._outbox) and not self._paused:
             self.push(self._outbox.take())
         if not self._paused:
-            self._connection.push = self.push
+            self._connection.push_by(self.push)
 
     def _pause(self, paused: bool) -> None:  # noqa: FBT001 - a callback
         self._paused = paused
@@ -81,7 +81,7 @@ class DirectWebSocket:
             self._left = self._direct.waiting
             self._outbox.moved = asyncio.get_running_loop().time()
             self._connection.owner.watch(self._connection)
-            self._connection.push = self._connection.wait
+            self._connection.push_by(self._connection.wait)
         else:
             self.flush()
 
@@ -100,7 +100,7 @@ class DirectWebSocket:
         self._listen()
         try:
             await receive()
-            while self._waiting is not None and connection.reason is None:
+            while self._waiting is not None and connection.is_open:
                 await connection.owner.turns.wait()  # what came before the end is carried out first
         finally:
             connection.close(connection.owner.reason.TRANSPORT_CLOSE)
@@ -125,7 +125,7 @@ class DirectWebSocket:
     def _go_on(self) -> None:
         """Take the held frames, for at most a slice in each turn, and then read on."""
         began = monotonic()
-        while self._waiting and self._connection.reason is None:
+        while self._waiting and self._connection.is_open:
             try:
                 self._take(self._waiting.popleft())
             except Exception:
@@ -139,7 +139,7 @@ class DirectWebSocket:
 
     def _take(self, frame: Frame) -> None:
         connection = self._connection
-        if connection.reason is not None:
+        if not connection.is_open:
             return
         try:
             if len(frame) > self._quarter and size_of(frame) > self._limit:

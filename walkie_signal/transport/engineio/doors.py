@@ -14,6 +14,7 @@ from walkie_signal.transport.engineio.direct import DirectWebSocket, websocket_o
 from walkie_signal.transport.engineio.http import Receive, Refusal, Refused, Request, Response, Scope, Send
 from walkie_signal.transport.engineio.lingering import Lingering
 from walkie_signal.transport.engineio.polling import Polling
+from walkie_signal.transport.engineio.states import State
 from walkie_signal.transport.engineio.websocket import WebSocket
 from walkie_signal.wire.frames import CLOSE, PING, PONG, UPGRADE
 
@@ -206,7 +207,7 @@ class Doors:
             return None
         if sid is None:
             return await self._begin(connection, opening, request, send)
-        if isinstance(connection.carrier, Polling) and connection.probe is None:
+        if connection.state is State.POLLING:
             return await self._upgrade(connection, request, send)
         # The session has a WebSocket already, which goes on undisturbed. As in the JavaScript server, this one is
         # opened and closed: for a client, a refused handshake is an error, but a close is not.
@@ -249,15 +250,18 @@ class Doors:
 
         After such a failure, python-engineio answers every poll at once: 434 polls a second from one client.
         """
-        probe = connection.probe = asyncio.create_task(self._probe(connection, request, send))
+        probe = asyncio.create_task(self._probe(connection, request, send))
+        connection.begin_probe(probe)
+        passed = False
         try:
             await asyncio.wait({probe}, timeout=UPGRADE_TIMEOUT)
+            passed = connection.is_open and _has_passed(probe)
         finally:
-            connection.probe = None
+            if not passed:
+                connection.end_probe()
             probe.cancel()
         polling = connection.carrier
-        passed = probe.done() and not probe.cancelled() and probe.exception() is None and probe.result()
-        if connection.closed or not passed or not isinstance(polling, Polling):
+        if not passed or not isinstance(polling, Polling):
             await _close_quietly(send)
             return None
         carrier = websocket_of(connection, request.scope, send)
@@ -275,6 +279,10 @@ class Doors:
         if isinstance(connection.carrier, Polling):
             connection.carrier.release()
         return (await receive()).get("text") == UPGRADE
+
+
+def _has_passed(probe: asyncio.Task[bool]) -> bool:
+    return probe.done() and not probe.cancelled() and probe.exception() is None and probe.result()
 
 
 async def _close_quietly(send: Send) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from walkie_signal.transport.engineio.polling import Polling
+from walkie_signal.transport.engineio.server import Engine
 from walkie_signal.wire.frames import CLOSE, NOOP
-
-if TYPE_CHECKING:
-    from walkie_signal.transport.engineio.server import Engine
 
 
 async def polled(engine: Engine, within: float) -> None:

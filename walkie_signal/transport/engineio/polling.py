@@ -6,9 +6,9 @@ import asyncio
 import re
 from collections.abc import Iterator
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.http import (
     BAD_REQUEST,
     BODY_TOO_LARGE,
@@ -18,11 +18,9 @@ from walkie_signal.transport.engineio.http import (
     Response,
     TooLarge,
 )
+from walkie_signal.transport.engineio.states import State, Step
 from walkie_signal.turns import SLICE
 from walkie_signal.wire.frames import NOOP, Frame, read_payload, write_payload
-
-if TYPE_CHECKING:
-    from walkie_signal.transport.engineio.connection import Connection
 
 NOOP_INTERVAL = 0.25
 """Seconds that a poll waits while a WebSocket probes.
@@ -58,6 +56,7 @@ class Polling:
     """The carrier of a connection that polls."""
 
     name = "polling"
+    step = Step.POLL
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -154,7 +153,7 @@ class Polling:
         loop = asyncio.get_running_loop()
         self._poll = loop.create_future()
         interval, self._hurried = HURRY if self._hurried else NOOP_INTERVAL, False
-        timer = loop.call_later(interval, self._wake) if self._connection.probe is not None else None
+        timer = loop.call_later(interval, self._wake) if self._connection.state is State.PROBING else None
         departure = loop.create_task(request.departure())
         departure.add_done_callback(self._departed)
         try:

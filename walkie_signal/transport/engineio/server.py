@@ -25,7 +25,7 @@ from walkie_signal.transport.engineio.outbox import Bounds
 from walkie_signal.transport.engineio.polling import Polling
 from walkie_signal.transport.engineio.sweep import Sweep
 from walkie_signal.turns import Turns
-from walkie_signal.wire.frames import OPEN, PING, Frame, read_message, write_message
+from walkie_signal.wire.frames import OPEN, Frame, read_message, write_message
 from walkie_signal.wire.json import dumps
 
 log = logging.getLogger("walkie_signal.transport")
@@ -141,9 +141,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     def alive(self, connection: Connection) -> None:
         """Set when the next ping is due."""
-        connection.pinged = False
-        connection.ping_at = asyncio.get_running_loop().time() + self._interval
-        connection.expires = connection.ping_at + self.ping_timeout
+        connection.answered(asyncio.get_running_loop().time(), self._interval, self.ping_timeout)
 
     def ended(self, connection: Connection) -> None:
         """Call the disconnect handler in a task of its own, and then forget the connection.
@@ -154,20 +152,18 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if in_order and isinstance(connection.carrier, Polling) and connection.carrier.owed:
             self.lingering.keep(connection.sid, connection.carrier, asyncio.get_running_loop().time())
             self.watch(connection)
-        connection.ending = asyncio.get_running_loop().create_future()
-        self.ends.take(partial(self._begin_end, connection, connection.ending))
+        self.ends.take(partial(self._begin_end, connection))
 
-    def _begin_end(self, connection: Connection, ending: asyncio.Future[None]) -> None:
-        self.spawn(self._end(connection, ending))
+    def _begin_end(self, connection: Connection) -> None:
+        self.spawn(self._end(connection))
 
-    async def _end(self, connection: Connection, ending: asyncio.Future[None]) -> None:
+    async def _end(self, connection: Connection) -> None:
         try:
             await self._trigger_event("disconnect", connection.sid, connection.reason, run_async=False)
         finally:
             self.sockets.pop(connection.sid, None)
             self._sweep.forget(connection.sid)
-            if not ending.done():
-                ending.set_result(None)
+            connection.forget()
 
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         """Start a task, and keep a reference, or it might be collected."""
@@ -191,10 +187,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if connection is None:
             return None
         if not connection.pinged and now >= connection.ping_at:
-            connection.pinged = True
-            if now - connection.ping_at > self.ping_timeout / 4:  # our loop was held up, not the client
-                connection.expires = now + self.ping_timeout
-            connection.send(PING)
+            connection.ping(now, self.ping_timeout)
         return connection.expires if connection.pinged else connection.ping_at
 
     def _look(self, sid: str, now: float) -> bool:
@@ -259,7 +252,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             raise
         if answer is not None and answer is not True:
             del self.sockets[sid]
-            connection.reason = self.reason.SERVER_DISCONNECT
+            connection.refuse(self.reason.SERVER_DISCONNECT)
             message = answer if isinstance(answer, str) else "Unauthorized"
             raise Refused(http.Refusal(401, http.FORBIDDEN.code, message))
         opening = {

@@ -8,16 +8,15 @@ import types
 from collections.abc import Callable, Coroutine, Generator, MutableMapping
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.http import PARTING, Receive, Send
 from walkie_signal.transport.engineio.outbox import size_of
+from walkie_signal.transport.engineio.states import Step
 from walkie_signal.turns import SLICE
 from walkie_signal.wire.frames import Frame
-
-if TYPE_CHECKING:
-    from walkie_signal.transport.engineio.connection import Connection
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -69,6 +68,7 @@ class WebSocket:
     """The carrier of a connection on a WebSocket."""
 
     name = "websocket"
+    step = Step.TAKE_OVER
 
     def __init__(self, connection: Connection, send: Send) -> None:
         self._connection = connection
@@ -182,7 +182,7 @@ class WebSocket:
         connection = self._connection
         task = asyncio.current_task()
         began = ended = monotonic()
-        while connection.reason is None:
+        while connection.is_open:
             self._reader = task  # closing the connection cancels this wait
             try:
                 event = await receive()

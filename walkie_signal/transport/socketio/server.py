@@ -176,7 +176,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
         connection = self.eio.sockets[eio_sid]
-        connection.app = Sockets(connection)
+        connection.begin(Sockets(connection))
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         connection = self.eio.sockets.get(eio_sid)

@@ -17,15 +17,13 @@ import asyncio
 import enum
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.packets import CONNECT, DISCONNECT, Packet, Partial
-
-if TYPE_CHECKING:
-    from walkie_signal.transport.engineio.connection import Connection
 
 MAX_DEFERRED = 1000
 """How many packets a client may send before its CONNECT is answered."""
@@ -213,9 +211,9 @@ class Sockets:
         """Give each message to the inline handlers, except while attachments are expected."""
         handlers = list(self._inline.values()) if self._partial is None else []
         if len(handlers) > 1:
-            self.connection.inline = lambda text: any(handler(text) for handler in handlers)
+            self.connection.hear(lambda text: any(handler(text) for handler in handlers))
         else:
-            self.connection.inline = handlers[0] if handlers else None
+            self.connection.hear(handlers[0] if handlers else None)
 
     @property
     def partial(self) -> Partial | None:
@@ -241,7 +239,7 @@ class SocketLink:
         socket = self._socket
         if socket.held is not None:
             socket.send(text)
-        elif (connection := socket.sockets.connection).reason is None:
+        elif (connection := socket.sockets.connection).is_open:
             connection.push(text)
 
     def send_latest(self, key: str, text: str) -> None:

@@ -1,0 +1,40 @@
+"""What carries the frames of a connection; `polling`, `websocket` and `direct` each have one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from walkie_signal.transport.engineio.outbox import Outbox
+from walkie_signal.transport.engineio.states import Step
+from walkie_signal.wire.frames import Frame
+
+
+class Carrier(Protocol):
+    """Moves the frames of a connection; `step` is how it becomes the carrier."""
+
+    name: str
+    step: Step
+
+    def push(self, frame: Frame) -> None:
+        """Send a frame, or put it into the outbox until it can be sent."""
+
+    def end(self, code: int, farewell: str) -> None:
+        """Write what waits, and end: a WebSocket with `code`, a poll with the packet `farewell`."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still to be written."""
+
+
+class Connecting:
+    """The carrier of a connection that is not accepted yet: everything that is sent waits."""
+
+    name = "none"
+    step = Step.POLL  # never taken: a connection begins with it
+    waiting = False
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.push = outbox.put
+
+    def end(self, code: int, farewell: str) -> None:
+        """Do nothing: the code that accepts the connection sees that it is closed."""
