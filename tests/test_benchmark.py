@@ -70,6 +70,7 @@ async def small_run(*options: str) -> tuple[list[str], Table]:
     return header, table
 
 
+@pytest.mark.promise("The transport", "The benchmark runs")
 @pytest.mark.node
 async def test_the_benchmark_runs_small_and_says_each_figure_of_each_server() -> None:
     require_packages()

@@ -26,11 +26,13 @@ PUBLIC = [
 ]
 
 
+@pytest.mark.promise("The package", "The public names are a fixed list, and each has a docstring")
 def test_the_public_names_are_these() -> None:
     assert walkie_signal.__all__ == PUBLIC
     assert dir(walkie_signal) == PUBLIC
 
 
+@pytest.mark.promise("The package", "The public names are a fixed list, and each has a docstring")
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
 def test_each_public_name_says_what_it_does(name: str) -> None:
     thing = getattr(walkie_signal, name)

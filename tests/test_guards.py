@@ -237,6 +237,11 @@ def test_a_process_that_a_worker_s_test_has_left_fails_the_run(tmp_path: Path) -
     assert run.process.stdout.count("outlives the run") == 1, run.process.stdout
 
 
+@pytest.mark.promise(
+    "The package",
+    "A failure in a test run is named when it happens; a run that is cut, by whatever signal, leaves no "
+    "program behind",
+)
 @pytest.mark.parametrize("workers", ["0", "2"])
 async def test_a_failure_is_named_when_it_happens(workers: str, tmp_path: Path) -> None:
     """While the last test waits for the first two to be named."""
@@ -249,6 +254,11 @@ async def test_a_failure_is_named_when_it_happens(workers: str, tmp_path: Path) 
         assert await run.wait() == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.promise(
+    "The package",
+    "A failure in a test run is named when it happens; a run that is cut, by whatever signal, leaves no "
+    "program behind",
+)
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda each: each.name
 )
@@ -294,6 +304,7 @@ def test_skips_are_loud_on_a_developers_machine(tmp_path: Path) -> None:
     assert "no java, no javac, no mvn" in run.process.stdout
 
 
+@pytest.mark.promise("The package", "CI runs the README's test command, and skips nothing")
 def test_skips_fail_in_ci(tmp_path: Path) -> None:
     run = Run(tmp_path, SKIPS, PATH="/nowhere", CI="true")
     assert run.process.returncode == pytest.ExitCode.TESTS_FAILED

@@ -48,6 +48,7 @@ def _run(*command: str | Path, cwd: Path | None = None, **env: str) -> subproces
     return done
 
 
+@pytest.mark.promise("The package", "The tests run the installed wheel")
 def test_the_tests_import_the_installed_package(installed: Distribution) -> None:
     imported = Path(walkie_signal.__file__)
     assert imported.is_relative_to(sysconfig.get_path("purelib"))
@@ -55,6 +56,7 @@ def test_the_tests_import_the_installed_package(installed: Distribution) -> None
     assert str(ROOT) not in map(os.path.realpath, sys.path)
 
 
+@pytest.mark.promise("The package", "The tests run the installed wheel")
 def test_the_wheel_is_the_checkout(installed: Distribution) -> None:
     sources = {
         str(path.relative_to(ROOT)): path.read_bytes()
@@ -75,11 +77,17 @@ def test_the_version_is_that_of_the_wheel(installed: Distribution) -> None:
     assert walkie_signal.__version__ == installed.version
 
 
+@pytest.mark.promise(
+    "The package", "Importing the package and `--help` work without any extra, and nothing warns"
+)
 def test_the_import_warns_of_nothing_with_no_extra(bare: Path, tmp_path: Path) -> None:
     done = _run(bare / "python", "-W", "error", "-c", "import walkie_signal", cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.promise(
+    "The package", "Importing the package and `--help` work without any extra, and nothing warns"
+)
 def test_help_is_quick_and_warns_of_nothing_with_no_extra(bare: Path, tmp_path: Path) -> None:
     taken = []
     for _ in range(3):  # the quickest counts: the machine may be busy

@@ -51,6 +51,11 @@ def test_one_that_is_not_there_is_passed_over(
     assert folder() == tmp_path / "everybody" / NAME
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "The workers' folder: the same for all of a port, made again with no session lost if it is removed, "
+    "and one warning if it can't be used",
+)
 @pytest.mark.parametrize("name", [*OURS, TEMPORARY[0]])
 def test_one_that_can_not_be_looked_at_is_passed_over(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -70,6 +75,11 @@ def test_one_of_another_user_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp
     assert folder() == tmp_path / "everybody" / NAME
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "The workers' folder: the same for all of a port, made again with no session lost if it is removed, "
+    "and one warning if it can't be used",
+)
 def test_a_folder_that_takes_nothing_now_is_the_same_all_the_same(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from walkie_signal.settings import Group, ServeOptions, Settings
 
 
+@pytest.mark.promise("The wire", "Caps and lengths can be set")
 def test_the_defaults_are_those_that_the_protocol_promises() -> None:
     settings = Settings()
     promised = (settings.room_capacity, settings.rooms_per_peer, settings.event_bytes, settings.nesting_depth)

@@ -109,7 +109,8 @@ def impurities(module: Module) -> Iterator[str]:
 
 
 def too_long(module: Module) -> Iterator[str]:
-    sizes = {module.name: (len(module.source.splitlines()), MODULE_LINES)}
+    code = len(module.source.splitlines()) - module.lines_of_promises()
+    sizes = {module.name: (code, MODULE_LINES)}
     for node in module.named():
         if not isinstance(node, ast.ClassDef):
             sizes[f"{module.name}:{node.name}"] = (_body_lines(node), FUNCTION_LINES)
@@ -147,6 +148,10 @@ def without_tests(core: set[str], tests: set[str]) -> set[str]:
 Check = Callable[[Module], Iterator[str]]
 
 
+@pytest.mark.promise(
+    "The package",
+    "Imports go one way, `core/` is pure, modules and functions are short, and only our words are used",
+)
 @pytest.mark.parametrize(
     "check",
     [
@@ -243,6 +248,7 @@ def test_lock_files_name_no_host() -> None:
         assert not [found for each in packages if "://" in (found := each.get("resolved", ""))], path
 
 
+@pytest.mark.promise("The package", "CI runs the README's test command, and skips nothing")
 def test_ci_runs_the_command_that_the_readme_gives() -> None:
     assert re.search(r"^\./tests/run$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert re.search(r"^exec \./tests/run </dev/null$", (ROOT / ".ci/run").read_text(), re.MULTILINE)

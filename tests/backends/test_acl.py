@@ -76,6 +76,9 @@ async def pair_of_the_user(line: list[str]) -> AsyncIterator[tuple[RedisServer, 
             await owner.close()
 
 
+@pytest.mark.promise(
+    "Many nodes", "The rights in Redis that the docs give a node are exactly those that it needs"
+)
 async def test_a_node_does_all_that_it_does_with_these_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them is used by more than the trial that begins each connection."""
 
@@ -95,6 +98,11 @@ async def test_a_node_does_all_that_it_does_with_these_rights(monkeypatch: pytes
         assert given - used == set(), "rights that no node has used"
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A command that Redis refuses is named once, and the node goes on without it if it is only "
+    "housekeeping; if the node needs it, it is tried until it is allowed",
+)
 @pytest.mark.parametrize("line", [rights(), of_a_provider()], ids=["the page's", "a provider's"])
 async def test_a_node_goes_through_all_with_the_rights_of(
     line: list[str], caplog: pytest.LogCaptureFixture
@@ -119,6 +127,11 @@ NEVER_REACHED = ["CLIENT LIST", "CLIENT KILL"]
 """Of a connection whose number it does not know a node asks nothing, and one that has ended it need not kill."""
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A command that Redis refuses is named once, and the node goes on without it if it is only "
+    "housekeeping; if the node needs it, it is tried until it is allowed",
+)
 @pytest.mark.parametrize("command", HOUSEKEEPING)
 @pytest.mark.parametrize("how", ["by right", "as unknown"])
 async def test_housekeeping_that_is_refused_is_named_once_and_forgotten(
@@ -151,6 +164,11 @@ async def test_housekeeping_that_is_refused_is_named_once_and_forgotten(
         assert said == 1 or (said == 0 and name in NEVER_REACHED), caplog.text
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A command that Redis refuses is named once, and the node goes on without it if it is only "
+    "housekeeping; if the node needs it, it is tried until it is allowed",
+)
 async def test_a_command_that_is_needed_and_refused_is_named_and_asked_for_until_it_is_there(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -176,6 +194,11 @@ async def test_a_command_that_is_needed_and_refused_is_named_and_asked_for_until
             await asyncio.gather(*(site.backend.close() for site in sites))
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A command that Redis refuses is named once, and the node goes on without it if it is only "
+    "housekeeping; if the node needs it, it is tried until it is allowed",
+)
 async def test_a_right_that_is_taken_away_is_named_too(caplog: pytest.LogCaptureFixture) -> None:
     async with redis_server() as server:
         await server.command(*rights())
@@ -246,6 +269,9 @@ async def _forget_rooms(one: Site, two: Site) -> None:
 OTHERS = "return redis.call('GET', 'of another')"
 
 
+@pytest.mark.promise(
+    "Many nodes", "The rights in Redis that the docs give a node are exactly those that it needs"
+)
 @pytest.mark.parametrize(
     "command",
     [

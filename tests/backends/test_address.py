@@ -33,6 +33,10 @@ def test_these_are_forms(url: str, named: str) -> None:
     assert str(Address(url)) == named
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "What a URL of Redis asks for is done, or refused at the start, with nothing of the password",
+)
 def test_who_logs_in() -> None:
     assert Address("redis://h").login == []
     assert Address("redis://:s%2Fe%40c@h").login == ["s/e@c"]
@@ -43,6 +47,10 @@ def test_who_logs_in() -> None:
     assert (both.login, both.sentinel_login) == (["one"], ["guard", "two"])
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "What a URL of Redis asks for is done, or refused at the start, with nothing of the password",
+)
 @pytest.mark.parametrize(
     "url",
     [
@@ -59,6 +67,10 @@ def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
     assert "ret" not in str(caught.value)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "What a URL of Redis asks for is done, or refused at the start, with nothing of the password",
+)
 @pytest.mark.parametrize(
     ("url", "told"),
     [
@@ -94,6 +106,10 @@ CHAIN = (ssl.CERT_REQUIRED, False)
 ALL = (ssl.CERT_REQUIRED, True)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "What a URL of Redis asks for is done, or refused at the start, with nothing of the password",
+)
 @pytest.mark.parametrize(
     ("options", "verifies"),
     [

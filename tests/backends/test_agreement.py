@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -104,6 +105,7 @@ def knows(site: Site, room: str, expected: Sequence[tuple[str, object, object]])
     return sorted(map(str, facts(seen(site.kept.applied, room)))) == sorted(map(str, expected))
 
 
+@pytest.mark.promise("Many nodes", "Memory and Redis agree, command by command, on two nodes")
 async def test_memory_and_redis_agree() -> None:
     async with redis_server() as server:
 

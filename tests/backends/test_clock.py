@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from backends.pairs import ROOM, pair
 from walkie_signal.core.rooms import Joined, Member
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "When Redis' clock is set back, a room that has just become empty takes its next joiner at once",
+)
 async def test_a_room_that_has_just_become_empty_takes_its_next_joiner_when_the_clock_was_set_back() -> None:
     """Its version is of the time before: half a minute ahead of what the clock says now."""
     async with pair() as (server, (one, two)):

@@ -29,6 +29,11 @@ async def is_ready(caplog: pytest.LogCaptureFixture, within: float) -> str:
     return line
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A name of which one address leads nowhere, or is looked up slowly, still leads to Redis, on both "
+    "event loops",
+)
 @pytest.mark.parametrize("loop", LOOPS)
 def test_an_address_that_leads_nowhere_is_passed_over(loop: str, caplog: pytest.LogCaptureFixture) -> None:
     resolver = Resolver()
@@ -61,6 +66,11 @@ def test_addresses_that_all_fail_are_named_each(loop: str) -> None:
     resolver.run(loop, test())
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A name of which one address leads nowhere, or is looked up slowly, still leads to Redis, on both "
+    "event loops",
+)
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_look_up_that_outlasts_a_try_serves_the_next(loop: str, caplog: pytest.LogCaptureFixture) -> None:
     """The first of the machine's name servers is dead, as often: the resolver asks the second after 5 s."""
@@ -76,6 +86,11 @@ def test_a_look_up_that_outlasts_a_try_serves_the_next(loop: str, caplog: pytest
     resolver.run(loop, test())
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A name of which one address leads nowhere, or is looked up slowly, still leads to Redis, on both "
+    "event loops",
+)
 def test_an_address_with_a_server_of_no_use_is_not_the_first_again(caplog: pytest.LogCaptureFixture) -> None:
     resolver = Resolver()
 
@@ -90,6 +105,11 @@ def test_an_address_with_a_server_of_no_use_is_not_the_first_again(caplog: pytes
     resolver.run("asyncio", test())
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A name of which one address leads nowhere, or is looked up slowly, still leads to Redis, on both "
+    "event loops",
+)
 def test_each_of_several_servers_of_no_use_has_its_turn(caplog: pytest.LogCaptureFixture) -> None:
     """As behind the name of all pods of a primary and its replicas."""
     resolver = Resolver()
@@ -105,6 +125,11 @@ def test_each_of_several_servers_of_no_use_has_its_turn(caplog: pytest.LogCaptur
     resolver.run("asyncio", test())
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A name of which one address leads nowhere, or is looked up slowly, still leads to Redis, on both "
+    "event loops",
+)
 def test_of_more_addresses_than_a_try_has_time_for_the_next_try_takes_the_others() -> None:
     resolver = Resolver()
 
@@ -148,6 +173,7 @@ def test_both_connections_lead_to_one_server() -> None:
     resolver.run("asyncio", ports())
 
 
+@pytest.mark.promise("Many nodes", "A Redis that is given by its address costs a node no thread")
 async def test_a_redis_that_is_given_by_its_address_costs_a_node_no_thread() -> None:
     async with redis_server() as redis, serve("--redis-url", redis.url) as node:
         status = Path(f"/proc/{node.program.pid}/status").read_text()  # noqa: ASYNC240 - it is not on a disk

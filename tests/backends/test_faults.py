@@ -37,6 +37,11 @@ async def until(probe: Callable[[], Awaitable[T]], accepts: Callable[[T], bool],
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Work that is under way when a connection, a generation or a right is lost is neither lost nor done "
+    "twice",
+)
 @pytest.mark.parametrize("changes", [True, False])
 async def test_what_is_under_way_outlives_a_healing(changes: bool) -> None:  # noqa: FBT001
     """A room may be healed at any moment of a joining or of a new announcement, be it a change or none."""
@@ -79,6 +84,11 @@ async def test_a_change_right_after_the_store_has_forgotten_all_loses_nobody(cha
             assert not gone & stay, site.kept.applied
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Work that is under way when a connection, a generation or a right is lost is neither lost nor done "
+    "twice",
+)
 async def test_a_leave_that_redis_refuses_is_made_up_for() -> None:
     async with pair() as (server, (one, two)):
         a, b = await one.join("a"), await two.join("b")
@@ -163,6 +173,11 @@ async def test_a_start_right_after_a_close_stays_connected() -> None:
             await away(one, within=1.5)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Under `gunicorn --preload` each worker is a node of its own; a backend is a new node at each start "
+    "and on each loop",
+)
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 async def test_a_backend_is_a_new_node_on_each_loop_that_it_is_started_on(kind: str) -> None:
     """A host's tests have one loop each, and a server may fork when the app is made."""

@@ -147,6 +147,11 @@ MALFORMED: dict[str, Callable[[Version], Any]] = {
 }
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A malformed message costs a log line and a reading of its room; a message of an unknown kind costs "
+    "nothing; only an event is passed on to a peer",
+)
 async def test_a_malformed_change_costs_its_room_a_reading_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -177,6 +182,11 @@ async def test_a_malformed_change_costs_its_room_a_reading_and_nothing_else(
     assert 0 < len([line for line in lines if "'r'" in line]) <= 2 * MOST
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A malformed message costs a log line and a reading of its room; a message of an unknown kind costs "
+    "nothing; only an event is passed on to a peer",
+)
 async def test_any_number_of_malformed_changes_are_few_lines_and_few_readings(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -197,6 +207,11 @@ async def test_any_number_of_malformed_changes_are_few_lines_and_few_readings(
     assert len(lines) <= MOST + 1
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A malformed message costs a log line and a reading of its room; a message of an unknown kind costs "
+    "nothing; only an event is passed on to a peer",
+)
 async def test_changes_of_a_kind_that_comes_later_are_passed_over_without_a_reading() -> None:
     """Otherwise a roll-out of a release that adds one would have the nodes of the last read rooms all the time."""
     async with pair(1) as (server, (one,)):
@@ -231,6 +246,11 @@ STRAY = {
 }
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A malformed message costs a log line and a reading of its room; a message of an unknown kind costs "
+    "nothing; only an event is passed on to a peer",
+)
 async def test_a_stray_message_to_a_node_changes_nothing() -> None:
     async with pair() as (server, (one, two)):
         await one.join("a")
@@ -252,6 +272,11 @@ async def test_a_stray_message_to_a_node_changes_nothing() -> None:
         assert (one.kept.kicked, one.kept.told) == (["nobody"], [])
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A malformed message costs a log line and a reading of its room; a message of an unknown kind costs "
+    "nothing; only an event is passed on to a peer",
+)
 async def test_what_does_not_begin_as_an_event_is_passed_on_to_nobody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

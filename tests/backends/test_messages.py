@@ -24,10 +24,16 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
 ALONE = Member(**{name: values[0] for name, values in SAMPLES.items()})
 
 
+@pytest.mark.promise(
+    "Many nodes", "Nodes read what other nodes write as it was meant, each field of a member too"
+)
 def test_each_field_of_a_member_has_samples() -> None:
     assert [each.name for each in fields(Member)] == list(SAMPLES)
 
 
+@pytest.mark.promise(
+    "Many nodes", "Nodes read what other nodes write as it was meant, each field of a member too"
+)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_member_is_read_as_it_was_written(name: str) -> None:
     for value in SAMPLES[name]:
@@ -37,6 +43,9 @@ def test_a_member_is_read_as_it_was_written(name: str) -> None:
         )
 
 
+@pytest.mark.promise(
+    "Many nodes", "Nodes read what other nodes write as it was meant, each field of a member too"
+)
 @pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"peer_id", "room", "node"}))
 def test_whatever_a_member_says_of_itself_is_told_wherever_members_are(name: str) -> None:
     (value,) = SAMPLES[name][-1:]
@@ -57,6 +66,9 @@ WRITERS = {
 }
 
 
+@pytest.mark.promise(
+    "Many nodes", "Nodes read what other nodes write as it was meant, each field of a member too"
+)
 @pytest.mark.parametrize(
     "message",
     [

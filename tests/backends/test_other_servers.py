@@ -20,6 +20,10 @@ from backends.test_strange_keys import (  # noqa: F401 - likewise
 from backends.test_traps import *  # noqa: F403 - likewise
 from support.redis import other_servers, redis_server
 
+pytestmark = pytest.mark.promise(
+    "Many nodes", "Redis 6.2 and Valkey do as Redis 7.0 does; an older Redis is refused with a word"
+)
+
 SERVERS = other_servers()
 
 

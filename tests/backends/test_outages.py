@@ -76,6 +76,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.message.partition("/0: ")[2] for each in caplog.records if "Redis at" in each.message]
 
 
+@pytest.mark.promise(
+    "Many nodes", "A time without Redis is two lines in the log, with the server's own words"
+)
 @pytest.mark.parametrize(
     ("words", "when", "told"),
     [
@@ -100,6 +103,9 @@ async def test_the_words_of_a_server_are_told_once(
     assert "external computers" not in line
 
 
+@pytest.mark.promise(
+    "Many nodes", "A time without Redis is two lines in the log, with the server's own words"
+)
 async def test_reasons_that_take_turns_are_one_line_and_a_new_one_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -113,6 +119,9 @@ async def test_reasons_that_take_turns_are_one_line_and_a_new_one_is_told(
         assert lines(caplog)[1:] == ["NOAUTH Authentication required; trying again"]
 
 
+@pytest.mark.promise(
+    "Many nodes", "A time without Redis is two lines in the log, with the server's own words"
+)
 async def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     async with pair(1) as (server, (site,)):
@@ -178,6 +187,9 @@ async def test_a_connection_that_is_back_at_once_is_two_lines(caplog: pytest.Log
         assert back.startswith("connected, after 1 try in ")
 
 
+@pytest.mark.promise(
+    "Many nodes", "Redis 6.2 and Valkey do as Redis 7.0 does; an older Redis is refused with a word"
+)
 async def test_a_redis_that_is_too_old_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
     """No such server is to be had here: this one says what Redis 6.0 would."""
     doorkeeper = Doorkeeper(hangs_up=False)

@@ -10,6 +10,12 @@ import pytest
 from walkie_signal.backends.redis.rights import Housekeeping, is_refusal
 from walkie_signal.backends.redis.wire import Lifetime, Wire, ignore, words
 
+pytestmark = pytest.mark.promise(
+    "Many nodes",
+    "A command that Redis refuses is named once, and the node goes on without it if it is only "
+    "housekeeping; if the node needs it, it is tried until it is allowed",
+)
+
 BEFORE = "ERR Error running script (call to f_6f4a): @user_script:3: @user_script: 3: "
 """Of a script's error in Redis 6.2."""
 

@@ -68,6 +68,11 @@ async def service(folder: Path) -> AsyncIterator[Service]:
         yield Service(primary, replica, sentinels, one, two)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Sentinels say where the primary is: if it is killed or moved, nobody loses a place; each sentinel's "
+    "fault is named",
+)
 @pytest.mark.parametrize("how", ["the primary is killed", "an operator orders it"])
 async def test_nodes_follow_a_failover_and_nobody_loses_a_place(
     how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -92,6 +97,11 @@ async def test_nodes_follow_a_failover_and_nobody_loses_a_place(
         assert f"connected to 127.0.0.1:{its.replica.port}, by the sentinel at 127.0.0.1:" in caplog.text
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Sentinels say where the primary is: if it is killed or moved, nobody loses a place; each sentinel's "
+    "fault is named",
+)
 async def test_of_sentinels_that_disagree_the_one_of_the_last_failover_is_right(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,6 +120,11 @@ async def test_of_sentinels_that_disagree_the_one_of_the_last_failover_is_right(
                 assert f"connected to 127.0.0.1:{new.port}, by the sentinel" in caplog.messages[-1]
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Sentinels say where the primary is: if it is killed or moved, nobody loses a place; each sentinel's "
+    "fault is named",
+)
 @pytest.mark.parametrize("wrong", ["nobody listens there", "a replica"])
 async def test_of_sentinels_that_disagree_without_a_failover_each_is_tried(
     wrong: str, tmp_path: Path
@@ -125,6 +140,11 @@ async def test_of_sentinels_that_disagree_without_a_failover_each_is_tried(
                     await site.join("a")
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Sentinels say where the primary is: if it is killed or moved, nobody loses a place; each sentinel's "
+    "fault is named",
+)
 async def test_each_sentinel_s_fault_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One is not there, one has a password, one watches something else."""
     nobody = Sentinel(free_port(), None)

@@ -55,6 +55,11 @@ STRANGE_ROOMS: dict[str, tuple[str | int, ...]] = {
 }
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A key of ours that holds something else is named in one line; nodes stay ready for everything else, "
+    "and each beat tries a few such keys again",
+)
 @pytest.mark.parametrize("strange", STRANGE_ROOMS.values(), ids=STRANGE_ROOMS)
 async def test_a_strange_room_is_set_aside_and_comes_back(
     strange: tuple[str | int, ...], caplog: pytest.LogCaptureFixture
@@ -205,6 +210,11 @@ KEYS: dict[str, tuple[Callable[[Site], str], Callable[[Site, Site], Awaitable[No
 }
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A key of ours that holds something else is named in one line; nodes stay ready for everything else, "
+    "and each beat tries a few such keys again",
+)
 @pytest.mark.parametrize("how", OTHER_TYPES.values(), ids=OTHER_TYPES)
 @pytest.mark.parametrize(("named", "concerned"), KEYS.values(), ids=KEYS)
 async def test_a_key_of_another_type_concerns_what_it_is_for(
@@ -235,6 +245,11 @@ async def test_a_key_of_another_type_concerns_what_it_is_for(
         assert len(one.backend._directory._owed) == 0, "it grows with whoever comes and goes"
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A key of ours that holds something else is named in one line; nodes stay ready for everything else, "
+    "and each beat tries a few such keys again",
+)
 @pytest.mark.parametrize("key", [NODES, f"{NODES}:generation"])
 async def test_a_key_that_concerns_all_is_named_and_the_nodes_come_back_when_it_is_gone(
     key: str, caplog: pytest.LogCaptureFixture
@@ -256,6 +271,11 @@ async def test_a_key_that_concerns_all_is_named_and_the_nodes_come_back_when_it_
         assert len(said) == 2, said
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A key of ours that holds something else is named in one line; nodes stay ready for everything else, "
+    "and each beat tries a few such keys again",
+)
 async def test_thousands_of_strange_rooms_are_tried_again_a_few_with_each_beat() -> None:
     count = 1200
     async with pair(1) as (server, (one,)):

@@ -31,6 +31,11 @@ CLAIMS: dict[str, tuple[str, str, int]] = {
 }
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A key of ours that holds something else is named in one line; nodes stay ready for everything else, "
+    "and each beat tries a few such keys again",
+)
 @pytest.mark.parametrize(("command", "value", "told"), CLAIMS.values(), ids=CLAIMS)
 async def test_a_claim_that_is_strange_keeps_nobody_from_removing_a_dead_node(
     command: str, value: str, told: int, caplog: pytest.LogCaptureFixture
@@ -46,6 +51,11 @@ async def test_a_claim_that_is_strange_keeps_nobody_from_removing_a_dead_node(
         assert len(lines(caplog, claim)) == told
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A key of ours that holds something else is named in one line; nodes stay ready for everything else, "
+    "and each beat tries a few such keys again",
+)
 async def test_a_generation_that_is_no_text_is_one_like_any_other() -> None:
     async with pair() as (server, (one, two)):
         a, b = await one.join("a"), await two.join("b")

@@ -50,6 +50,11 @@ async def test_a_node_without_members_hears_nothing_of_a_room() -> None:
         assert two.kept.applied == []
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "When Redis comes back empty, rosters are right within 10 s; peers that left are announced, peers that "
+    "live are not",
+)
 async def test_a_store_that_forgets_all_loses_nobody() -> None:
     """Trap 1: healing by difference alone would announce everybody gone."""
     async with pair() as (server, (one, two)):
@@ -106,6 +111,9 @@ async def test_a_last_change_that_never_came_is_found() -> None:
         await one.until(lambda: Joined(stranger) in one.kept.applied)
 
 
+@pytest.mark.promise(
+    "Many nodes", "Signals between nodes keep their order, and never arrive before their sender is known"
+)
 async def test_a_signal_waits_for_the_joining_of_its_sender() -> None:
     """Trap 5: a room's channel and a node's own have no common order."""
     async with pair() as (server, (one, _)):
@@ -146,6 +154,7 @@ async def test_a_signal_that_can_not_be_is_dropped(signal: Signal, why: str) -> 
         assert one.kept.handed_over == [("a", frame("last"))], why
 
 
+@pytest.mark.promise("Many nodes", "A signal that can't be passed to its node is answered `unavailable`")
 async def test_a_signal_to_a_node_that_is_gone_is_not_lost_in_silence() -> None:
     """Trap 6: Redis tells how many have heard."""
     async with pair() as (_, (one, two)):
@@ -206,6 +215,7 @@ async def test_a_node_that_hears_nothing_connects_anew() -> None:
         assert one.kept.applied == [Joined(one.member("a"))]
 
 
+@pytest.mark.promise("Many nodes", "Redis never fills up: each key belongs to a living node, or expires")
 async def test_what_nodes_that_died_together_left_is_swept_by_the_next() -> None:
     """Trap 8."""
     async with pair(0) as (server, _):
@@ -227,6 +237,11 @@ async def test_what_nodes_that_died_together_left_is_swept_by_the_next() -> None
         assert await server.keys() == []
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "When a node dies, its peers are gone from every roster within 15 s, with one `node_lost` for each and "
+    "no ghost",
+)
 async def test_one_node_alone_removes_a_dead_one() -> None:
     async with pair() as (server, sites):
         for number, site in enumerate(sites):
@@ -250,6 +265,9 @@ async def test_one_node_alone_removes_a_dead_one() -> None:
         assert [await server.command("HKEYS", key) for key in directory] == [[], ["lives"]]
 
 
+@pytest.mark.promise(
+    "Many nodes", "Nodes of two neighbouring releases work together; data of an unknown release is left alone"
+)
 async def test_a_message_of_the_next_release_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trap 9: it reads this format, may add to it, and writes its own one release later."""
     async with pair() as (server, (one, two)):
@@ -279,6 +297,9 @@ async def test_a_format_that_is_unknown_is_refused_with_few_lines(caplog: pytest
     assert messages.WRITES in messages.READS
 
 
+@pytest.mark.promise(
+    "Many nodes", "Nodes of two neighbouring releases work together; data of an unknown release is left alone"
+)
 async def test_what_another_release_has_written_is_not_touched(caplog: pytest.LogCaptureFixture) -> None:
     async with pair(0) as (server, _):
         await server.command("SET", f"{NODES}:generation", "7:later")
@@ -295,6 +316,9 @@ async def test_what_another_release_has_written_is_not_touched(caplog: pytest.Lo
     assert "a release that this one does not know" in caplog.text
 
 
+@pytest.mark.promise(
+    "Many nodes", "Nodes of two neighbouring releases work together; data of an unknown release is left alone"
+)
 async def test_a_node_is_not_ready_while_redis_holds_what_another_release_has_written() -> None:
     """The other release may have come when this node was there already."""
     async with pair(1) as (server, (one,)):

@@ -75,6 +75,11 @@ async def answers(url: str, within: float = 10.0) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.promise(
+    "The command",
+    "If no file descriptors are left, the log says so once a minute, connected peers are served, and new "
+    "ones are accepted when others leave",
+)
 @only_linux
 @BOTH
 async def test_when_none_is_left_it_says_so_once_serves_who_is_there_and_accepts_again(run: Serve) -> None:
@@ -101,6 +106,11 @@ async def test_when_none_is_left_it_says_so_once_serves_who_is_there_and_accepts
         assert len(server.program.output.splitlines()) == 2, server.program.output
 
 
+@pytest.mark.promise(
+    "The command",
+    "If no file descriptors are left, the log says so once a minute, connected peers are served, and new "
+    "ones are accepted when others leave",
+)
 @only_linux
 async def test_each_of_several_workers_does_so() -> None:
     async with (
@@ -136,12 +146,22 @@ async def started(soft: int, hard: int) -> list[str]:
         return program.output.splitlines()
 
 
+@pytest.mark.promise(
+    "The command",
+    "If no file descriptors are left, the log says so once a minute, connected peers are served, and new "
+    "ones are accepted when others leave",
+)
 async def test_at_the_start_it_takes_all_that_it_may_and_says_so() -> None:
     raised, listening = await started(256, 5000)
     assert "INFO    limit of open files raised from 256 to 5000" in raised
     assert "listening on" in listening
 
 
+@pytest.mark.promise(
+    "The command",
+    "If no file descriptors are left, the log says so once a minute, connected peers are served, and new "
+    "ones are accepted when others leave",
+)
 async def test_a_limit_that_is_low_is_one_warning() -> None:
     low, listening = await started(128, 128)
     assert "WARNING only 128 files may be open" in low

@@ -47,6 +47,11 @@ async def ends(server: Serving, number: signal.Signals = signal.SIGTERM) -> None
         assert bad not in server.program.output, server.program.output
 
 
+@pytest.mark.promise(
+    "The command",
+    "SIGTERM, SIGHUP and Ctrl-C end it with 0 while peers of any kind are connected; each poll under way "
+    "is answered with a close, and stock clients come back",
+)
 @BOTH
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda each: each.name)
 async def test_a_poll_under_way_is_answered_with_a_close(number: signal.Signals, run: Serve) -> None:
@@ -91,6 +96,11 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.promise(
+    "The command",
+    "SIGTERM, SIGHUP and Ctrl-C end it with 0 while peers of any kind are connected; each poll under way "
+    "is answered with a close, and stock clients come back",
+)
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_a_python_client_comes_back_by_itself(transport: str) -> None:
     """The close that others are told of on a poll, python-engineio takes for its own, and stays away."""
@@ -177,6 +187,11 @@ async def polls_no_more(server: Serving, stack: AsyncExitStack) -> None:
 STUCK = [half_a_post, half_a_head, half_a_probe, nothing_said, kept_alive, reads_nothing, polls_no_more]
 
 
+@pytest.mark.promise(
+    "The command",
+    "SIGTERM, SIGHUP and Ctrl-C end it with 0 while peers of any kind are connected; each poll under way "
+    "is answered with a close, and stock clients come back",
+)
 @BOTH
 @pytest.mark.parametrize("stuck", STUCK, ids=lambda stuck: stuck.__name__)
 async def test_nobody_holds_it_up(stuck: Stuck, run: Serve) -> None:
@@ -237,6 +252,11 @@ async def polling_peers(url: str, count: int) -> AsyncIterator[list[Any]]:
         yield joined
 
 
+@pytest.mark.promise(
+    "The command",
+    "SIGTERM, SIGHUP and Ctrl-C end it with 0 while peers of any kind are connected; each poll under way "
+    "is answered with a close, and stock clients come back",
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda each: each.name)
 async def test_polls_that_were_handed_over_are_answered_with_a_close(
     number: signal.Signals, redis: RedisServer

@@ -31,6 +31,12 @@ LONG_HEADS = {
 }
 
 
+@pytest.mark.promise(
+    "The command",
+    "A request whose head is over 64 KiB or 256 lines is answered 431 before the rest is read, in whatever "
+    "pieces it comes; trailers are bounded too; a WebSocket's head may be as long as a poll's; under "
+    "`serve` a session keeps nothing of a long head",
+)
 @BOTH
 async def test_a_websocket_s_head_may_be_as_long_as_a_poll_s(run: Serve) -> None:
     async with run() as server:
@@ -46,6 +52,12 @@ async def test_a_websocket_s_head_may_be_as_long_as_a_poll_s(run: Serve) -> None
         assert "WARNING" not in server.program.output, server.program.output
 
 
+@pytest.mark.promise(
+    "The command",
+    "A request whose head is over 64 KiB or 256 lines is answered 431 before the rest is read, in whatever "
+    "pieces it comes; trailers are bounded too; a WebSocket's head may be as long as a poll's; under "
+    "`serve` a session keeps nothing of a long head",
+)
 @BOTH
 async def test_what_is_over_the_bound_is_refused_with_lines_that_are_bounded(run: Serve) -> None:
     async with run() as server:
@@ -59,6 +71,10 @@ async def test_what_is_over_the_bound_is_refused_with_lines_that_are_bounded(run
         assert "secret" not in server.program.output
 
 
+@pytest.mark.promise(
+    "The command",
+    "Requests that come before their turn wait unread; a broken one gets one answer and leaves no traceback",
+)
 @BOTH
 async def test_what_is_no_http_and_no_websocket_leaves_lines_that_are_bounded(run: Serve) -> None:
     async with run() as server:
@@ -71,6 +87,12 @@ async def test_what_is_no_http_and_no_websocket_leaves_lines_that_are_bounded(ru
         assert len(server.program.output.splitlines()) <= 1 + 2 * MOST, server.program.output
 
 
+@pytest.mark.promise(
+    "The command",
+    "A request whose head is over 64 KiB or 256 lines is answered 431 before the rest is read, in whatever "
+    "pieces it comes; trailers are bounded too; a WebSocket's head may be as long as a poll's; under "
+    "`serve` a session keeps nothing of a long head",
+)
 @BOTH
 async def test_sessions_keep_nothing_of_a_long_head(run: Serve) -> None:
     async with run() as server, AsyncExitStack() as stack:
@@ -87,6 +109,11 @@ async def test_sessions_keep_nothing_of_a_long_head(run: Serve) -> None:
         assert held < HEAD_BYTES / 3, f"{held:.0f} bytes for each"
 
 
+@pytest.mark.promise(
+    "The command",
+    "A connection is closed in time if it sends no whole head, does not end its TLS handshake or takes "
+    "nothing of an answer, also if bytes drip in; one that is being served is not",
+)
 @BOTH
 async def test_who_sends_no_whole_head_is_closed_in_time(run: Serve) -> None:
     async with run("--head-timeout", "1") as server, AsyncExitStack() as stack:
@@ -99,6 +126,11 @@ async def test_who_sends_no_whole_head_is_closed_in_time(run: Serve) -> None:
         assert len(server.program.output.splitlines()) == 1, server.program.output
 
 
+@pytest.mark.promise(
+    "The command",
+    "A connection is closed in time if it sends no whole head, does not end its TLS handshake or takes "
+    "nothing of an answer, also if bytes drip in; one that is being served is not",
+)
 @BOTH
 async def test_who_never_ends_its_tls_handshake_is_closed_in_time(run: Serve, tmp_path: Path) -> None:
     certfile, keyfile = certificate(tmp_path)

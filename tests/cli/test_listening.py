@@ -26,6 +26,7 @@ COMMAND: list[str | Path] = [SCRIPTS / "walkie-signal", "serve"]
 LISTENING = r"listening on (\S+)"
 
 
+@pytest.mark.promise("The command", "It says where it listens, and warns if other machines can reach it")
 async def test_it_says_where_it_listens_and_by_what() -> None:
     async with serve() as server:
         line = (await server.program.line(LISTENING)).string
@@ -40,6 +41,7 @@ async def test_it_says_where_it_listens_and_by_what() -> None:
                 assert (await http.get(elsewhere)).status_code == 404
 
 
+@pytest.mark.promise("The command", "It says where it listens, and warns if other machines can reach it")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 async def test_it_warns_when_other_machines_can_reach_it(host: str) -> None:
     async with running([*COMMAND, "--host", host, "--port", "0"]) as program:
@@ -55,6 +57,10 @@ async def test_it_does_not_warn_on_another_loopback_address() -> None:
         await meet(found[1].removesuffix("/socket.io/"))
 
 
+@pytest.mark.promise(
+    "The command",
+    "A wrong value ends it with status 2, an address that can't be bound with 1; each with one line",
+)
 async def test_an_address_that_is_taken_is_named() -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -65,6 +71,10 @@ async def test_an_address_that_is_taken_is_named() -> None:
             assert program.output == f"Error: can't listen on 127.0.0.1:{port}: Address already in use\n"
 
 
+@pytest.mark.promise(
+    "The command",
+    "A wrong value ends it with status 2, an address that can't be bound with 1; each with one line",
+)
 @pytest.mark.parametrize(
     ("options", "where"),
     [
@@ -107,6 +117,11 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
         assert path.exists()
 
 
+@pytest.mark.promise(
+    "The command",
+    "Another user's proxy can connect to a Unix socket; it can be trusted by name; only the server that "
+    "made it removes its file",
+)
 @pytest.mark.parametrize("mask", ["022", "077"])
 async def test_a_proxy_that_is_another_user_may_connect_to_a_unix_socket(mask: str, tmp_path: Path) -> None:
     path = tmp_path / "signal.sock"
@@ -116,6 +131,11 @@ async def test_a_proxy_that_is_another_user_may_connect_to_a_unix_socket(mask: s
         assert stat.S_IMODE(path.stat().st_mode) == 0o666
 
 
+@pytest.mark.promise(
+    "The command",
+    "Another user's proxy can connect to a Unix socket; it can be trusted by name; only the server that "
+    "made it removes its file",
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_the_file_of_a_unix_socket_goes_with_its_server(
@@ -132,6 +152,11 @@ async def test_the_file_of_a_unix_socket_goes_with_its_server(
             assert not path.exists()
 
 
+@pytest.mark.promise(
+    "The command",
+    "Another user's proxy can connect to a Unix socket; it can be trusted by name; only the server that "
+    "made it removes its file",
+)
 async def test_the_file_of_another_server_that_has_taken_its_place_stays(tmp_path: Path) -> None:
     """As when the next release is started before the last has ended: file systems use a file's number again."""
     path = tmp_path / "signal.sock"
@@ -184,6 +209,7 @@ async def test_a_certificate_that_is_not_the_keys_is_refused(tmp_path: Path) -> 
         assert "Traceback" not in program.output
 
 
+@pytest.mark.promise("The command", "`--help` is quick; no token is logged")
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["--version"]])
 async def test_help_is_quick(arguments: list[str]) -> None:
     """The best of three, for the machine may be busy."""

@@ -38,6 +38,7 @@ async def use(server: Serving) -> None:
         await http.post(f"/socket.io/?EIO=4&transport=polling&token={SECRET}", content="nonsense")
 
 
+@pytest.mark.promise("The command", "`--help` is quick; no token is logged")
 async def test_no_token_is_logged_at_any_level() -> None:
     """Nor a payload; nor is there a traceback for what a client does."""
     async with serve("--log-level", "debug") as server:
@@ -71,6 +72,10 @@ async def test_a_level_hides_what_is_below_it() -> None:
 # The end
 
 
+@pytest.mark.promise(
+    "The command",
+    "Each refusal logs one line with its code and address, and these lines are bounded; the end logs counts",
+)
 @pytest.mark.parametrize("run", [serve, bare_serve], ids=["fast", "bare"])
 async def test_its_end_is_told_with_counts(run: Any) -> None:
     async with run("--drain-spread", "3") as server, AsyncExitStack() as stack:
@@ -99,6 +104,10 @@ def door(credentials: Any) -> Any:
     return Identity("u-1", "guard") if credentials.token == "right" else None
 
 
+@pytest.mark.promise(
+    "The command",
+    "Each refusal logs one line with its code and address, and these lines are bounded; the end logs counts",
+)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("token", [SECRET, "raises", ""])
 async def test_a_refused_token_is_a_line_without_it(
@@ -112,6 +121,10 @@ async def test_a_refused_token_is_a_line_without_it(
     assert SECRET not in caplog.text
 
 
+@pytest.mark.promise(
+    "The command",
+    "Each refusal logs one line with its code and address, and these lines are bounded; the end logs counts",
+)
 @pytest.mark.parametrize("answer", ["false", "raises"])
 async def test_a_refusal_of_the_host_s_connect_is_a_line(
     answer: str, caplog: pytest.LogCaptureFixture
@@ -131,6 +144,10 @@ async def test_a_refusal_of_the_host_s_connect_is_a_line(
     assert SECRET not in caplog.text
 
 
+@pytest.mark.promise(
+    "The command",
+    "Each refusal logs one line with its code and address, and these lines are bounded; the end logs counts",
+)
 async def test_what_a_peer_may_not_is_a_line_and_its_mistakes_are_told_to_whom_debugs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -159,6 +176,10 @@ HANDSHAKES = {
 }
 
 
+@pytest.mark.promise(
+    "The command",
+    "Each refusal logs one line with its code and address, and these lines are bounded; the end logs counts",
+)
 async def test_a_handshake_that_is_refused_is_a_line_and_a_session_that_is_gone_is_none() -> None:
     async with serve() as server, web(server.url) as http:
         for query in [*HANDSHAKES, "EIO=4&transport=polling&sid=gone"]:
@@ -178,6 +199,10 @@ async def test_who_joins_nothing_is_a_line() -> None:
         )
 
 
+@pytest.mark.promise(
+    "The command",
+    "Each refusal logs one line with its code and address, and these lines are bounded; the end logs counts",
+)
 async def test_a_flood_of_each_is_so_many_lines(caplog: pytest.LogCaptureFixture) -> None:
     """Each kind has its own bound: a flood of one hides nothing else."""
     caplog.set_level(logging.INFO)

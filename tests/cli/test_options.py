@@ -62,6 +62,7 @@ def test_no_two_options_have_one_name() -> None:
     assert {parameter.name for parameter in command.params} == {*names}
 
 
+@pytest.mark.promise("The command", "Each option is read from the command line and from the environment")
 @every_field
 def test_each_option_is_read_from_the_command_line(each: Field[Any]) -> None:
     value = other_value(each)
@@ -71,6 +72,7 @@ def test_each_option_is_read_from_the_command_line(each: Field[Any]) -> None:
     assert parsed(arguments) == {**defaults, each.name: value}
 
 
+@pytest.mark.promise("The command", "Each option is read from the command line and from the environment")
 @every_field
 def test_each_option_is_read_from_the_environment(each: Field[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     value = other_value(each)
@@ -133,6 +135,10 @@ WRONG = [
 ]
 
 
+@pytest.mark.promise(
+    "The command",
+    "A wrong value ends it with status 2, an address that can't be bound with 1; each with one line",
+)
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
 def test_a_wrong_value_is_told_in_one_line_and_ends_with_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -178,6 +184,10 @@ WRITE = {
 }
 
 
+@pytest.mark.promise(
+    "The command",
+    "A mistyped variable is named with the nearest one; the error for a wrong value says what to write",
+)
 def test_each_setting_with_a_form_says_what_would_do(capsys: pytest.CaptureFixture[str]) -> None:
     formed = {f"--{each.name.replace('_', '-')}" for each in FIELDS if "form" in each.metadata}
     assert formed == {*WRITE}
@@ -201,6 +211,10 @@ SERVICE_LINKS = {
 """What Kubernetes sets in pods beside Services ``walkie-signal`` and ``walkie-signal-redis``."""
 
 
+@pytest.mark.promise(
+    "The command",
+    "A mistyped variable is named with the nearest one; the error for a wrong value says what to write",
+)
 async def test_a_variable_that_no_option_reads_is_named_with_the_nearest() -> None:
     mistyped = {
         "WALKIE_SIGNAL_PROT": "hunter2",
@@ -234,6 +248,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.promise("The wire", "Caps and lengths can be set")
 async def test_the_settings_reach_the_server() -> None:
     env = {f"WALKIE_SIGNAL_{name}": value for name, value in LIMITS.items()}
     async with (

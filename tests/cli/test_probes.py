@@ -51,6 +51,7 @@ async def test_a_probe_is_answered_with_one_word(path: str) -> None:
             assert (await http.get(elsewhere)).status_code == 404
 
 
+@pytest.mark.promise("Many nodes", "`/readyz` says whether peers can join; no log line holds Redis' password")
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_node_is_ready_while_redis_is_there(workers: str) -> None:
     """Also where it comes later than the node, which starts all the same, and where it goes and comes back."""

@@ -18,6 +18,10 @@ COMMAND: list[str | Path] = [SCRIPTS / "walkie-signal", "serve", "--log-level", 
 ADDRESS = r"connects, from (.+)$"
 
 
+@pytest.mark.promise(
+    "The command",
+    "A proxy is trusted however its address is written; an IPv4 address keeps its usual form on `::`",
+)
 @pytest.mark.parametrize(
     ("options", "address"),
     [
@@ -41,6 +45,10 @@ async def test_a_forwarded_address_is_believed_of_a_trusted_proxy_alone(
         assert found[1] == address
 
 
+@pytest.mark.promise(
+    "The command",
+    "A proxy is trusted however its address is written; an IPv4 address keeps its usual form on `::`",
+)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize(
     ("options", "address"),
@@ -60,6 +68,11 @@ async def test_an_address_of_ipv4_is_itself_to_a_server_on_every_address(
             assert (await program.line(ADDRESS, within=5))[1] == address
 
 
+@pytest.mark.promise(
+    "The command",
+    "Another user's proxy can connect to a Unix socket; it can be trusted by name; only the server that "
+    "made it removes its file",
+)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize(
     ("options", "headers", "address"),

@@ -35,6 +35,7 @@ async def test_the_line_at_the_start_names_redis_without_who_asks() -> None:
             assert secrets_in(server.program.output) == []
 
 
+@pytest.mark.promise("Many nodes", "`/readyz` says whether peers can join; no log line holds Redis' password")
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_password_that_is_wrong_is_told_and_not_shown(workers: str) -> None:
     async with redis_server() as redis:

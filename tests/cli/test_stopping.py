@@ -20,6 +20,11 @@ BOUND = POLL_TIMEOUT + HASTE + 3.0
 """Seconds: what the parts of an end may take, and some for a busy machine."""
 
 
+@pytest.mark.promise(
+    "The command",
+    "SIGTERM, SIGHUP and Ctrl-C end it with 0 while peers of any kind are connected; each poll under way "
+    "is answered with a close, and stock clients come back",
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it_with_0_while_peers_are_connected(number: signal.Signals) -> None:
     async with serve() as server:
@@ -45,6 +50,11 @@ async def test_a_second_signal_does_no_harm() -> None:
         assert "Traceback" not in server.program.output
 
 
+@pytest.mark.promise(
+    "The command",
+    "SIGTERM, SIGHUP and Ctrl-C end it with 0 while peers of any kind are connected; each poll under way "
+    "is answered with a close, and stock clients come back",
+)
 async def test_50_peers_are_told_and_neither_a_stuck_request_nor_a_slow_reader_holds_it_up() -> None:
     async with (
         serve() as server,

@@ -92,6 +92,9 @@ async def test_two_workers_are_one_service_and_say_so_once(redis: RedisServer) -
         assert "WARNING" not in server.program.output
 
 
+@pytest.mark.promise(
+    "Many nodes", "With `--workers`, a worker that dies or hangs is replaced; all end together, with status 0"
+)
 async def test_a_worker_that_is_killed_is_replaced(redis: RedisServer) -> None:
     async with two_workers(redis) as server:
         before = workers_of(server.program)
@@ -131,6 +134,9 @@ async def test_a_worker_that_is_told_to_end_does_and_is_replaced(redis: RedisSer
         await meet(server.url)
 
 
+@pytest.mark.promise(
+    "Many nodes", "With `--workers`, a worker that dies or hangs is replaced; all end together, with status 0"
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_all_with_0_and_each_peer_is_told(
     number: signal.Signals, redis: RedisServer
@@ -247,6 +253,9 @@ async def impatient_parent(redis: RedisServer) -> AsyncIterator[Program]:
         yield program
 
 
+@pytest.mark.promise(
+    "Many nodes", "With `--workers`, a worker that dies or hangs is replaced; all end together, with status 0"
+)
 async def test_a_worker_that_hangs_is_killed_and_replaced(redis: RedisServer) -> None:
     async with impatient_parent(redis) as program:
         before = workers_of(program)

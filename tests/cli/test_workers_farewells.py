@@ -8,6 +8,8 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from hosts.peers import Peer
 from support.process_table import children_of
 from support.redis import redis_server
@@ -48,6 +50,11 @@ def events(peer: Peer) -> list[str]:
     return [event for event, _ in peer.heard if event in ("server_draining", "disconnect")]
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A peer whose WebSocket another worker carries is told before it is closed, whichever worker ends; its "
+    "polls go on",
+)
 async def test_each_peer_is_told_once_before_its_connection_is_closed() -> None:
     async with two_workers() as server, upgraded(server.url) as connected:
         server.program.send_signal(signal.SIGTERM)
@@ -58,6 +65,11 @@ async def test_each_peer_is_told_once_before_its_connection_is_closed() -> None:
         assert "Traceback" not in server.program.output
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A peer whose WebSocket another worker carries is told before it is closed, whichever worker ends; its "
+    "polls go on",
+)
 async def test_of_one_worker_that_ends_those_that_it_carries_are_told_and_the_others_stay() -> None:
     async with two_workers() as server, upgraded(server.url) as connected:
         ended = min(workers_of(server))
@@ -72,6 +84,11 @@ async def test_of_one_worker_that_ends_those_that_it_carries_are_told_and_the_ot
         assert "Traceback" not in server.program.output
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A peer whose WebSocket another worker carries is told before it is closed, whichever worker ends; its "
+    "polls go on",
+)
 async def test_a_worker_that_stands_still_holds_up_the_end_of_another_for_no_longer_than_it_may() -> None:
     async with two_workers() as server, upgraded(server.url):
         still, ends = workers_of(server)

@@ -38,6 +38,7 @@ async def asked(*steps: Step, transports: Transports = "websocket") -> dict[str,
     return told
 
 
+@pytest.mark.promise("The wire", "A joiner gets its ack first, then each peer, then the roster")
 @pytest.mark.parametrize("transports", TRANSPORTS)
 async def test_a_join_is_acked_first_with_those_who_are_there(transports: Transports) -> None:
     told = await asked(
@@ -76,6 +77,7 @@ async def test_a_join_is_acked_first_with_those_who_are_there(transports: Transp
     )
 
 
+@pytest.mark.promise("The wire", "`polite` is opposite for each pair")
 async def test_both_sides_of_each_pair_know_their_part() -> None:
     names = ["ann", "bob", "cat"]
     told = await asked(*(ask(name, "join_room", {"room": "gate"}) for name in names), *map(settle, names))
@@ -154,6 +156,10 @@ FAULTS = [
 ]
 
 
+@pytest.mark.promise(
+    "The wire",
+    "An error only goes to the sender of the event, by ack or `signal_error`, and the connection stays",
+)
 async def test_what_fails_is_told_to_its_sender_alone() -> None:
     """By the ack where one is asked for, else by ``signal_error``; and the sender may go on."""
     calls = [

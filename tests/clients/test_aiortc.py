@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from support.processes import Program, running
 from support.servers import serve
 
@@ -33,6 +35,7 @@ async def _heard(program: Program, other: str) -> None:
     assert int(loudness[1]) > 1000, program.output
 
 
+@pytest.mark.promise("The Node server's clients", "Two WebRTC stacks get into a call by our signals only")
 async def test_two_peers_talk_and_one_hears_the_other_hang_up() -> None:
     async with serve() as server, caller(server.url, "alice") as alice, caller(server.url, "bob") as bob:
         await _heard(alice, "bob")

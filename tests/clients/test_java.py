@@ -189,12 +189,14 @@ async def call_and_leave(jar: Path, url: str, transports: str) -> None:
         assert member.all("transport") == transports.split(",")
 
 
+@pytest.mark.promise("The Node server's clients", "The Android library calls, and learns when others leave")
 @pytest.mark.parametrize("transports", TRANSPORTS)
 async def test_two_android_peers_call_and_hear_one_another_leave(jar: Path, transports: str) -> None:
     async with serve() as server:
         await call_and_leave(jar, server.url, transports)
 
 
+@pytest.mark.promise("The Node server's clients", "The Android library calls, and learns when others leave")
 @pytest.mark.parametrize(
     ("transports", "reasons"),
     [

@@ -23,6 +23,11 @@ EACH = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.promise(
+    "The Node server's clients",
+    "npm clients 4 and 3 on Node.js, and 4 on Bun, call, lose the connection and come back; npm client 2 "
+    "is refused at once",
+)
 @EACH
 @pytest.mark.parametrize("transports", TRANSPORTS)
 async def test_peers_call_and_come_back_by_themselves(
@@ -46,6 +51,11 @@ async def test_peers_call_and_come_back_by_themselves(
     assert [state for state, *_ in told["states"]["bob"]] == ["connect", "disconnect", "connect"]
 
 
+@pytest.mark.promise(
+    "The Node server's clients",
+    "npm clients 4 and 3 on Node.js, and 4 on Bun, call, lose the connection and come back; npm client 2 "
+    "is refused at once",
+)
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_an_older_protocol_is_refused_at_once(transport: Transports) -> None:
     async with serve() as serving:
@@ -54,6 +64,7 @@ async def test_an_older_protocol_is_refused_at_once(transport: Transports) -> No
     assert told["afterMs"] < 1000, told
 
 
+@pytest.mark.promise("The Node server's clients", "A burst of candidates over polling arrives whole")
 @EACH
 @pytest.mark.parametrize("transports", TRANSPORTS)
 async def test_a_burst_of_candidates_arrives_whole_and_in_order(
@@ -65,6 +76,11 @@ async def test_a_burst_of_candidates_arrives_whole_and_in_order(
     assert told["states"] == [["connect"], ["connect"]]
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A CONNECT that repeats an unanswered one is ignored; any other begins anew, with its own auth; other "
+    "namespaces are not disturbed",
+)
 @pytest.mark.usefixtures("_each_websocket_class")
 @pytest.mark.parametrize("library", [CURRENT, OLDER])
 @pytest.mark.parametrize("transports", TRANSPORTS)

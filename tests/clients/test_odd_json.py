@@ -90,6 +90,9 @@ def plain_uvicorn() -> AbstractAsyncContextManager[str]:
     return hosted(attach(Starlette()))
 
 
+@pytest.mark.promise(
+    "Bad input", "`NaN`, infinities and odd JSON disconnect no other peer, with and without the extra `fast`"
+)
 @pytest.mark.parametrize("server", [command, command_without_the_extra, plain_uvicorn])
 @pytest.mark.parametrize("transports", ["polling", "websocket"])
 async def test_no_odd_json_of_another_disconnects_a_peer(

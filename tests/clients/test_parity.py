@@ -16,6 +16,9 @@ from support.servers import serve
 TRANSPORTS = get_args(Transports)
 
 
+@pytest.mark.promise(
+    "The Node server's clients", "They get what the Node server sent them, on polling, WebSocket and upgrade"
+)
 @pytest.mark.node
 @pytest.mark.parametrize("transports", TRANSPORTS)
 async def test_peers_hear_what_the_legacy_server_told_them(transports: Transports) -> None:

@@ -25,6 +25,7 @@ def same(actual: Any, expected: Any) -> None:
     assert json.dumps(actual) == json.dumps(expected)
 
 
+@pytest.mark.promise("The wire", "A joiner gets its ack first, then each peer, then the roster")
 async def test_a_joiner_hears_its_ack_then_each_peer_then_the_roster(transports: list[str]) -> None:
     async with peers_of(transports, "-", "-", "-") as (guard, plain, joiner):
         await guard.join("patrol", role="guard", userId=7)
@@ -56,6 +57,7 @@ async def test_a_joiner_hears_its_ack_then_each_peer_then_the_roster(transports:
         same(await guard.hears_roster(guard.peer_id, plain.peer_id, me), roster)
 
 
+@pytest.mark.promise("The wire", "`polite` is opposite for each pair")
 async def test_polite_is_opposite_for_each_pair(transports: list[str]) -> None:
     async with peers_of(transports, *["patrol"] * 5) as peers:
         for one, other in combinations(peers, 2):
@@ -79,6 +81,10 @@ async def test_a_signal_of_any_value_goes_both_ways(value: Any) -> None:
             )
 
 
+@pytest.mark.promise(
+    "The wire",
+    "Signals from one peer to another arrive in order: of 1,000 offers, none comes after its candidates",
+)
 async def test_200_signals_keep_their_order(transports: list[str]) -> None:
     """Over polling too, where this client gives up on a poll that brings more than 16 packets."""
     async with peers_of(transports, "patrol", "patrol") as (one, other):

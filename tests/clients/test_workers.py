@@ -56,6 +56,11 @@ def check_shares(made: Front, transports: str) -> None:
     assert kinds >= ({"GET", "POST"} if transports == "polling" else {"websocket"}), kinds
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Stock npm and Java clients work on two workers if successive requests of a session never reach the "
+    "same one",
+)
 @pytest.mark.node
 @ways
 @pytest.mark.parametrize("transports", get_args(Transports))
@@ -70,6 +75,11 @@ async def test_stock_npm_peers_hold_the_parity_conversation(transports: Transpor
     assert ours["transports"] == ["websocket" if transports == "upgrade" else transports]
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Stock npm and Java clients work on two workers if successive requests of a session never reach the "
+    "same one",
+)
 @pytest.mark.java
 @ways
 @pytest.mark.parametrize("transports", ["polling", "polling,websocket"])

@@ -8,6 +8,8 @@ import random
 import time
 from collections import Counter
 
+import pytest
+
 from cluster.peers import Crowd, Peer, crowd
 from cluster.service import eventually, holders, nodes, rosters
 from support.cut import Cut, cut
@@ -21,6 +23,9 @@ HEALED = 12.0
 """Seconds in which all is right again: a lease and some."""
 
 
+@pytest.mark.promise(
+    "Many nodes", "After cuts, deafness and lost memory in any order, every peer knows who is there"
+)
 async def test_after_cuts_deafness_and_lost_memory_everybody_knows_who_is_there(redis: RedisServer) -> None:
     chance = random.Random(SEED)  # noqa: S311 - the same trouble for the same seed
     async with cut(redis.port) as first, cut(redis.port) as second, crowd() as peers:

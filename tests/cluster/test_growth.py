@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from cluster.peers import Crowd, Peer, crowd
 from cluster.service import BASE, ROOM, contents, eventually, holders, nodes, rosters
 from support.redis import RedisServer
@@ -12,6 +14,7 @@ from support.redis import RedisServer
 ROOMS = [f"room {number}" for number in range(6)]
 
 
+@pytest.mark.promise("Many nodes", "Redis never fills up: each key belongs to a living node, or expires")
 async def test_after_much_coming_and_going_every_key_belongs_to_the_living(redis: RedisServer) -> None:
     async with nodes(redis.url, redis.url) as (one, two), crowd() as peers:
         urls = (one.url, two.url)

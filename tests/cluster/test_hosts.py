@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 
 from cluster.peers import crowd
@@ -14,6 +15,9 @@ from support.servers import hosted
 from walkie_signal import Member, attach
 
 
+@pytest.mark.promise(
+    "Many nodes", "For a cut-over, a host and the command beside it on the old port share their rooms"
+)
 async def test_a_host_and_the_command_beside_it_share_their_rooms(redis: RedisServer) -> None:
     """So that old phones, on the old port, and new ones hear each other."""
     host = FastAPI()
@@ -35,6 +39,7 @@ async def test_a_host_and_the_command_beside_it_share_their_rooms(redis: RedisSe
         await new.hears("peer_disconnected", peerId=old.peer_id)
 
 
+@pytest.mark.promise("Many nodes", "`peers`, `rooms`, `send`, `kick` and the hooks cover the whole service")
 async def test_a_host_asks_and_reaches_peers_of_another_node(redis: RedisServer) -> None:
     joined: list[Member] = []
     left: list[Member] = []
@@ -77,6 +82,7 @@ async def test_a_host_asks_and_reaches_peers_of_another_node(redis: RedisServer)
         assert left == []
 
 
+@pytest.mark.promise("Many nodes", "`peers`, `rooms`, `send`, `kick` and the hooks cover the whole service")
 async def test_the_connections_of_a_dead_node_are_reached_by_nobody(redis: RedisServer) -> None:
     """Not counted either, from the moment of its death on: the host wakes the phone another way."""
     attached: Any = attach(FastAPI(), backend=redis.url)

@@ -7,6 +7,8 @@ import signal
 import time
 from collections import Counter
 
+import pytest
+
 from cluster.peers import Crowd, Peer, crowd
 from cluster.service import contents, eventually, holders, nodes, quiet, rosters, traces
 from support.cut import cut
@@ -20,6 +22,7 @@ SECOND_THOUGHTS = 2.0
 """Seconds, some beats of a node, in which anything that is said twice would be."""
 
 
+@pytest.mark.promise("Many nodes", "On SIGTERM peers are told, and nothing of the node is left in Redis")
 async def test_a_node_that_is_told_to_end_tells_its_peers_and_leaves_nothing(redis: RedisServer) -> None:
     async with nodes(redis.url, redis.url) as (ends, stays), crowd() as peers:
         told = await peers.fill(ends.url, ROOMS, 5)
@@ -46,6 +49,11 @@ async def test_a_node_that_is_told_to_end_tells_its_peers_and_leaves_nothing(red
             assert "Traceback" not in node.program.output, node.program.output
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "When a node dies, its peers are gone from every roster within 15 s, with one `node_lost` for each and "
+    "no ghost",
+)
 async def test_the_peers_of_a_node_that_dies_are_gone_once_and_for_all(redis: RedisServer) -> None:
     async with nodes(*[redis.url] * 3) as (dies, *others), crowd() as peers:
         lost = await peers.fill(dies.url, ROOMS, 5)
@@ -68,6 +76,10 @@ async def test_the_peers_of_a_node_that_dies_are_gone_once_and_for_all(redis: Re
         assert not await traces(redis, held_by[dies.url], *ghosts)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A node that was frozen or cut off for longer than its lease is fenced, and brings no peer back",
+)
 async def test_a_node_that_was_frozen_finds_out_and_resurrects_nobody(redis: RedisServer) -> None:
     async with nodes(redis.url, redis.url) as (sleeps, watches), crowd() as peers:
         frozen = await peers.fill(sleeps.url, ROOMS, 2)
@@ -101,6 +113,10 @@ async def test_a_node_that_was_frozen_finds_out_and_resurrects_nobody(redis: Red
         await watchers[0].hears("signal", signal="hello")
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A node that was frozen or cut off for longer than its lease is fenced, and brings no peer back",
+)
 async def test_a_node_that_was_cut_off_for_longer_than_its_lease_finds_out_too(redis: RedisServer) -> None:
     """It runs all the time: it is Redis that it does not reach. Its peers have to come back, and know so."""
     async with cut(redis.port) as proxy, crowd() as peers:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from cluster.peers import Peer, crowd
 from cluster.service import BASE, eventually, rosters
 from support.processes import SCRIPTS, Program, running
@@ -27,6 +29,11 @@ async def preloaded(redis_url: str) -> AsyncIterator[tuple[str, Program]]:
         yield listens[1], program
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Under `gunicorn --preload` each worker is a node of its own; a backend is a new node at each start "
+    "and on each loop",
+)
 async def test_workers_that_are_forks_of_one_process_are_nodes_of_their_own(redis: RedisServer) -> None:
     async def nodes() -> list[str]:
         found: list[str] = await redis.command("ZRANGE", f"{BASE}:{{nodes}}", 0, -1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from cluster.peers import Peer, crowd
 from cluster.service import holders, nodes, rosters
 from support.cut import Cut, cut
@@ -18,6 +20,11 @@ def slowly(proxy: Cut) -> str:
     return f"redis://127.0.0.1:{proxy.port}/0"
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Two peers that join at once on two nodes are told of each other once, with opposite parts; caps hold "
+    "for the whole service",
+)
 async def test_two_who_join_at_once_are_told_of_each_other_once(redis: RedisServer) -> None:
     """And each of the opposite part in the negotiation."""
     async with nodes(redis.url, redis.url) as (one, two), crowd() as peers:
@@ -37,6 +44,11 @@ async def test_two_who_join_at_once_are_told_of_each_other_once(redis: RedisServ
                 assert told[0]["polite"] is (peer.peer_id > other.peer_id)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Two peers that join at once on two nodes are told of each other once, with opposite parts; caps hold "
+    "for the whole service",
+)
 async def test_of_three_who_race_for_two_places_two_get_in(redis: RedisServer) -> None:
     options = ("--room-capacity", "2")
     async with nodes(redis.url, redis.url, options=options) as (one, two), crowd() as peers:
@@ -62,6 +74,9 @@ async def test_of_three_who_race_for_two_places_two_get_in(redis: RedisServer) -
                 assert outside.peer_id not in peer.counted("new_peer", room), peer.history()
 
 
+@pytest.mark.promise(
+    "Many nodes", "Signals between nodes keep their order, and never arrive before their sender is known"
+)
 async def test_signals_keep_their_order_and_come_behind_their_sender_however_slow_redis_is(
     redis: RedisServer,
 ) -> None:

@@ -24,6 +24,11 @@ HEALED = 10.0
 """Seconds in which rosters are right when Redis has come back empty."""
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "While Redis is frozen for 12 s, no request waits over 2 s, `/readyz` says no, peers of one node talk "
+    "on, and no peer is announced gone",
+)
 async def test_redis_frozen_for_longer_than_a_lease_costs_nobody_a_place(redis: RedisServer) -> None:
     async with nodes(redis.url, redis.url) as (one, two), crowd() as peers:
         near, beside, far = [await peers.join(url, "gate") for url in (one.url, one.url, two.url)]
@@ -60,6 +65,12 @@ async def test_redis_frozen_for_longer_than_a_lease_costs_nobody_a_place(redis: 
         assert {room: set(found) for room, found in (await rosters(redis)).items()} == {"gate": known}
 
 
+@pytest.mark.promise("Many nodes", "A signal that can't be passed to its node is answered `unavailable`")
+@pytest.mark.promise(
+    "Many nodes",
+    "When Redis comes back empty, rosters are right within 10 s; peers that left are announced, peers that "
+    "live are not",
+)
 @pytest.mark.parametrize(
     "gaps", [(0.0,), (3.0,), (1.0, 0.0, 0.5)], ids=["at once", "later", "again and again"]
 )

@@ -7,6 +7,8 @@ import random
 import time
 from collections.abc import Callable
 
+import pytest
+
 from cluster.peers import Crowd, Peer, crowd
 from cluster.service import eventually, holders, nodes, rosters
 from support.cut import cut
@@ -20,6 +22,7 @@ BACK = 30.0
 """Seconds in which all are back."""
 
 
+@pytest.mark.promise("Many nodes", "300 peers dropped at once are back within 30 s, with no ghost")
 async def test_300_peers_dropped_at_once_are_all_back_and_no_ghost_with_them(
     redis: RedisServer, record_property: Callable[[str, object], None]
 ) -> None:

@@ -18,6 +18,9 @@ MENDED = 4.0
 """Seconds: 3 are promised, one more for a busy machine."""
 
 
+@pytest.mark.promise(
+    "Many nodes", "A subscription that is cut, or a node that hears nothing, is mended within seconds"
+)
 async def test_subscriptions_that_were_killed_are_back_at_once(redis: RedisServer) -> None:
     async with nodes(redis.url, redis.url) as (one, two), crowd() as peers:
         members = [await peers.join(url, "gate") for url in (one.url, two.url)]
@@ -35,6 +38,9 @@ async def test_subscriptions_that_were_killed_are_back_at_once(redis: RedisServe
         )
 
 
+@pytest.mark.promise(
+    "Many nodes", "A subscription that is cut, or a node that hears nothing, is mended within seconds"
+)
 @pytest.mark.parametrize("lines", ["every", "subscribed"])
 async def test_a_node_that_went_deaf_notices(
     redis: RedisServer, lines: Literal["every", "subscribed"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from walkie_signal.core.early import MOST, MOST_BYTES, WAIT, EarlySignal, EarlySignals
 
 
@@ -42,6 +44,9 @@ def test_their_number_and_their_size_are_bounded_and_what_has_gone_counts_no_mor
     assert early.add(signal(3), WAIT)
 
 
+@pytest.mark.promise(
+    "The wire", "Signals before the first join wait for it, within bounds, and each is answered once"
+)
 def test_the_bound_is_of_bytes_and_not_of_characters() -> None:
     early = EarlySignals()
     assert early.add(signal(1, "🙂" * (MOST_BYTES // 4)), 0.0)

@@ -12,6 +12,11 @@ def test_a_string_or_a_safe_integer_is_a_user_id(value: Any) -> None:
     assert read_user_id(value) == value
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A whole float is an integer; a signal's value is passed on as the text that it came in, and an absent "
+    "one stays absent",
+)
 @pytest.mark.parametrize(("value", "read"), [(7.0, 7), (-0.0, 0), (-(2.0**53), -(2**53))])
 def test_a_whole_float_is_that_integer(value: Any, read: int) -> None:
     """Dart, Kotlin, and JavaScript behind a bridge write 7 as 7.0."""

@@ -6,6 +6,12 @@ import pytest
 
 from walkie_signal.core.origins import LONGEST, Origins
 
+pytestmark = pytest.mark.promise(
+    "Hosts",
+    "Every way in checks origins by the same rules: matches, values refused at the start, the server's own "
+    "host, one log line for a refusal",
+)
+
 ELSEWHERE = "signal.example.net"
 """The server's own host."""
 

@@ -24,6 +24,7 @@ ANDROID = PAGES["docs/clients/android.md"]
 PAGE = (DOCS / "examples" / "call.html").read_text("utf-8")
 
 
+@pytest.mark.promise("The docs", "The Python, JavaScript and Java code in them runs")
 @pytest.mark.node
 async def test_the_web_page_s_code_joins_hears_and_comes_back() -> None:
     require_packages()
@@ -56,6 +57,7 @@ console.log("ready");
 """
 
 
+@pytest.mark.promise("The docs", "The Python, JavaScript and Java code in them runs")
 @pytest.mark.node
 @pytest.mark.parametrize("times", [1, 3])
 async def test_the_web_page_s_code_is_right_across_a_cut(times: int) -> None:
@@ -121,6 +123,7 @@ def _script() -> str:
     return found[1]
 
 
+@pytest.mark.promise("The docs", "The Python, JavaScript and Java code in them runs")
 @pytest.mark.java
 async def test_the_android_page_s_code_joins_answers_and_hears_one_leave(jar: Path, tmp_path: Path) -> None:
     classes = f"{jar.parent / 'lib'}/*"

@@ -103,6 +103,7 @@ def _logging_as_before() -> Iterator[None]:
     logging.getLogger("walkie_signal").setLevel(logging.NOTSET)
 
 
+@pytest.mark.promise("The docs", "The Python, JavaScript and Java code in them runs")
 @pytest.mark.usefixtures("_logging_as_before")
 @pytest.mark.parametrize("page", [page for page in PAGES.values() if list(page.blocks("python"))], ids=str)
 async def test_a_page_does_what_it_says(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +114,10 @@ async def test_a_page_does_what_it_says(page: Page, monkeypatch: pytest.MonkeyPa
 WAYS_IN = list(PAGES["docs/fastapi.md"].blocks("python"))[:5]
 
 
+@pytest.mark.promise(
+    "The docs",
+    "Each way into an app runs by itself; an app that sets up logging as the page says shows our lines",
+)
 @pytest.mark.parametrize("block", WAYS_IN, ids=str)
 async def test_each_way_into_an_app_runs_by_itself(block: Block) -> None:
     """A reader needs one of them, and copies that one."""
@@ -190,6 +195,10 @@ async def test_an_old_app_gets_an_identity_of_its_own() -> None:
 LOGGING = "logging.getLogger("
 
 
+@pytest.mark.promise(
+    "The docs",
+    "Each way into an app runs by itself; an app that sets up logging as the page says shows our lines",
+)
 @pytest.mark.parametrize("set_up", [True, False])
 async def test_an_app_shows_our_news_once_its_logging_is_set_up(set_up: bool, tmp_path: Path) -> None:  # noqa: FBT001
     (block,) = [each for each in PAGES["docs/operations.md"].blocks("python") if LOGGING in each.code]

@@ -160,6 +160,10 @@ async def test_tls_verifies_the_server(tmp_path: Path, caplog: pytest.LogCapture
         assert "IP address mismatch" in caplog.text
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "What a URL of Redis asks for is done, or refused at the start, with nothing of the password",
+)
 def test_these_are_all_options_of_the_url() -> None:
     rows = PAGE.table("Option", "Value")
     documented = [name for row in rows for name in re.findall(r"`([^`]+)`", row[0])]
@@ -235,6 +239,9 @@ async def test_a_replica_takes_over(tmp_path: Path) -> None:
             assert site.kept.applied[:-1] == applied, "nobody was announced for it"
 
 
+@pytest.mark.promise(
+    "Many nodes", "A Redis that goes back in time, as with a replica that lagged, makes no node look dead"
+)
 async def test_a_replica_that_lagged_behind_takes_over() -> None:
     """As it knows them, all nodes have been silent for longer than a lease, though they beat on elsewhere."""
     async with (

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 import pytest
 from uvicorn import main as uvicorn_command
 
 import walkie_signal
-from docs.pages import DOCS, PAGES, ROOT, Page
+from docs.pages import DOCS, PAGES, ROOT, Page, hook
 from walkie_signal.cli import main
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.rooms import Reason
@@ -25,7 +22,6 @@ from walkie_signal.settings import ServeOptions, Settings
 from walkie_signal.wire.events import RESERVED_EVENTS
 
 PROTOCOL = PAGES["docs/reference/protocol.md"]
-CONTRIBUTING = PAGES["CONTRIBUTING.md"]
 
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
 
@@ -59,6 +55,11 @@ def test_files_that_are_named_exist(page: Page) -> None:
     assert missing == []
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Each file for nginx and Caddy in the docs serves the path with and without its last slash, and pages "
+    "only show lines of these files",
+)
 def test_a_proxy_s_lines_are_those_of_a_file_that_the_tests_run() -> None:
     shown = [
         each for page in PAGES.values() for each in re.findall(r'^--8<-- "(.+)"$', page.text, re.MULTILINE)
@@ -72,30 +73,6 @@ def test_a_proxy_s_lines_are_those_of_a_file_that_the_tests_run() -> None:
         if re.search(r"^\s*(proxy_pass|reverse_proxy) ", block.code, re.MULTILINE)
     ]
     assert typed == []
-
-
-# Tests
-
-
-def test_each_promise_names_tests_that_exist() -> None:
-    rows = CONTRIBUTING.table("Promise", "Held by")
-    assert len(rows) > 20
-    for promise, tests in rows:
-        named = re.findall(r"`([^`]+)`", tests)
-        assert named, promise
-        assert [each for each in named if not is_there(each)] == [], promise
-
-
-def is_there(named: str) -> bool:
-    """Tell whether a test is there, named by its file and, it may be, its function."""
-    path, _, function = named.partition("::")
-    return (ROOT / path).is_file() and (not function or function in functions(ROOT / path))
-
-
-@cache
-def functions(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text("utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 # Commands
@@ -126,6 +103,7 @@ def commands() -> Iterator[tuple[str, str]]:
                     yield name, found[1]
 
 
+@pytest.mark.promise("The docs", "Options, variables, events, codes and limits in them match the code")
 def test_options_that_are_typed_exist() -> None:
     typed = list(commands())
     assert {name for name, _ in typed} == set(OPTIONS)
@@ -145,6 +123,7 @@ def test_options_that_are_mentioned_exist() -> None:
     assert mentioned - known == set()
 
 
+@pytest.mark.promise("The docs", "Options, variables, events, codes and limits in them match the code")
 def test_variables_exist() -> None:
     known = {str(each.envvar) for each in main.commands["serve"].params if isinstance(each, click.Option)}
     named = {each for page in PAGES.values() for each in re.findall(r"WALKIE_SIGNAL_[A-Z_]+", page.text)}
@@ -171,6 +150,7 @@ def test_events_of_clients_are_the_protocol_s() -> None:
     assert set(re.findall(r"`(\w+)`", reserved[1])) == RESERVED_EVENTS
 
 
+@pytest.mark.promise("The docs", "Options, variables, events, codes and limits in them match the code")
 def test_codes_and_reasons_are_the_protocol_s() -> None:
     assert {row[0].strip("`") for row in PROTOCOL.table("`code`", "When")} == set(get_args(ErrorCode))
     reasons = {row[0].strip("`") for row in PROTOCOL.table("`reason`")}
@@ -183,6 +163,7 @@ def test_codes_and_reasons_are_the_protocol_s() -> None:
     assert android <= set(get_args(ErrorCode))
 
 
+@pytest.mark.promise("The docs", "Options, variables, events, codes and limits in them match the code")
 def test_limits_are_the_settings_defaults() -> None:
     settings = Settings()
     for name, default, _ in PROTOCOL.table("Setting", "Default"):
@@ -199,17 +180,8 @@ def test_limits_are_the_settings_defaults() -> None:
 # What is made from the code
 
 
-def hook() -> Any:
-    spec = spec_from_file_location("settings_page", DOCS / "hooks" / "settings_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_settings_page_has_every_setting() -> None:
-    page = hook().on_page_markdown(PAGES["docs/reference/settings.md"].text)
+    page = hook("settings_page").on_page_markdown(PAGES["docs/reference/settings.md"].text)
     for group in (Settings, ServeOptions):
         for each in fields(group):
             (row,) = re.findall(rf"^\|.*`--{each.name.replace('_', '-')}`.*$", page, re.MULTILINE)
@@ -231,6 +203,7 @@ def test_the_changelog_tells_of_this_version() -> None:
     assert walkie_signal.__version__ in top
 
 
+@pytest.mark.promise("The docs", "The migration page says the same in both languages")
 def test_the_indonesian_page_says_as_much_as_the_english_one() -> None:
     english, indonesian = PAGES["docs/migration.md"], PAGES["docs/migration.id.md"]
     assert [block.code for block in english.blocks()] == [block.code for block in indonesian.blocks()]

@@ -38,6 +38,11 @@ FOUND = {
 """Words that a reader looks for, each with a place that tells of it."""
 
 
+@pytest.mark.promise(
+    "The docs",
+    "The site builds with its own dependencies; its search finds words within paths and calls; settings' "
+    "names are not broken within a word",
+)
 @pytest.mark.node
 def test_the_search_finds_words_within_paths_calls_and_names(site: Path) -> None:
     script = Path(__file__).with_name("search.js")
@@ -47,6 +52,11 @@ def test_the_search_finds_words_within_paths_calls_and_names(site: Path) -> None
     assert {word: place for word, place in FOUND.items() if place not in found[word]} == {}, found
 
 
+@pytest.mark.promise(
+    "The docs",
+    "The site builds with its own dependencies; its search finds words within paths and calls; settings' "
+    "names are not broken within a word",
+)
 def test_names_of_settings_are_not_broken_within_a_word(site: Path) -> None:
     page = (site / "reference/settings/index.html").read_text("utf-8")
     for name in ("room_capacity", "--room-capacity", "WALKIE_SIGNAL_MAX_HTTP_BUFFER_SIZE", "--uds"):

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import pytest
+
 from fuzz.seeds import SEED
 from fuzz.targets import BOTH, Kind, Target, target
 from fuzz.wire import CLOSE, FIN, OPEN, Wire, framed
@@ -122,6 +124,11 @@ def join(number: int) -> str:
     return f'420["join_room",{{"room":"room-{number % ROOMS}","role":"guard","userId":{number}}}]'
 
 
+@pytest.mark.promise(
+    "The transport",
+    "Thousands of peers come, join and go, half of them without goodbye, and leave no ghost, no growth of "
+    "memory and no line in the log",
+)
 @BOTH
 async def test_thousands_come_join_and_go_and_leave_nothing(kind: Kind, tell: Callable[[str], None]) -> None:
     start = time.monotonic()

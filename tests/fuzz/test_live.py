@@ -140,6 +140,10 @@ class Attackers:
         return pieces
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "Thousands of connections that send anything at all harm no other peer and leave nothing behind",
+)
 @BOTH
 @for_as_long
 async def test_connections_that_send_anything_harm_nobody_and_leave_nothing(

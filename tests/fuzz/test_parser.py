@@ -70,6 +70,9 @@ def generated(count: Iterable[int], seed: str = SEED) -> list[Readings]:
     return ways
 
 
+@pytest.mark.promise(
+    "Bad input", "Any input leads to typed errors only, and the quick way and the ordinary way agree"
+)
 @for_as_long
 def test_only_typed_errors_come_out_and_both_ways_agree(tell: Tell) -> None:
     start = time.monotonic()
@@ -85,6 +88,9 @@ def test_inputs_that_once_failed(settings: Settings) -> None:
         check(Readings(settings), body)
 
 
+@pytest.mark.promise(
+    "Bad input", "Any input leads to typed errors only, and the quick way and the ordinary way agree"
+)
 def test_both_json_parsers_read_the_same() -> None:
     assert vars(json)["orjson"] is not None, "the extra `fast` is part of the tests"
     generator = Generator(f"{SEED} json")

@@ -89,6 +89,11 @@ def acks(peer: RawPeer) -> list[int]:
     return [int(text[2 : text.index("[")]) for text in map(str, peer.heard) if text.startswith("43")]
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A connection that sends small frames as fast as it can gets a millisecond of each turn of the loop; "
+    "frames sent before its end are carried out before it",
+)
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 @pytest.mark.parametrize("events", EVENTS)
 @ATTACHED
@@ -113,6 +118,11 @@ async def test_a_flood_of_small_frames_takes_its_turns_and_no_more(
         assert not running.lines()
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A connection that sends small frames as fast as it can gets a millisecond of each turn of the loop; "
+    "frames sent before its end are carried out before it",
+)
 async def test_pings_take_no_more_than_other_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of those that wait for a turn, the last is answered; and a client that floods is read in small pieces."""
     answered: list[bytes] = []
@@ -140,6 +150,11 @@ async def test_pings_take_no_more_than_other_frames(monkeypatch: pytest.MonkeyPa
         assert not running.lines()
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A connection that sends small frames as fast as it can gets a millisecond of each turn of the loop; "
+    "frames sent before its end are carried out before it",
+)
 async def test_what_comes_behind_a_violation_takes_few_frames_of_a_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -155,6 +170,11 @@ async def test_what_comes_behind_a_violation_takes_few_frames_of_a_turn(
         assert max(turns.counts) <= SMALL // len(masked("2")) + 1, max(turns.counts)
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A connection that sends small frames as fast as it can gets a millisecond of each turn of the loop; "
+    "frames sent before its end are carried out before it",
+)
 @pytest.mark.parametrize("farewell", ["41", "1", "close", "abort"])
 @ATTACHED
 async def test_what_came_before_the_end_of_a_connection_is_carried_out_before_it(
@@ -182,6 +202,9 @@ async def test_what_came_before_the_end_of_a_connection_is_carried_out_before_it
         assert not running.lines()
 
 
+@pytest.mark.promise(
+    "The transport", "A connection that is known to be lost gets no answers, so asyncio logs no writes to it"
+)
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "behind a middleware"])
 @ATTACHED
 async def test_who_floods_and_leaves_is_answered_no_more(kind: Kind, *, wrapped: bool) -> None:
@@ -210,6 +233,11 @@ def _wrapped(app: Any) -> Any:
     return call
 
 
+@pytest.mark.promise(
+    "The transport",
+    "What a host's handlers say of events, misfits and faults, is bounded in the log, however many "
+    "connections send them",
+)
 @pytest.mark.parametrize(("event", "line"), [('["upload"]', "does not fit"), ('["upload","x"]', "failed")])
 @ATTACHED
 async def test_what_a_hosts_handler_says_of_events_is_lines_that_are_bounded(

@@ -49,6 +49,11 @@ def _begin(kind: Kind, ghost: Any) -> Awaitable[Any]:
     return sending
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "If 100 peers abort, close or fall silent while they are let in, or their `connect` fails or is "
+    "cancelled, nothing of them is left after 2 s",
+)
 @IN_PROCESS
 @pytest.mark.parametrize("way", WAYS)
 async def test_who_goes_while_it_is_let_in_leaves_no_ghost(kind: Kind, way: str) -> None:
@@ -105,6 +110,11 @@ async def test_who_leaves_the_namespace_while_it_is_let_in_leaves_no_ghost(kind:
         assert calls == {"connect": MANY, "disconnect": MANY}
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "If 100 peers abort, close or fall silent while they are let in, or their `connect` fails or is "
+    "cancelled, nothing of them is left after 2 s",
+)
 @IN_PROCESS
 @pytest.mark.parametrize("fault", [RuntimeError, TypeError, KeyError, asyncio.CancelledError])
 async def test_a_connect_that_fails_is_answered_and_leaves_nothing(
@@ -128,6 +138,11 @@ async def test_a_connect_that_fails_is_answered_and_leaves_nothing(
         assert all(line.traceback for line in running.lines())
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "If 100 peers abort, close or fall silent while they are let in, or their `connect` fails or is "
+    "cancelled, nothing of them is left after 2 s",
+)
 @IN_PROCESS
 @pytest.mark.parametrize("fault", [TypeError, asyncio.CancelledError])
 async def test_a_connect_of_the_host_that_fails_is_answered_and_leaves_nothing(
@@ -182,6 +197,10 @@ async def test_a_refused_connection_leaves_nothing(kind: Kind) -> None:
         assert [each.text for each in running.lines()] == [line] * MOST
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "100 faults in each of the host's functions are answered with coded errors, and leave nothing behind",
+)
 @IN_PROCESS
 @pytest.mark.parametrize("fault", [TypeError, asyncio.CancelledError])
 async def test_a_disconnect_of_the_host_that_fails_leaves_nothing(
@@ -255,6 +274,10 @@ FAULTY: list[list[Any]] = [
 ]
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "100 faults in each of the host's functions are answered with coded errors, and leave nothing behind",
+)
 @IN_PROCESS
 async def test_a_fault_of_the_hosts_functions_is_answered_and_loses_nothing(kind: Kind) -> None:
     """Check of every function: authorize, the hooks, and events of the host's own."""

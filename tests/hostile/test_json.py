@@ -38,6 +38,9 @@ NO_JSON = [
 """Python's json reads the first of them, and JavaScript then drops the connection of whoever gets it."""
 
 
+@pytest.mark.promise(
+    "Bad input", "`NaN`, infinities and odd JSON disconnect no other peer, with and without the extra `fast`"
+)
 @OURS
 async def test_a_signal_that_is_no_json_closes_the_connection(kind: Kind) -> None:
     """Defect 13."""
@@ -46,6 +49,7 @@ async def test_a_signal_that_is_no_json_closes_the_connection(kind: Kind) -> Non
         await fight.closes_each({text[:40]: [f"{head}{text}}}]"] for text in NO_JSON})
 
 
+@pytest.mark.promise("Bad input", "Stock servers do what the docs say of them")
 @pytest.mark.parametrize("kind", ["stock"])
 async def test_a_stock_server_relays_no_number_that_is_not_finite(kind: Kind) -> None:
     """Its parser takes them; they are answered, and go no further."""
@@ -157,6 +161,11 @@ BAD_ATTACHMENTS: dict[str, list[Frame]] = {
 }
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "Attachments that don't match their announcement close the connection, also if none or billions are "
+    "announced; a peer can't make us hold more of them than one frame",
+)
 @OURS
 async def test_attachments_that_do_not_match_close_the_connection(kind: Kind) -> None:
     """Defects 11 and 12."""
@@ -164,6 +173,11 @@ async def test_attachments_that_do_not_match_close_the_connection(kind: Kind) ->
         await fight.closes_each(BAD_ATTACHMENTS)
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "Attachments that don't match their announcement close the connection, also if none or billions are "
+    "announced; a peer can't make us hold more of them than one frame",
+)
 @OURS
 async def test_attachments_hold_no_more_than_one_frame_may(kind: Kind) -> None:
     """Defect 12: one client made the server hold 36 MB."""
@@ -194,6 +208,11 @@ def binary_signals(count: int) -> list[Frame]:
     return frames
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "Attachments that don't match their announcement close the connection, also if none or billions are "
+    "announced; a peer can't make us hold more of them than one frame",
+)
 @ATTACHED
 async def test_attachments_hold_no_more_than_one_frame_may_before_connect_is_answered(kind: Kind) -> None:
     answered = asyncio.Event()
@@ -220,6 +239,11 @@ async def test_attachments_hold_no_more_than_one_frame_may_before_connect_is_ans
     assert 900_000 <= most <= 1_000_000
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "Attachments that don't match their announcement close the connection, also if none or billions are "
+    "announced; a peer can't make us hold more of them than one frame",
+)
 @ATTACHED
 async def test_attachments_of_events_that_wait_hold_no_more_than_one_frame_may(kind: Kind) -> None:
     """They wait for a join before them, to be refused; so does what is too large for an event."""

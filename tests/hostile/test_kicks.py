@@ -17,6 +17,11 @@ from walkie_signal import Credentials, Identity, attach
 TRANSPORTS: list[Transport] = ["websocket", "polling"]
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "A kick closes the peer's transport within 1 s, also if the peer does not read, and affects no other "
+    "peer",
+)
 @ATTACHED
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_kicked_peer_is_closed_and_can_not_come_back_on_its_transport(
@@ -34,6 +39,7 @@ async def test_a_kicked_peer_is_closed_and_can_not_come_back_on_its_transport(
                 assert await fight.service.signaling.kick(attacker.peer_id) is False
 
 
+@pytest.mark.promise("Bad input", "Stock servers do what the docs say of them")
 @pytest.mark.parametrize("kind", ["stock"])
 async def test_on_a_stock_server_a_kicked_peer_is_told_and_is_out_of_its_rooms(kind: Kind) -> None:
     async with arena(kind) as fight, fight.attack(lines=0) as attacker:
@@ -68,6 +74,11 @@ async def _cut_off(peer: Any, deadline: float) -> None:
         await asyncio.sleep(0.005)
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "A kick closes the peer's transport within 1 s, also if the peer does not read, and affects no other "
+    "peer",
+)
 @ATTACHED
 async def test_a_kicked_peer_that_does_not_read_is_gone_at_once(kind: Kind) -> None:
     """Defect 6: python-engineio waits for it, for ever."""
@@ -95,6 +106,11 @@ async def test_a_kicked_peer_that_does_not_read_is_gone_at_once(kind: Kind) -> N
         assert not [frame for frame in attacker.heard if frame[:3] == "437"], "it came back"
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "A kick closes the peer's transport within 1 s, also if the peer does not read, and affects no other "
+    "peer",
+)
 @IN_PROCESS
 async def test_who_has_just_left_can_be_kicked_with_no_harm_to_others(kind: Kind) -> None:
     """Defect 26: looked up, it gives ``None``, which to python-engineio means everybody."""
@@ -133,6 +149,7 @@ async def test_the_command_without_peers_can_be_ended() -> None:
     assert not running.lines()
 
 
+@pytest.mark.promise("Bad input", "Acks that were not asked for are ignored")
 @OURS
 async def test_acks_that_nobody_asked_for_are_ignored(kind: Kind) -> None:
     """Defect 14: number 0 took python-socketio's counter away, and the next emit with a callback failed."""
@@ -185,6 +202,7 @@ async def test_the_command_believes_a_proxy_that_it_was_told_of_alone() -> None:
             assert (await serving.program.line(r"closed: .* from ([\d.]+)"))[1] == address
 
 
+@pytest.mark.promise("The Node server's clients", "A burst of candidates over polling arrives whole")
 @OURS
 async def test_a_burst_in_one_post_arrives_whole_and_in_order(kind: Kind) -> None:
     """Defect 27: python-engineio refuses more than 16 packets, and ICE candidates come in such bursts."""

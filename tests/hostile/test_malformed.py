@@ -59,6 +59,9 @@ MALFORMED_ENGINEIO: dict[str, list[Frame]] = {
 }
 
 
+@pytest.mark.promise(
+    "Bad input", "Malformed packets and frames close the connection within 1 s, with one line in the log"
+)
 @OURS
 @BOTH_WAYS
 async def test_malformed_socketio_packets_close_the_connection(kind: Kind, transport: Transport) -> None:
@@ -66,6 +69,9 @@ async def test_malformed_socketio_packets_close_the_connection(kind: Kind, trans
         await fight.closes_each(MALFORMED_SOCKETIO, transport)
 
 
+@pytest.mark.promise(
+    "Bad input", "Malformed packets and frames close the connection within 1 s, with one line in the log"
+)
 @OURS
 @BOTH_WAYS
 async def test_malformed_engineio_packets_close_the_connection(kind: Kind, transport: Transport) -> None:
@@ -90,6 +96,9 @@ async def test_what_follows_a_malformed_packet_is_not_carried_out(kind: Kind) ->
                 await attacker.closed()
 
 
+@pytest.mark.promise(
+    "Bad input", "Malformed packets and frames close the connection within 1 s, with one line in the log"
+)
 @OURS
 async def test_many_malformed_packets_at_once_are_one_line_in_the_log(kind: Kind) -> None:
     async with arena(kind) as fight, fight.attack(lines=1) as attacker:
@@ -100,6 +109,9 @@ async def test_many_malformed_packets_at_once_are_one_line_in_the_log(kind: Kind
 BAD_UTF8 = [b"\xff", b'42["signal","\xed\xa0\x80"]', b'42["signal","\xc3"]', b"4\xf8\x88\x80\x80\x80"]
 
 
+@pytest.mark.promise(
+    "Bad input", "Malformed packets and frames close the connection within 1 s, with one line in the log"
+)
 @OURS
 async def test_text_that_is_not_utf8_closes_the_connection(kind: Kind) -> None:
     async with arena(kind) as fight:

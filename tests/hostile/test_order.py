@@ -8,6 +8,8 @@ import random
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
+
 from hostile.services import ATTACHED, IN_PROCESS, Kind, eventually, service
 from support.raw import RawPeer, raw_peer
 from walkie_signal import Identity, Member, Settings
@@ -32,6 +34,10 @@ class Door:
         return True
 
 
+@pytest.mark.promise(
+    "The wire",
+    "Signals from one peer to another arrive in order: of 1,000 offers, none comes after its candidates",
+)
 @IN_PROCESS
 async def test_signals_wait_for_the_join_before_them(kind: Kind) -> None:
     """Defect 22: python-socketio handles each event in a task of its own, and they overtake one another."""
@@ -70,6 +76,10 @@ def call(number: int, target_id: str) -> list[str]:
     return [*(f"42{json.dumps(event)}" for event in events), f"42{number}{json.dumps(last)}"]
 
 
+@pytest.mark.promise(
+    "The wire",
+    "Signals from one peer to another arrive in order: of 1,000 offers, none comes after its candidates",
+)
 @ATTACHED
 async def test_of_1000_offers_none_comes_behind_a_candidate_of_its_own(kind: Kind) -> None:
     """Whatever the host's function takes for each join, and whether the caller polls or not."""
@@ -158,6 +168,7 @@ async def test_a_slow_function_of_the_host_holds_up_neither_pongs_nor_others(kin
         assert (await slow.acked(1))["ok"] is True
 
 
+@pytest.mark.promise("Bad input", "A peer that goes while it joins leaves no ghost")
 @IN_PROCESS
 async def test_who_goes_while_it_joins_leaves_no_ghost(kind: Kind) -> None:
     """Not in the room, and for the host's hooks it has never been there."""

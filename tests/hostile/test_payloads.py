@@ -52,6 +52,7 @@ async def refused(peer: RawPeer, code: str, *event: Any) -> None:
     assert await peer.event("signal_error") == {"event": event[0], **answer["error"]}
 
 
+@pytest.mark.promise("Bad input", "Each field of a wrong type or length is answered `invalid_payload`")
 @EVERYWHERE
 async def test_a_payload_that_is_no_object_is_invalid(kind: Kind) -> None:
     async with arena(kind) as fight, fight.attack(lines=0) as attacker:
@@ -63,6 +64,7 @@ async def test_a_payload_that_is_no_object_is_invalid(kind: Kind) -> None:
                     await refused(attacker, "invalid_payload", event, *arguments, {"room": ROOM})
 
 
+@pytest.mark.promise("Bad input", "Each field of a wrong type or length is answered `invalid_payload`")
 @EVERYWHERE
 async def test_a_field_of_a_wrong_type_or_length_is_invalid(kind: Kind) -> None:
     async with arena(kind) as fight, fight.attack(lines=0) as attacker:
@@ -94,6 +96,11 @@ async def test_a_field_at_its_limit_is_taken(kind: Kind) -> None:
         await refused(other, "not_in_room", "signal", {"targetId": other.peer_id, "signal": 1})
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A whole float is an integer; a signal's value is passed on as the text that it came in, and an absent "
+    "one stays absent",
+)
 @EVERYWHERE
 @pytest.mark.parametrize(
     ("written", "told"), [("7.0", "7"), ("7e0", "7"), ("-0.0", "0"), ("9007199254740992.0",) * 2]
@@ -114,6 +121,11 @@ async def test_a_whole_number_is_an_integer_however_it_is_written(
 TEXTS = ["0.0", "7e0", "-0.0", "1e16", "18446744073709551617", '{ "sdpMLineIndex" : 0.0 }', '"\\u00e9\\/"']
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A whole float is an integer; a signal's value is passed on as the text that it came in, and an absent "
+    "one stays absent",
+)
 @OURS
 async def test_a_signal_s_text_is_the_same_whichever_way_it_is_read(kind: Kind) -> None:
     async with service(kind) as running, raw_peer(running.url) as peer, raw_peer(running.url) as other:
@@ -131,6 +143,11 @@ async def test_a_signal_s_text_is_the_same_whichever_way_it_is_read(kind: Kind) 
                     assert frame == f'42["signal",{{"fromId":"{peer.peer_id}","signal":{value}}}]'
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A whole float is an integer; a signal's value is passed on as the text that it came in, and an absent "
+    "one stays absent",
+)
 @EVERYWHERE
 async def test_a_signal_that_is_absent_is_relayed_without_the_key(kind: Kind) -> None:
     """As by the legacy server: a client that sends `undefined` at the end of its candidates."""
@@ -142,6 +159,7 @@ async def test_a_signal_that_is_absent_is_relayed_without_the_key(kind: Kind) ->
             assert await other.event("signal") == {"fromId": peer.peer_id}
 
 
+@pytest.mark.promise("The wire", "A signal only reaches a peer of a shared room")
 @EVERYWHERE
 async def test_a_target_is_a_peer_of_a_shared_room_or_nobody(kind: Kind) -> None:
     """Not a room, not a peer of another room, not everybody; oneself, as with the legacy server."""
@@ -172,6 +190,7 @@ async def test_nobody_speaks_in_another_name(kind: Kind) -> None:
         assert await peer.event("signal") == {"fromId": spoof.peer_id, "signal": 1}
 
 
+@pytest.mark.promise("The wire", "A signal only reaches a peer of a shared room")
 @EVERYWHERE
 async def test_a_room_named_after_a_peer_is_a_room_like_any_other(kind: Kind) -> None:
     """In Socket.IO each sid is a room name too: whoever entered it would hear what that peer is sent."""

@@ -23,6 +23,11 @@ FORMS = {
 }
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "An event with a reserved name, on any namespace, as text or binary, runs no handler; its connection "
+    "is closed within 1 s, and no other peer notices",
+)
 @EVERYWHERE
 async def test_reserved_events_close_the_connection(kind: Kind) -> None:
     """Defect 1: python-socketio runs the handler of a real connect or disconnect with the client's data."""
@@ -42,6 +47,11 @@ async def test_reserved_events_close_the_connection(kind: Kind) -> None:
                 assert called.count(attacker.peer_id) == 2 * connects, "a connect or a disconnect too many"
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "An event with a reserved name, on any namespace, as text or binary, runs no handler; its connection "
+    "is closed within 1 s, and no other peer notices",
+)
 @EVERYWHERE
 async def test_reserved_events_with_attachments_close_the_connection(kind: Kind) -> None:
     async with arena(kind) as fight:
@@ -70,6 +80,11 @@ def listen(sio: Any) -> list[str]:
     return calls
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "An event with a reserved name, on any namespace, as text or binary, runs no handler; its connection "
+    "is closed within 1 s, and no other peer notices",
+)
 @ATTACHED
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 @pytest.mark.parametrize("namespace", ["/functions", "/class", "/catch-all"])
@@ -96,6 +111,11 @@ async def test_reserved_events_on_a_host_s_namespaces_close_the_connection(
 NO_NAMES = ["null", "1", "true", "1.5", '["signal"]', '{"signal":1}', "[]", "[[[]]]"]
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "An event whose name is not a string, that comes before CONNECT, or that is for a namespace not "
+    "joined, closes the connection",
+)
 @EVERYWHERE
 async def test_an_event_whose_name_is_no_string_closes_the_connection(kind: Kind) -> None:
     async with arena(kind) as fight:
@@ -150,6 +170,11 @@ BEFORE_CONNECT: dict[str, list[Frame]] = {
 }
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "An event whose name is not a string, that comes before CONNECT, or that is for a namespace not "
+    "joined, closes the connection",
+)
 @OURS
 async def test_an_event_before_connect_closes_the_connection(kind: Kind) -> None:
     async with arena(kind) as fight:
@@ -159,6 +184,11 @@ async def test_an_event_before_connect_closes_the_connection(kind: Kind) -> None
 NOT_JOINED = ['42/other,["signal",1]', '42/other,7["signal",1]', "43/other,1[]", '42/gate,["x"]', "41/other,"]
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "An event whose name is not a string, that comes before CONNECT, or that is for a namespace not "
+    "joined, closes the connection",
+)
 @OURS
 async def test_an_event_of_a_namespace_not_joined_closes_the_connection(kind: Kind) -> None:
     async with arena(kind) as fight:

@@ -68,6 +68,11 @@ async def signal(sender: RawPeer, target: RawPeer, text: str) -> None:
     assert await sender.ask_text(event) == {"ok": True}
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A peer that pongs but reads nothing is closed over 1 MiB or after 10 s; its room hears `overflow` "
+    "within a second, it holds under 5 MB, and the p99 of the others at most doubles",
+)
 @ATTACHED
 async def test_over_1_mib_it_is_closed_and_the_room_told_within_a_second(kind: Kind) -> None:
     clock = asyncio.get_running_loop().time
@@ -103,6 +108,11 @@ async def _stall(websocket_class: Any) -> None:
         assert 10 <= clock() - stalled <= 11
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A peer that pongs but reads nothing is closed over 1 MiB or after 10 s; its room hears `overflow` "
+    "within a second, it holds under 5 MB, and the p99 of the others at most doubles",
+)
 async def test_after_10_seconds_without_progress_it_is_closed_and_the_room_told() -> None:
     await asyncio.gather(_stall("auto"), _stall(DirectProtocol))
 
@@ -114,6 +124,11 @@ def memory_of(program: Program) -> int:
     return int(size) * 1024
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A peer that pongs but reads nothing is closed over 1 MiB or after 10 s; its room hears `overflow` "
+    "within a second, it holds under 5 MB, and the p99 of the others at most doubles",
+)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the most that there was")
 @pytest.mark.parametrize("server", [bare_serve, serve], ids=["plain", "direct"])
 async def test_each_costs_less_than_5_mb(server: Any) -> None:
@@ -144,6 +159,11 @@ async def p99(ann: RawPeer, bob: RawPeer, sender: RawPeer, targets: Sequence[Raw
     return quantiles(took, n=100)[98]
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A peer that pongs but reads nothing is closed over 1 MiB or after 10 s; its room hears `overflow` "
+    "within a second, it holds under 5 MB, and the p99 of the others at most doubles",
+)
 @pytest.mark.alone  # another test's load would come upon one of the two that it compares
 @ATTACHED
 async def test_the_others_p99_is_within_twice_of_what_it_is_without_it(kind: Kind) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
+import pytest
+
 from hostile.services import ATTACHED, Kind, eventually, service
 from support.raw import RawPeer, Transport, raw_peer
 from walkie_signal import Credentials, Identity, Settings
@@ -69,6 +71,10 @@ async def _stay(
         return clock() - came
 
 
+@pytest.mark.promise(
+    "The transport",
+    "500 connections that never connect or never authenticate are closed within `connect_timeout` + 1 s",
+)
 @ATTACHED
 async def test_500_that_never_join_are_closed_in_time(kind: Kind) -> None:
     """Defect 16: to python-socketio a connection that answers its pings is as good as any, for ever."""

@@ -25,6 +25,11 @@ GARBAGE = "{" * 70_000
 """What is behind an event's name: whoever parses it finds that it is no JSON, and closes the connection."""
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "What is too large is refused before it is parsed; events, packets and attachments that wait are held "
+    "as text, within a bound in bytes",
+)
 @ATTACHED
 async def test_what_is_too_large_is_refused_before_it_is_parsed(kind: Kind) -> None:
     async with arena(kind) as fight, fight.attack(lines=3) as attacker:
@@ -39,6 +44,11 @@ async def test_what_is_too_large_is_refused_before_it_is_parsed(kind: Kind) -> N
         fight.expected += 2
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "What is too large is refused before it is parsed; events, packets and attachments that wait are held "
+    "as text, within a bound in bytes",
+)
 @ATTACHED
 async def test_a_large_event_that_nobody_handles_is_not_parsed(kind: Kind) -> None:
     async with arena(kind) as fight, fight.attack(lines=0) as attacker:
@@ -54,6 +64,11 @@ LEADING_NOWHERE = {
 }
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "What is too large is refused before it is parsed; events, packets and attachments that wait are held "
+    "as text, within a bound in bytes",
+)
 @pytest.mark.parametrize("what", LEADING_NOWHERE)
 @ATTACHED
 async def test_a_large_packet_whose_head_is_wrong_is_not_parsed(kind: Kind, what: str) -> None:
@@ -65,6 +80,11 @@ async def test_a_large_packet_whose_head_is_wrong_is_not_parsed(kind: Kind, what
         assert reason in line.text
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "What is too large is refused before it is parsed; events, packets and attachments that wait are held "
+    "as text, within a bound in bytes",
+)
 async def test_of_a_post_nothing_is_decoded_before_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
     decode = frames._from_base64
@@ -92,6 +112,11 @@ async def test_a_large_event_of_the_host_s_reaches_it() -> None:
         assert heard == [["x" * 200_000, [{}] * 1000]]
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "What is too large is refused before it is parsed; events, packets and attachments that wait are held "
+    "as text, within a bound in bytes",
+)
 @pytest.mark.parametrize("auth", [GARBAGE, "{" + "é" * 40_000], ids=["ASCII", "fewer characters than bytes"])
 @ATTACHED
 async def test_auth_that_is_too_large_is_refused_before_it_is_parsed(kind: Kind, auth: str) -> None:
@@ -102,6 +127,11 @@ async def test_auth_that_is_too_large_is_refused_before_it_is_parsed(kind: Kind,
         await peer.join("gate")
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "What is too large is refused before it is parsed; events, packets and attachments that wait are held "
+    "as text, within a bound in bytes",
+)
 @pytest.mark.parametrize("limit", [Settings.queued_bytes, 100_000])
 @ATTACHED
 async def test_what_waits_behind_a_join_is_bounded_in_bytes(kind: Kind, limit: int) -> None:
@@ -158,6 +188,11 @@ WAITING: dict[str, list[Frame]] = {
 }
 
 
+@pytest.mark.promise(
+    "Bad input",
+    "What is too large is refused before it is parsed; events, packets and attachments that wait are held "
+    "as text, within a bound in bytes",
+)
 @pytest.mark.parametrize("what", WAITING)
 async def test_packets_that_wait_are_held_as_text(what: str) -> None:
     """Of a million bytes of empty objects Python makes 25 million."""

@@ -23,6 +23,7 @@ class Addresses(list[Any]):
         return Identity()
 
 
+@pytest.mark.promise("Hosts", "Credentials have the token from `auth`, query or header, and the real address")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 async def test_the_real_address_in_each_way(way: Way) -> None:
     seen = Addresses()
@@ -35,6 +36,10 @@ async def test_the_real_address_in_each_way(way: Way) -> None:
         assert seen == ["127.0.0.2"]
 
 
+@pytest.mark.promise(
+    "The command",
+    "A proxy is trusted however its address is written; an IPv4 address keeps its usual form on `::`",
+)
 async def test_an_address_of_ipv4_is_itself_in_an_app() -> None:
     """uvicorn's workers listen on `::` for both, and name the other side as the socket does."""
     seen = Addresses()
@@ -47,6 +52,7 @@ async def test_an_address_of_ipv4_is_itself_in_an_app() -> None:
                 assert (seen.pop(), environs.pop()) == ("127.0.0.1", "127.0.0.1")
 
 
+@pytest.mark.promise("Hosts", "Credentials have the token from `auth`, query or header, and the real address")
 @pytest.mark.parametrize(
     ("config", "address"),
     [

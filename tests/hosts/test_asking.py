@@ -19,6 +19,7 @@ def app(request: pytest.FixtureRequest) -> Any:
     return attach(FastAPI(), sio=sio)
 
 
+@pytest.mark.promise("Hosts", "`rooms`, `peers`, `send`, `kick` and `close` do what they say")
 async def test_who_is_where(app: Any) -> None:
     assert await app.signaling.rooms() == []
     assert await app.signaling.peers("gate") == []
@@ -32,6 +33,11 @@ async def test_who_is_where(app: Any) -> None:
         assert await app.signaling.peers("nowhere") == []
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "The README's app serves signaling under `fastapi run`, `fastapi dev`, uvicorn, its reload, and "
+    "gunicorn; asking a signaling that nothing started logs a warning",
+)
 @pytest.mark.parametrize("order", ["rooms", "peers", "send", "kick"])
 async def test_a_signaling_that_nothing_has_started_says_so_once(
     order: str, app: Any, caplog: pytest.LogCaptureFixture
@@ -60,6 +66,7 @@ async def test_a_signaling_that_nothing_has_started_says_so_once(
     assert warnings() == []
 
 
+@pytest.mark.promise("Hosts", "`rooms`, `peers`, `send`, `kick` and `close` do what they say")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_an_event_reaches_each_connection_of_a_user(transport: str) -> None:
     """By its verified id, in a room or not; nobody else hears it."""
@@ -102,6 +109,7 @@ async def test_what_can_not_be_sent_is_refused(event: str, data: Any) -> None:
         await SignalingNamespace().send(7, event, data)
 
 
+@pytest.mark.promise("Hosts", "`rooms`, `peers`, `send`, `kick` and `close` do what they say")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_kick_is_for_good(transport: str) -> None:
     app = attach(FastAPI())

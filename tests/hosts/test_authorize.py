@@ -23,6 +23,7 @@ async def only_its_own_later(identity: Identity, room: str) -> bool:
     return only_its_own(identity, room)
 
 
+@pytest.mark.promise("Hosts", "`authorize` decides on a join, and a refused join changes nothing")
 @pytest.mark.parametrize("authorize", [only_its_own, only_its_own_later])
 async def test_a_join_that_is_forbidden_changes_nothing(authorize: Any) -> None:
     app = attach(

@@ -49,6 +49,9 @@ async def upgrade_status(url: str, origin: str) -> int:
         return refused.response.status_code
 
 
+@pytest.mark.promise(
+    "Hosts", "There is one `Access-Control-Allow-Origin`, never two; `*` comes without credentials"
+)
 @pytest.mark.parametrize(("way", "rules"), [*((way, ONE) for way in WAYS.values()), (WAYS["attach"], ANY)])
 async def test_cors_inside(way: Way, rules: dict[str, Any]) -> None:
     """The host's middleware is for the host's routes, ours for our path."""
@@ -61,6 +64,9 @@ async def test_cors_inside(way: Way, rules: dict[str, Any]) -> None:
         assert await upgrade_status(url, PAGE) == 101
 
 
+@pytest.mark.promise(
+    "Hosts", "There is one `Access-Control-Allow-Origin`, never two; `*` comes without credentials"
+)
 @pytest.mark.parametrize(("way", "rules"), [*((way, ONE) for way in OURS.values()), (OURS["attach"], ANY)])
 async def test_cors_around_us(way: Way, rules: dict[str, Any]) -> None:
     host = site()
@@ -107,6 +113,9 @@ async def test_origins_that_are_named_are_the_only_ones(origins: str | Sequence[
             assert 400 <= await upgrade_status(url, foreign) < 500
 
 
+@pytest.mark.promise(
+    "Hosts", "There is one `Access-Control-Allow-Origin`, never two; `*` comes without credentials"
+)
 async def test_any_origin_goes_without_credentials() -> None:
     async with hosted(attach(FastAPI())) as url, web(url) as http:
         for method in ("GET", "OPTIONS"):

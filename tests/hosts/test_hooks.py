@@ -46,6 +46,7 @@ class Told:
         return self.all
 
 
+@pytest.mark.promise("Hosts", "Hooks are called once for each join and leave, in order")
 async def test_each_way_in_and_out_is_told_once() -> None:
     told = Told()
     app = attach(FastAPI(), on_join=told.on_join, on_leave=told.on_leave)
@@ -87,6 +88,7 @@ async def test_a_silent_peer_is_told_as_a_timeout() -> None:
         assert await told.until(1) == [("leave", "gate", "1", "timeout")]
 
 
+@pytest.mark.promise("Hosts", "Hooks are called once for each join and leave, in order")
 async def test_a_join_and_a_leave_come_in_order_however_slow_the_hooks_are() -> None:
     """Each peer's calls wait for one another; nobody else waits for them."""
     release = asyncio.Event()

@@ -40,6 +40,10 @@ class LookUp:
         return look_up(credentials)
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "The verified identity counts, not the payload; a function that is not async does not block the loop",
+)
 @pytest.mark.parametrize(
     ("way", "authenticate"),
     [
@@ -60,6 +64,7 @@ async def test_the_identity_overrides_what_the_payload_says(way: Any, authentica
         assert (told["userId"], "role" in told) == ("x", False)
 
 
+@pytest.mark.promise("Hosts", "Credentials have the token from `auth`, query or header, and the real address")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_where_a_token_is_found(transport: str) -> None:
     """In Socket.IO's auth first, then in the query, then in the header."""
@@ -90,6 +95,10 @@ async def test_where_a_token_is_found(transport: str) -> None:
     assert "from-" not in repr(first)
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "The verified identity counts, not the payload; a function that is not async does not block the loop",
+)
 async def test_a_sync_function_does_not_block_the_loop() -> None:
     """Somebody's look-up waits for a database; others' events go on meanwhile."""
     entered, release = threading.Event(), threading.Event()

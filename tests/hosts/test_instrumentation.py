@@ -61,6 +61,7 @@ WAYS = {
 """Each with whether signaling has spans of its own."""
 
 
+@pytest.mark.promise("Hosts", "OpenTelemetry works around the app, and around what `attach` returns")
 @pytest.mark.usefixtures("_each_websocket_class")
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.parametrize(("way", "traced"), WAYS.items(), ids=lambda each: getattr(each, "__name__", None))
@@ -79,6 +80,7 @@ async def test_peers_meet_and_routes_are_traced(
     assert any("/socket.io" in path for path in paths) == traced, names
 
 
+@pytest.mark.promise("Hosts", "OpenTelemetry works around the app, and around what `attach` returns")
 def test_what_attach_returns_is_no_fastapi_app() -> None:
     """As the page says: the instrumentor wants the app itself."""
     attached: Any = attach(api())

@@ -64,6 +64,11 @@ async def launched(command: Command, folder: Path, code: str) -> AsyncIterator[t
         yield f"http://127.0.0.1:{port}", server
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "The README's app serves signaling under `fastapi run`, `fastapi dev`, uvicorn, its reload, and "
+    "gunicorn; asking a signaling that nothing started logs a warning",
+)
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 async def test_the_readme_s_app_serves_signaling_by_whatever_command_runs_it(
     command: Command, tmp_path: Path
@@ -114,6 +119,11 @@ async def test_the_first_app_of_a_page_serves_signaling_under_fastapi_run(page: 
         assert (answer.status_code, answer.text[:2]) == (200, "0{"), program.output
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "The README's app serves signaling under `fastapi run`, `fastapi dev`, uvicorn, its reload, and "
+    "gunicorn; asking a signaling that nothing started logs a warning",
+)
 async def test_an_app_beside_the_one_that_attach_returned_says_so_once_when_it_is_asked(
     tmp_path: Path,
 ) -> None:
@@ -126,6 +136,11 @@ async def test_an_app_beside_the_one_that_attach_returned_says_so_once_when_it_i
         assert program.output.count(UNSTARTED) == 1
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "The README's app serves signaling under `fastapi run`, `fastapi dev`, uvicorn, its reload, and "
+    "gunicorn; asking a signaling that nothing started logs a warning",
+)
 async def test_a_reload_lets_peers_come_back(tmp_path: Path) -> None:
     code = snippet("README.md", "FastAPI()")
     async with launched(COMMANDS["uvicorn-reload"], tmp_path, code) as (url, program):

@@ -57,6 +57,7 @@ async def test_without_a_lifespan_the_first_connection_starts_it(way: Way) -> No
         await signaling.close()
 
 
+@pytest.mark.promise("Hosts", "`rooms`, `peers`, `send`, `kick` and `close` do what they say")
 async def test_close_closes_each_connection_and_refuses_the_next_until_start() -> None:
     left: list[str] = []
     app = attach(FastAPI(), on_leave=lambda member, reason: left.append(f"{member.room} {reason}"))

@@ -78,6 +78,11 @@ async def let_in(url: str, origin: str) -> bool:
     return bool(polling)
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "Every way in checks origins by the same rules: matches, values refused at the start, the server's own "
+    "host, one log line for a refusal",
+)
 @every_way
 async def test_who_is_let_in(server: Server) -> None:
     async with server(LISTED) as url:
@@ -114,6 +119,11 @@ async def test_without_a_word_of_origins_create_server_lets_in_the_own_host_only
         assert not await let_in(url, "https://page.example")
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "Every way in checks origins by the same rules: matches, values refused at the start, the server's own "
+    "host, one log line for a refusal",
+)
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize(
     "origin", ["page.example", "https://page.example/app", "https://a.*.example", "wss://page.example"]
@@ -158,6 +168,11 @@ async def test_a_function_of_the_hosts_decides_with_the_request_or_without() -> 
             assert not await let_in(url, "https://other.example")
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "Every way in checks origins by the same rules: matches, values refused at the start, the server's own "
+    "host, one log line for a refusal",
+)
 async def test_a_page_that_came_by_tls_passes_behind_a_proxy_that_takes_it_away() -> None:
     """The page's address is the proxy's, and uvicorn is told of neither."""
     async with hosted(attach(FastAPI(), cors_origins=["https://page.example"])) as url, web(url) as http:
@@ -173,6 +188,11 @@ async def test_a_page_that_came_by_tls_passes_behind_a_proxy_that_takes_it_away(
             assert (await http.get(POLL, headers=asking)).status_code == status, asking
 
 
+@pytest.mark.promise(
+    "Hosts",
+    "Every way in checks origins by the same rules: matches, values refused at the start, the server's own "
+    "host, one log line for a refusal",
+)
 async def test_a_refusal_is_a_line_that_is_bounded_and_holds_nothing_raw(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -49,6 +49,7 @@ class Log(list[str]):
         return list(self)
 
 
+@pytest.mark.promise("Hosts", "The host's `connect` and `disconnect` run, and so do ours")
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_both_run_the_hosts_connect_first_and_its_disconnect_last(sio: Any, when: str) -> None:
     log = Log()
@@ -136,6 +137,7 @@ async def raises_type_error(_sid: str, _environ: Any, _auth: Any) -> None:
     raise TypeError("a bug of the host's")
 
 
+@pytest.mark.promise("Hosts", "The host's `connect` and `disconnect` run, and so do ours")
 @pytest.mark.parametrize(
     ("connect", "said"),
     [

@@ -51,6 +51,7 @@ def sio(request: pytest.FixtureRequest) -> Any:
     return sio
 
 
+@pytest.mark.promise("Hosts", "The host's own events still work, on our namespace too")
 @pytest.mark.parametrize(("first", "transport"), [("events", "polling"), ("signaling", "websocket")])
 async def test_events_of_the_host_and_ours_side_by_side(sio: Any, transport: str, first: str) -> None:
     if first == "events":
@@ -91,6 +92,7 @@ async def test_a_channel_of_the_host_is_no_room_of_ours(sio: Any) -> None:
         assert [each.peer_id for each in await app.signaling.peers("gate")] == [member.peer_id]
 
 
+@pytest.mark.promise("Hosts", "The host's own events still work, on our namespace too")
 async def test_a_catch_all_hears_what_nobody_else_handles(sio: Any) -> None:
     """It hides none of ours, and what it answers is the ack."""
     caught: list[tuple[Any, ...]] = []

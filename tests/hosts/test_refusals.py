@@ -30,6 +30,7 @@ def sio(request: pytest.FixtureRequest) -> Any:
 def own(_sid: str, _data: Any) -> None: ...
 
 
+@pytest.mark.promise("Hosts", "A handler that would hide ours is refused at registration, before or after")
 @pytest.mark.parametrize("event", OURS)
 def test_a_function_of_the_hosts_for_an_event_of_ours_is_refused_at_registration(
     sio: Any, event: str
@@ -41,6 +42,7 @@ def test_a_function_of_the_hosts_for_an_event_of_ours_is_refused_at_registration
         attach(nothing, sio=sio)
 
 
+@pytest.mark.promise("Hosts", "A handler that would hide ours is refused at registration, before or after")
 @pytest.mark.parametrize("event", OURS)
 def test_it_is_refused_at_a_later_registration_too(sio: Any, event: str) -> None:
     """The error is raised at the host's line, in each of the forms that python-socketio offers."""
@@ -66,6 +68,7 @@ class Chat(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio ha
         return [sid, data]
 
 
+@pytest.mark.promise("Hosts", "A handler that would hide ours is refused at registration, before or after")
 def test_a_class_of_the_hosts_on_our_namespace_is_refused_first_or_last(sio: Any) -> None:
     sio.register_namespace(Chat("/"))
     with pytest.raises(ValueError, match=r"Chat's events as functions.*derive it from SignalingNamespace"):

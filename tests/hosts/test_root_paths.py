@@ -21,6 +21,7 @@ from walkie_signal import SignalingNamespace, attach
 wrapped = pytest.mark.parametrize("way", OURS.values(), ids=OURS.keys())
 
 
+@pytest.mark.promise("Hosts", "It works under prefix paths, root paths and mounts")
 @wrapped
 async def test_under_a_root_path(way: Way) -> None:
     """uvicorn puts the root path, which its proxy has stripped, before each path."""
@@ -31,6 +32,7 @@ async def test_under_a_root_path(way: Way) -> None:
             assert (await http.get("/health")).status_code == 200
 
 
+@pytest.mark.promise("Hosts", "It works under prefix paths, root paths and mounts")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_an_app_with_signaling_is_mounted_in_another(transport: str) -> None:
     """A sub-app has no lifespan: the first connection starts what it needs, and `close` ends it."""

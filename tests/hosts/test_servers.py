@@ -84,6 +84,7 @@ async def accepts(url: str) -> None:
     raise AssertionError(f"nothing at {url} within {WITHIN} s")
 
 
+@pytest.mark.promise("Hosts", "It works on uvicorn, hypercorn and granian")
 @pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS.keys())
 async def test_peers_meet_on_each_server_and_it_ends_while_one_is_connected(
     command: Callable[[int], list[str]],
@@ -107,6 +108,7 @@ async def test_peers_meet_on_each_server_and_it_ends_while_one_is_connected(
             assert wrong not in program.output, program.output
 
 
+@pytest.mark.promise("Hosts", "Several workers with rooms in memory cause a warning, and leave no file")
 async def test_several_workers_with_rooms_in_memory_are_warned_of() -> None:
     port = free_port()
     async with on([*UVICORN, str(port), "--workers", "2", "patrol:app"], port) as (_url, program):

@@ -10,6 +10,9 @@ from hosts.ways import OURS, WAYS, Way, by_namespace_alone, site
 from support.servers import hosted
 
 
+@pytest.mark.promise(
+    "Hosts", "The four ways into FastAPI work, and lifespan, routes and middleware go on working"
+)
 @pytest.mark.parametrize(
     ("way", "transport"),
     [
@@ -33,6 +36,7 @@ async def test_peers_meet_while_the_host_lives_its_life(way: Way, transport: str
     assert host.lived == ["startup", "shutdown"]
 
 
+@pytest.mark.promise("Hosts", "It works under prefix paths, root paths and mounts")
 @pytest.mark.parametrize(
     ("way", "path"),
     [*((way, "/api/socket.io") for way in WAYS.values()), (WAYS["attach"], "api/socket.io/")],
@@ -51,6 +55,9 @@ async def test_a_prefix_path_is_served_with_and_without_the_last_slash(way: Way,
         await meet(url, path="/api/socket.io")
 
 
+@pytest.mark.promise(
+    "Hosts", "The four ways into FastAPI work, and lifespan, routes and middleware go on working"
+)
 @pytest.mark.parametrize("way", OURS.values(), ids=OURS.keys())
 async def test_a_route_gets_hold_of_the_signaling(way: Way) -> None:
     host = site()

@@ -56,6 +56,11 @@ async def once(peers: list[Phone], count: int) -> None:
         await peer.link.until(partial(lambda peer: announced(peer) >= count, peer))
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A join that changes nothing is told to the others at once, then once in 5 s, and only the joiner gets "
+    "the roster",
+)
 @STORES
 async def test_the_others_hear_it_at_once_then_once_when_the_interval_is_over(count: int) -> None:
     async with nodes_on(count) as (_, nodes):
@@ -76,6 +81,11 @@ async def test_the_others_hear_it_at_once_then_once_when_the_interval_is_over(co
         assert [each.link.events("room_status", "peer_disconnected") for each in others] == [[]] * 3
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A join that changes nothing is told to the others at once, then once in 5 s, and only the joiner gets "
+    "the roster",
+)
 @STORES
 async def test_what_changes_is_told_to_all_at_once_each_time(count: int) -> None:
     async with nodes_on(count, announce_interval=30) as (_, nodes):
@@ -110,6 +120,11 @@ async def test_who_leaves_or_goes_is_not_announced_and_leaves_nothing_behind(cou
             assert (paces._paces, paces._timers) == ({}, {})
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A join that changes nothing is told to the others at once, then once in 5 s, and only the joiner gets "
+    "the roster",
+)
 async def test_when_redis_is_away_it_is_told_when_it_is_back() -> None:
     async with nodes_on(2) as (server, nodes):
         assert server is not None
@@ -130,6 +145,11 @@ async def bytes_sent(peers: list[Phone], ask: Callable[[], Any], event: str) -> 
     return sum(len(text) for peer in peers for text in peer.link.texts if f'"{event}"' in text)
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A join that changes nothing is told to the others at once, then once in 5 s, and only the joiner gets "
+    "the roster",
+)
 @pytest.mark.parametrize("size", [20, 200])
 async def test_a_second_join_costs_as_much_as_one_roster_however_large_the_room(size: int) -> None:
     """36 bytes made a server send 38 MB: the roster of 1,000 to each of them."""
@@ -147,6 +167,11 @@ async def test_a_second_join_costs_as_much_as_one_roster_however_large_the_room(
         )
 
 
+@pytest.mark.promise(
+    "The wire",
+    "`room_status` is sent at once, then at its pace, which is slower in larger rooms, and the last state "
+    "is always sent",
+)
 async def test_rosters_come_the_slower_the_larger_the_room_and_the_last_one_always() -> None:
     async with nodes_on(0, status_bytes=100_000) as (_, nodes):
         peers = [phone(nodes[0], f"p{n:03}") for n in range(60)]

@@ -58,6 +58,9 @@ class Door:
         return await self.answers.get() == "in"
 
 
+@pytest.mark.promise(
+    "The wire", "Signals before the first join wait for it, within bounds, and each is answered once"
+)
 @STORES
 async def test_what_was_saved_while_offline_goes_out_behind_the_first_join(count: int) -> None:
     async with nodes_on(count) as nodes:
@@ -81,6 +84,9 @@ async def test_what_was_saved_while_offline_goes_out_behind_the_first_join(count
         assert [held(node) for node in nodes] == [({}, {})] * len(nodes)
 
 
+@pytest.mark.promise(
+    "The wire", "Signals before the first join wait for it, within bounds, and each is answered once"
+)
 async def test_a_join_that_fails_leaves_them_waiting_and_one_under_way_stops_their_clock() -> None:
     door = Door()
     async with running(authorize=door.authorize) as node:
@@ -99,6 +105,9 @@ async def test_a_join_that_fails_leaves_them_waiting_and_one_under_way_stops_the
         assert bob.link.events("signal") == [("signal", {"fromId": "a", "signal": 1})]
 
 
+@pytest.mark.promise(
+    "The wire", "Signals before the first join wait for it, within bounds, and each is answered once"
+)
 async def test_who_does_not_join_in_time_is_answered_each_once_in_order() -> None:
     async with running() as node:
         ann = phone(node, "a")
@@ -113,6 +122,9 @@ async def test_who_does_not_join_in_time_is_answered_each_once_in_order() -> Non
         assert held(node) == ({}, {})
 
 
+@pytest.mark.promise(
+    "The wire", "Signals before the first join wait for it, within bounds, and each is answered once"
+)
 async def test_a_flood_is_bounded_in_number_and_in_bytes_and_goes_with_its_peer() -> None:
     async with running() as node:
         many, large = phone(node, "many"), phone(node, "large")

@@ -55,6 +55,11 @@ def strays(connected: Phone) -> list[str]:
     return found
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
+    "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
+)
 @STORES
 async def test_a_group_that_changes_rooms_together_keeps_its_peers(nodes: int) -> None:
     async with nodes_on(nodes) as running_nodes:
@@ -142,6 +147,11 @@ async def half_done() -> AsyncIterator[Half]:
 MOVED = [("join", "mover", "r"), ("join", "mover", "q"), ("leave", "mover", "r", "left")]
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
+    "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
+)
 async def test_while_the_leave_is_under_way_nothing_of_the_room_reaches_who_has_moved() -> None:
     async with half_done() as half:
         answer = await half.near.call("signal", {"targetId": "mover", "signal": 1})
@@ -154,6 +164,11 @@ async def test_while_the_leave_is_under_way_nothing_of_the_room_reaches_who_has_
         assert half.hooks() == MOVED
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
+    "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
+)
 async def test_a_leave_that_fails_is_made_up_for_and_told_once() -> None:
     async with half_done() as half:
         await half.mover.peer.settled()  # Redis has not answered in time
@@ -167,6 +182,11 @@ async def test_a_leave_that_fails_is_made_up_for_and_told_once() -> None:
         assert half.hooks() == MOVED
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
+    "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
+)
 async def test_who_comes_back_while_its_leave_is_under_way_is_there() -> None:
     async with half_done() as half:
         back = half.mover.emit("join_room", {"room": "r"}, ack=True)
@@ -179,6 +199,11 @@ async def test_who_comes_back_while_its_leave_is_under_way_is_there() -> None:
         assert await half.near.call("signal", {"targetId": "mover", "signal": 1}) == {"ok": True}
 
 
+@pytest.mark.promise(
+    "The wire",
+    "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
+    "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
+)
 async def test_who_goes_while_its_leave_is_under_way_is_in_no_room() -> None:
     async with half_done() as half:
         half.nodes[0].disconnect("mover", "disconnected")

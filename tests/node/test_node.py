@@ -57,6 +57,10 @@ async def test_a_target_without_a_shared_room_is_not_found(target: str) -> None:
         assert cat.link.events("signal") == []
 
 
+@pytest.mark.promise(
+    "The wire",
+    "An error only goes to the sender of the event, by ack or `signal_error`, and the connection stays",
+)
 async def test_an_error_is_acked_or_told_and_changes_nothing() -> None:
     async with running() as node:
         ann = phone(node, "a")
@@ -68,6 +72,9 @@ async def test_an_error_is_acked_or_told_and_changes_nothing() -> None:
         assert await node.orders.rooms() == []
 
 
+@pytest.mark.promise(
+    "The wire", "A second join moves the peer; a join that fails changes nothing; a setting allows more rooms"
+)
 async def test_a_second_join_moves_the_peer() -> None:
     async with running() as node:
         ann, bob = await joined(node, "a"), await joined(node, "b")
@@ -79,6 +86,9 @@ async def test_a_second_join_moves_the_peer() -> None:
         assert (await ann.call("signal", {"targetId": "b", "signal": 1}))["error"]["code"] == "peer_not_found"
 
 
+@pytest.mark.promise(
+    "The wire", "A second join moves the peer; a join that fails changes nothing; a setting allows more rooms"
+)
 async def test_a_move_into_a_full_room_leaves_everything_as_it_was() -> None:
     async with running(Settings(room_capacity=1, status_interval=0)) as node:
         ann, bob = await joined(node, "a"), await joined(node, "b", "q")
@@ -90,6 +100,9 @@ async def test_a_move_into_a_full_room_leaves_everything_as_it_was() -> None:
         )
 
 
+@pytest.mark.promise(
+    "The wire", "A second join moves the peer; a join that fails changes nothing; a setting allows more rooms"
+)
 async def test_with_several_rooms_a_join_adds_and_one_too_many_is_refused() -> None:
     async with running(Settings(rooms_per_peer=2, status_interval=0)) as node:
         ann = await joined(node, "a")
@@ -183,6 +196,7 @@ async def test_events_before_admission_wait_for_it() -> None:
         assert ann.link.acks()[asked]["ok"]
 
 
+@pytest.mark.promise("The wire", "A bug of ours is answered `internal` and logged, and nothing is lost")
 async def test_a_fault_of_ours_answers_internal_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     class Faulty(MemoryBackend):
         async def join(self, member: Member, capacity: int) -> None:
@@ -198,6 +212,11 @@ async def test_a_fault_of_ours_answers_internal_and_is_logged(caplog: pytest.Log
         assert [member.peer_id for member in await node.orders.roster("r")] == ["a"]
 
 
+@pytest.mark.promise(
+    "The wire",
+    "`room_status` is sent at once, then at its pace, which is slower in larger rooms, and the last state "
+    "is always sent",
+)
 async def test_a_roster_is_told_at_once_then_at_its_pace_and_the_last_one_always() -> None:
     async with running(Settings(status_interval=0.05)) as node:
         ann = await joined(node, "a")

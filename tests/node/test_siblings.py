@@ -50,6 +50,7 @@ def left(machine: Path) -> int:
     return len(list((machine / f"walkie-signal-{os.geteuid()}").glob("*.lock")))
 
 
+@pytest.mark.promise("Hosts", "Several workers with rooms in memory cause a warning, and leave no file")
 async def test_the_second_of_a_command_is_warned_and_no_file_is_left(machine: Path) -> None:
     async with worker(machine) as first, worker(machine) as second, worker(machine, "other") as other:
         assert [WARNING in each.output for each in (first, second, other)] == [False, True, False]
@@ -72,6 +73,7 @@ async def test_the_files_of_the_killed_are_removed_by_the_next(machine: Path) ->
         assert WARNING not in lives.output
 
 
+@pytest.mark.promise("Hosts", "Several workers with rooms in memory cause a warning, and leave no file")
 async def test_of_many_that_start_at_once_one_is_not_warned(machine: Path) -> None:
     """With files that were left there, their own among them, and others that remove these meanwhile."""
     for _ in range(3):

@@ -77,6 +77,11 @@ def behind(name: str, url: str) -> tuple[str, ...]:
     return (url, url) if "machines" in name else (url,)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "Each file for nginx and Caddy in the docs serves the path with and without its last slash, and pages "
+    "only show lines of these files",
+)
 @each_example
 async def test_the_path_is_served_with_and_without_its_last_slash(name: str, tmp_path: Path) -> None:
     """A redirect is none to a WebSocket, nor to a POST of a client that does not follow it."""
@@ -98,6 +103,11 @@ async def test_the_path_is_served_with_and_without_its_last_slash(name: str, tmp
                     assert str(await asyncio.wait_for(socket.recv(), 10))[:2] == "0{"
 
 
+@pytest.mark.promise(
+    "The command",
+    "Another user's proxy can connect to a Unix socket; it can be trusted by name; only the server that "
+    "made it removes its file",
+)
 @each_proxy
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_by_a_unix_socket_the_server_learns_the_address_of_a_peer(
@@ -126,6 +136,10 @@ async def test_a_page_of_the_own_host_passes_and_one_from_elsewhere_does_not(
             assert asked.status_code == status, origin
 
 
+@pytest.mark.promise(
+    "The command",
+    "A proxy is trusted however its address is written; an IPv4 address keeps its usual form on `::`",
+)
 @each_proxy
 async def test_a_server_on_every_address_believes_a_proxy_on_one_of_ipv4(
     proxy: Proxy, redis: RedisServer, tmp_path: Path
@@ -141,6 +155,10 @@ async def test_a_server_on_every_address_believes_a_proxy_on_one_of_ipv4(
             assert (await program.line(r"connects, from (\S+)"))[1] == "127.0.1.1"
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "nginx and Caddy, set up as in the docs, work with polling, WebSocket, two workers and two machines",
+)
 @each_proxy
 async def test_8_of_8_peers_on_polling_and_websocket_meet_on_two_workers(
     proxy: Proxy, redis: RedisServer, tmp_path: Path
@@ -163,6 +181,10 @@ async def test_stock_peers_hold_the_parity_conversation_on_two_workers(
         await check_parity(redis, url, "websocket", "upgrade", "polling")
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "nginx and Caddy, set up as in the docs, work with polling, WebSocket, two workers and two machines",
+)
 @pytest.mark.node
 async def test_behind_an_nginx_that_was_not_told_of_websocket_peers_poll_on(
     redis: RedisServer, tmp_path: Path
@@ -182,6 +204,10 @@ async def get(url: str, path: str, **headers: str) -> httpx.Response:
         return await http.get(path, headers=headers)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "nginx and Caddy, set up as in the docs, work with polling, WebSocket, two workers and two machines",
+)
 @each_proxy
 async def test_two_machines_by_a_hash(proxy: Proxy, redis: RedisServer, tmp_path: Path) -> None:
     """Nothing is handed over between them, and the peers that poll come from many addresses."""

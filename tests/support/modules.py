@@ -57,6 +57,16 @@ class Module:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield node
 
+    def lines_of_promises(self) -> int:
+        """Count the lines that say what its tests promise: they are a page's text, and not code."""
+        count = 0
+        for node in self.named():
+            for mark in node.decorator_list:
+                match mark:
+                    case ast.Call(ast.Attribute(_, "promise")):
+                        count += (mark.end_lineno or mark.lineno) - mark.lineno + 1
+        return count
+
 
 def modules_under(folder: str) -> list[Module]:
     """Return the modules in that folder of the checkout, named from its top."""

@@ -51,6 +51,7 @@ class Serving:
         return self.reasons[0]
 
 
+@pytest.mark.promise("The transport", "What waits for a peer is bounded; a peer that does not read is closed")
 @pytest.mark.parametrize("ponging", [False, True])
 async def test_a_peer_that_does_not_read_is_closed_and_held_within_bounds(*, ponging: bool) -> None:
     serving = Serving()
@@ -74,6 +75,7 @@ async def test_a_peer_that_does_not_read_is_closed_and_held_within_bounds(*, pon
         assert await reader.message() == '42["after"]'
 
 
+@pytest.mark.promise("The transport", "What waits for a peer is bounded; a peer that does not read is closed")
 async def test_a_stall_ends_in_a_close_however_little_waits() -> None:
     serving = Serving(outbox_bytes=1 << 30, outbox_messages=1 << 20, stall_timeout=0.5, ping_timeout=1)
     async with serving.client() as client, client.opened() as deaf:
@@ -84,6 +86,7 @@ async def test_a_stall_ends_in_a_close_however_little_waits() -> None:
         assert await serving.gone(3) == "overflow"
 
 
+@pytest.mark.promise("The transport", "What waits for a peer is bounded; a peer that does not read is closed")
 async def test_a_burst_to_a_peer_that_reads_is_no_overflow() -> None:
     """Whoever joins a room of a thousand is told of each of them at once."""
     serving = Serving()
@@ -173,6 +176,7 @@ async def test_order_holds_while_a_peer_stalls_and_goes_on() -> None:
         assert await slow.message() == '42["end"]'
 
 
+@pytest.mark.promise("The transport", "A newer roster replaces an older one that still waits")
 async def test_an_outdated_frame_that_still_waits_is_replaced() -> None:
     """A roster, say: whoever reads again wants the last one, and no more of them may wait than one."""
     serving = Serving(outbox_bytes=1 << 30)
@@ -199,6 +203,7 @@ async def test_an_outdated_frame_that_still_waits_is_replaced() -> None:
     assert serving.reasons == ["transport close"]
 
 
+@pytest.mark.promise("The transport", "A newer roster replaces an older one that still waits")
 async def test_an_outdated_frame_between_two_polls_is_replaced() -> None:
     serving = Serving()
     async with serving.client() as client:

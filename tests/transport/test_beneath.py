@@ -17,6 +17,9 @@ def test_the_installed_libraries_are_as_expected() -> None:
     assert isinstance(create_server(), Server)
 
 
+@pytest.mark.promise(
+    "The transport", "With libraries of an unknown version there is a stock server, and a warning"
+)
 def test_a_server_of_a_stranger_version_is_a_stock_one(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,10 @@ from transport.direct_autobahn import Case, all_cases
 from transport.direct_peer import GONE, close, peer
 from transport.direct_servers import OURS, Served, served
 
+pytestmark = pytest.mark.promise(
+    "The transport", "`serve`'s WebSocket class does what uvicorn's own does, and what RFC 6455 asks"
+)
+
 
 @pytest.fixture(scope="module")
 def asgi() -> Iterator[Served]:

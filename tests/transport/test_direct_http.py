@@ -78,6 +78,12 @@ TOO_LONG: dict[str, tuple[bytes, bytes]] = {
 }  # fmt: skip
 
 
+@pytest.mark.promise(
+    "The command",
+    "A request whose head is over 64 KiB or 256 lines is answered 431 before the rest is read, in whatever "
+    "pieces it comes; trailers are bounded too; a WebSocket's head may be as long as a poll's; under "
+    "`serve` a session keeps nothing of a long head",
+)
 @pytest.mark.parametrize("size", [ENDLESS, 5000], ids=["at once", "in pieces"])
 @pytest.mark.parametrize("what", TOO_LONG)
 async def test_a_head_over_the_bound_is_answered_431_before_it_is_read(
@@ -112,6 +118,12 @@ async def test_a_little_over_the_bound_is_answered_431_with_one_line_in_the_log(
     assert app.heard == []
 
 
+@pytest.mark.promise(
+    "The command",
+    "A request whose head is over 64 KiB or 256 lines is answered 431 before the rest is read, in whatever "
+    "pieces it comes; trailers are bounded too; a WebSocket's head may be as long as a poll's; under "
+    "`serve` a session keeps nothing of a long head",
+)
 async def test_a_head_at_the_bound_is_served(app: App, protocol: Any) -> None:
     long_path = head("/" + "x" * (HEAD_BYTES - len(head("/"))))
     many = head("/", *(f"X-{n}: 1" for n in range(HEAD_LINES - 3)))
@@ -143,6 +155,12 @@ ENDLESS_FRAMING = {
 }
 
 
+@pytest.mark.promise(
+    "The command",
+    "A request whose head is over 64 KiB or 256 lines is answered 431 before the rest is read, in whatever "
+    "pieces it comes; trailers are bounded too; a WebSocket's head may be as long as a poll's; under "
+    "`serve` a session keeps nothing of a long head",
+)
 @pytest.mark.parametrize("path", ["/read", "/"])
 @pytest.mark.parametrize("what", ENDLESS_FRAMING)
 async def test_what_stands_around_a_body_is_bounded_like_a_head(
@@ -172,6 +190,10 @@ async def test_a_body_is_no_part_of_a_head(app: App, protocol: Any) -> None:
     assert app.heard == ["/read", "/read", "/last"]
 
 
+@pytest.mark.promise(
+    "The command",
+    "Requests that come before their turn wait unread; a broken one gets one answer and leaves no traceback",
+)
 async def test_requests_that_come_before_their_turn_wait_unread(
     app: App, protocol: Any, fed: list[int]
 ) -> None:
@@ -188,6 +210,10 @@ async def test_requests_that_come_before_their_turn_wait_unread(
     assert app.heard == [f"/{number}" for number in range(5000)]
 
 
+@pytest.mark.promise(
+    "The command",
+    "Requests that come before their turn wait unread; a broken one gets one answer and leaves no traceback",
+)
 @pytest.mark.parametrize("path", ["/", "/read"])
 async def test_what_is_no_body_gets_one_answer_at_the_most(
     path: str, app: App, protocol: Any, log: Log
@@ -202,6 +228,10 @@ async def test_what_is_no_body_gets_one_answer_at_the_most(
             await until(lambda: app.gone == (path == "/read"), lambda: app.gone)
 
 
+@pytest.mark.promise(
+    "The command",
+    "Requests that come before their turn wait unread; a broken one gets one answer and leaves no traceback",
+)
 async def test_what_websockets_can_not_read_is_answered_400(app: App, protocol: Any, log: Log) -> None:
     """uvicorn's class would leave it waiting, with nothing in the log."""
     with log.of("Request for a WebSocket refused, websockets can't read it; from 127.0.0.1"):
@@ -211,6 +241,12 @@ async def test_what_websockets_can_not_read_is_answered_400(app: App, protocol: 
             assert await client.rest() == b""
 
 
+@pytest.mark.promise(
+    "The command",
+    "A request whose head is over 64 KiB or 256 lines is answered 431 before the rest is read, in whatever "
+    "pieces it comes; trailers are bounded too; a WebSocket's head may be as long as a poll's; under "
+    "`serve` a session keeps nothing of a long head",
+)
 async def test_an_open_websocket_holds_nothing_of_the_protocol_before_it(app: App, protocol: Any) -> None:
     gc.collect()
     gc.disable()

@@ -43,6 +43,11 @@ UNFINISHED = {
 }
 
 
+@pytest.mark.promise(
+    "The command",
+    "A connection is closed in time if it sends no whole head, does not end its TLS handshake or takes "
+    "nothing of an answer, also if bytes drip in; one that is being served is not",
+)
 @pytest.mark.parametrize("what", UNFINISHED)
 async def test_a_request_that_never_is_whole_is_closed_however_it_drips(
     what: str, app: App, protocol: Any
@@ -57,6 +62,11 @@ async def test_a_request_that_never_is_whole_is_closed_however_it_drips(
             dripping.cancel()
 
 
+@pytest.mark.promise(
+    "The command",
+    "A connection is closed in time if it sends no whole head, does not end its TLS handshake or takes "
+    "nothing of an answer, also if bytes drip in; one that is being served is not",
+)
 async def test_who_is_answered_or_heard_is_not_hurried(app: App, protocol: Any) -> None:
     async with (
         hosted(app, http=hasty(protocol), ws=DirectProtocol, lifespan="off") as url,
@@ -80,6 +90,11 @@ async def test_who_is_answered_or_heard_is_not_hurried(app: App, protocol: Any) 
         assert not socket.reader.at_eof()
 
 
+@pytest.mark.promise(
+    "The command",
+    "A connection is closed in time if it sends no whole head, does not end its TLS handshake or takes "
+    "nothing of an answer, also if bytes drip in; one that is being served is not",
+)
 @pytest.mark.parametrize("lines", [(), ("Connection: close",)], ids=["kept alive", "closed"])
 @pytest.mark.parametrize("requests", [1, 2])
 async def test_who_takes_nothing_of_its_answer_is_cut(
@@ -106,6 +121,11 @@ async def test_who_takes_nothing_of_its_answer_is_cut(
         await until(lambda: not connections, lambda: connections, within=5)
 
 
+@pytest.mark.promise(
+    "The command",
+    "A connection is closed in time if it sends no whole head, does not end its TLS handshake or takes "
+    "nothing of an answer, also if bytes drip in; one that is being served is not",
+)
 async def test_who_takes_its_answer_slowly_is_not_cut(
     app: App, protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

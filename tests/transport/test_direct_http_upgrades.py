@@ -20,6 +20,11 @@ BODIES = {
 }
 
 
+@pytest.mark.promise(
+    "The command",
+    "The body of a request that asks for an upgrade that there is not, such as h2c, is its body and not "
+    "the next request; a WebSocket waits for the answer before it, and has no body; CONNECT is refused",
+)
 @pytest.mark.parametrize("size", [1 << 16, 1], ids=["at once", "byte by byte"])
 @pytest.mark.parametrize("body", BODIES)
 async def test_the_body_of_a_request_that_asks_for_another_upgrade_is_no_request(
@@ -42,6 +47,11 @@ BEFORE = {
 }
 
 
+@pytest.mark.promise(
+    "The command",
+    "The body of a request that asks for an upgrade that there is not, such as h2c, is its body and not "
+    "the next request; a WebSocket waits for the answer before it, and has no body; CONNECT is refused",
+)
 @pytest.mark.parametrize("before", BEFORE)
 async def test_a_websocket_waits_until_the_request_before_it_is_answered(
     before: str, app: App, protocol: Any
@@ -55,6 +65,11 @@ async def test_a_websocket_waits_until_the_request_before_it_is_answered(
         assert (await client.answer())[0] == 101
 
 
+@pytest.mark.promise(
+    "The command",
+    "The body of a request that asks for an upgrade that there is not, such as h2c, is its body and not "
+    "the next request; a WebSocket waits for the answer before it, and has no body; CONNECT is refused",
+)
 @pytest.mark.parametrize("lines", [("Content-Length: 5",), ("Transfer-Encoding: chunked",)], ids=str)
 async def test_a_request_for_a_websocket_has_no_body(lines: tuple[str, ...], app: App, protocol: Any) -> None:
     async with calling(app, protocol, ws=DirectProtocol) as client:
@@ -63,6 +78,11 @@ async def test_a_request_for_a_websocket_has_no_body(lines: tuple[str, ...], app
         await client.rest()
 
 
+@pytest.mark.promise(
+    "The command",
+    "The body of a request that asks for an upgrade that there is not, such as h2c, is its body and not "
+    "the next request; a WebSocket waits for the answer before it, and has no body; CONNECT is refused",
+)
 async def test_connect_is_refused_without_a_traceback(
     app: App, protocol: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

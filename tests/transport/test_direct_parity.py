@@ -14,6 +14,10 @@ import pytest
 from transport.direct_peer import BINARY, PING, TEXT, close, fragments, frame, peer
 from transport.direct_servers import OURS, THEIRS, Served, served
 
+pytestmark = pytest.mark.promise(
+    "The transport", "`serve`'s WebSocket class does what uvicorn's own does, and what RFC 6455 asks"
+)
+
 Script = Callable[[Served, str], Awaitable[list[Any]]]
 
 

@@ -197,5 +197,10 @@ class TestUpgrade:
             assert await socket.message() == "4hello"
 
 
+@pytest.mark.promise(
+    "The transport",
+    "The official Engine.IO and Socket.IO cases pass on uvicorn, on two workers, on `serve` and its "
+    "WebSocket class, on hypercorn and granian",
+)
 def test_these_are_the_cases_that_pass(request: pytest.FixtureRequest) -> None:
     assert passing(request.node) == dict.fromkeys(COMMANDS, 25)

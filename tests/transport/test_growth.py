@@ -182,6 +182,11 @@ async def _counts() -> dict[str, list[int]]:
     return counts
 
 
+@pytest.mark.promise(
+    "The transport",
+    "The end of a peer costs the same beside 1,000 others and beside 10,000; if many end at once, each "
+    "turn of the loop handles only a few",
+)
 @pytest.mark.parametrize("deed", DEEDS)
 def test_an_end_costs_the_same_beside_1000_peers_and_beside_10000(
     counts: dict[str, list[int]], deed: str
@@ -192,6 +197,11 @@ def test_an_end_costs_the_same_beside_1000_peers_and_beside_10000(
     assert many <= few * 1.2, counts
 
 
+@pytest.mark.promise(
+    "The transport",
+    "The end of a peer costs the same beside 1,000 others and beside 10,000; if many end at once, each "
+    "turn of the loop handles only a few",
+)
 async def test_of_those_who_end_at_once_few_are_done_in_a_turn() -> None:
     """Others get their turn in between: 8,000 at once would keep them waiting for a third of a second."""
     service = Service()

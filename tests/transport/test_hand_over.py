@@ -26,6 +26,7 @@ LIMIT = 1_000_000
 UNKNOWN = (400, {"code": 1, "message": "Session ID unknown"})
 
 
+@pytest.mark.promise("Many nodes", "Any worker of a machine takes any request of any session")
 async def test_a_peer_that_polls_at_either_worker_misses_nothing() -> None:
     async with workers() as pair:
         peer = pair.either
@@ -103,6 +104,7 @@ async def upgraded(socket: RawSocket) -> None:
     assert await socket.message() == "431[]"
 
 
+@pytest.mark.promise("Many nodes", "Any worker of a machine takes any request of any session")
 @on_each_websocket_class
 async def test_a_websocket_at_the_other_worker_takes_over() -> None:
     async with workers() as pair:
@@ -182,6 +184,9 @@ async def test_a_worker_that_ends_ends_the_requests_that_it_has_handed_over() ->
         await nothing_left(pair.sio)
 
 
+@pytest.mark.promise(
+    "The transport", "The first WebSocket subprotocol that a client asks for is confirmed, on each server"
+)
 @on_each_websocket_class
 async def test_a_subprotocol_is_confirmed_by_the_other_worker_too() -> None:
     async with workers() as pair:

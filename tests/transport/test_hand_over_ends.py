@@ -28,6 +28,11 @@ async def upgraded(socket: RawSocket) -> None:
     assert await socket.message() == "431[]"
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A peer whose WebSocket another worker carries is told before it is closed, whichever worker ends; its "
+    "polls go on",
+)
 @on_each_websocket_class
 @pytest.mark.parametrize("last", [['42["last"]'], []], ids=["a last word", "nothing to say"])
 async def test_a_worker_that_is_to_end_hands_a_websocket_back_to_be_closed_in_order(last: list[str]) -> None:
@@ -55,6 +60,11 @@ async def test_a_worker_that_is_to_end_hands_a_websocket_back_to_be_closed_in_or
         await nothing_left(pair.sio)
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "A peer whose WebSocket another worker carries is told before it is closed, whichever worker ends; its "
+    "polls go on",
+)
 async def test_a_worker_that_is_to_end_hands_polls_back_and_their_sessions_live_on() -> None:
     async with workers() as pair:
         sid = await pair.owner.joined_polling()
@@ -86,6 +96,11 @@ async def test_a_poll_of_a_worker_that_ends_as_well_waits_for_its_close() -> Non
         assert (await poll).text == "1"
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An upgrade that fails leaves polling as it was, a second WebSocket is opened and closed, and polls "
+    "stay few",
+)
 @on_each_websocket_class
 @pytest.mark.parametrize("probing", [False, True], ids=["upgraded", "probing"])
 async def test_a_second_websocket_at_either_worker_is_opened_and_closed(*, probing: bool) -> None:
@@ -106,6 +121,9 @@ async def test_a_second_websocket_at_either_worker_is_opened_and_closed(*, probi
             assert await first.message() == "432[]"
 
 
+@pytest.mark.promise(
+    "The transport", "Every HTTP request that returns has sent a whole response, whatever way it ends"
+)
 async def test_an_answer_that_breaks_off_at_its_worker_is_none_at_all(folder: Path) -> None:
     """A web server that has been given half of one can only cut the connection, and logs a fault of ours."""
     tag = "A" * 8

@@ -136,6 +136,11 @@ def spoil(folder: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TMPDIR", str(long))
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "The workers' folder: the same for all of a port, made again with no session lost if it is removed, "
+    "and one warning if it can't be used",
+)
 @pytest.mark.parametrize("fault", ["open to others", "a link", "a file", "read-only", "too long"])
 async def test_a_folder_that_is_not_ours_alone_is_not_used(
     fault: str, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -161,6 +166,11 @@ async def answers(pair: Workers, sid: str, within: float = 5.0) -> None:
         await asyncio.sleep(0.05)  # nothing tells of it
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "The workers' folder: the same for all of a port, made again with no session lost if it is removed, "
+    "and one warning if it can't be used",
+)
 async def test_a_folder_that_is_removed_under_the_workers_costs_no_session(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -187,6 +197,11 @@ async def test_a_socket_that_is_removed_is_made_again(folder: Path) -> None:
         assert names(folder) == [name]
 
 
+@pytest.mark.promise(
+    "Many nodes",
+    "The workers' folder: the same for all of a port, made again with no session lost if it is removed, "
+    "and one warning if it can't be used",
+)
 async def test_a_folder_that_can_not_be_used_for_a_while_is_used_again(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

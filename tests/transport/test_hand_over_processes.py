@@ -103,6 +103,7 @@ async def until(client: Raw, sid: str, start: str) -> str:
     return found[0]
 
 
+@pytest.mark.promise("Many nodes", "Any worker of a machine takes any request of any session")
 async def test_peers_that_poll_at_any_worker_hear_one_another(folder: Path) -> None:
     """With rooms in Redis it is on by itself, and neither peer's polls stay with one worker."""
     async with redis_server() as redis, two_workers(redis.url) as (_, client):
@@ -136,6 +137,9 @@ async def refused(client: Raw, sid: str, within: float = 1.0) -> tuple[int, int]
     return answer.status_code, answer.json()["code"]
 
 
+@pytest.mark.promise(
+    "Many nodes", "A worker that is dead or frozen does not hold up new requests of its sessions for long"
+)
 async def test_an_owner_that_is_killed_ends_its_requests_at_others(folder: Path) -> None:
     async with program() as (owner, there), program() as (_, here):
         polls, upgrades = await there.joined_polling(), await there.joined_polling()
@@ -157,6 +161,9 @@ async def test_an_owner_that_is_killed_ends_its_requests_at_others(folder: Path)
         assert (await here.open())["sid"]
 
 
+@pytest.mark.promise(
+    "Many nodes", "A worker that is dead or frozen does not hold up new requests of its sessions for long"
+)
 async def test_an_owner_that_is_stopped_holds_up_nobody_for_long(folder: Path) -> None:
     async with program() as (owner, there), program() as (_, here):
         sid = await there.joined_polling()

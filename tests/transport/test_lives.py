@@ -250,6 +250,7 @@ async def test_disconnecting_nobody_disconnects_nobody() -> None:
     await nothing_left(sio)
 
 
+@pytest.mark.promise("The transport", "A silent peer is noticed; a connection that joins nothing is closed")
 async def test_who_joins_nothing_is_closed() -> None:
     sio = create_server(connect_timeout=0.3)
     async with serving(sio) as client, client.opened() as never, client.joined() as left_again:
@@ -261,6 +262,7 @@ async def test_who_joins_nothing_is_closed() -> None:
         assert (await client.get(sid)).status_code == 400
 
 
+@pytest.mark.promise("The transport", "A silent peer is noticed; a connection that joins nothing is closed")
 async def test_a_silent_peer_is_noticed_and_only_that_one() -> None:
     sio = create_server(ping_interval=0.3, ping_timeout=0.2)
     reasons: list[str] = []

@@ -50,6 +50,10 @@ async def pinged(socket: RawSocket) -> None:
         pass
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An emit never runs a `disconnect`; a step of the wall clock neither drops nor keeps a peer",
+)
 @pytest.mark.usefixtures("_each_websocket_class")
 async def test_who_holds_a_lock_may_emit_to_a_peer_that_is_dead() -> None:
     host = LockingHost(create_server(**PINGS))
@@ -62,6 +66,10 @@ async def test_who_holds_a_lock_may_emit_to_a_peer_that_is_dead() -> None:
         assert await lively.message() == '42["news"]'
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A stock server runs `disconnect` within an emit and drops peers at a step of the clock, as the docs say",
+)
 async def test_on_a_stock_server_who_holds_a_lock_may_not() -> None:
     """Defect 17: it calls the disconnect handler of the one that is dead within `emit`."""
     host = LockingHost(socketio.AsyncServer(async_mode="asgi", **PINGS))
@@ -98,6 +106,10 @@ async def _step(client: Raw, sio: Any, seconds: float, patch: pytest.MonkeyPatch
         return sorted(task.get_name() for task in done)
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An emit never runs a `disconnect`; a step of the wall clock neither drops nor keeps a peer",
+)
 @pytest.mark.usefixtures("_each_websocket_class")
 @pytest.mark.parametrize("hours", [1, -1])
 async def test_a_step_of_the_wall_clock_drops_nobody_and_keeps_nobody(
@@ -108,6 +120,10 @@ async def test_a_step_of_the_wall_clock_drops_nobody_and_keeps_nobody(
         assert await _step(client, sio, hours * 3600, monkeypatch) == ["silent"]
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A stock server runs `disconnect` within an emit and drops peers at a step of the clock, as the docs say",
+)
 async def test_on_a_stock_server_a_step_forward_drops_who_owes_a_pong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

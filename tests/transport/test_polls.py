@@ -40,6 +40,11 @@ async def poll_to_the_end(client: Raw, sid: str, answer: Any = None) -> list[lis
     return answers
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A Python client that polls, whatever its user agent, is never sent more packets than it accepts, even "
+    "with a farewell; a client known to accept any number gets all at once",
+)
 @pytest.mark.parametrize("polls", [False, True], ids=["between two polls", "while it polls"])
 @pytest.mark.parametrize("count", [MOST - 2, MOST - 1, MOST, 2 * MOST - 1])
 async def test_a_farewell_behind_as_many_packets_as_fit_comes_with_the_next_poll(
@@ -65,6 +70,11 @@ async def test_a_farewell_behind_as_many_packets_as_fit_comes_with_the_next_poll
         await nothing_left(sio)
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A Python client that polls, whatever its user agent, is never sent more packets than it accepts, even "
+    "with a farewell; a client known to accept any number gets all at once",
+)
 @pytest.mark.parametrize("agent", UNLIMITED)
 async def test_who_is_known_to_take_any_number_gets_all_in_one_answer(agent: str) -> None:
     sio = create_server()
@@ -78,6 +88,11 @@ async def test_who_is_known_to_take_any_number_gets_all_in_one_answer(agent: str
         assert (await client.get(sid)).text.count("\x1e") == 101
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A Python client that polls, whatever its user agent, is never sent more packets than it accepts, even "
+    "with a farewell; a client known to accept any number gets all at once",
+)
 @pytest.mark.parametrize("agent", LIMITED)
 async def test_who_is_not_gets_16_in_an_answer_and_the_rest_at_once_and_in_order(agent: str) -> None:
     sio = create_server()
@@ -93,6 +108,11 @@ async def test_who_is_not_gets_16_in_an_answer_and_the_rest_at_once_and_in_order
         ]
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A Python client that polls, whatever its user agent, is never sent more packets than it accepts, even "
+    "with a farewell; a client known to accept any number gets all at once",
+)
 @pytest.mark.parametrize("agent", ["MyApp/1.0", FIREFOX])
 async def test_a_python_client_under_another_name_hears_a_burst_and_stays(agent: str) -> None:
     """Its HTTP session is the host's to give, with whatever headers."""
@@ -109,6 +129,11 @@ async def test_a_python_client_under_another_name_hears_a_burst_and_stays(agent:
         assert await peer.ask("echo", 7) == 7
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A Python client that polls, whatever its user agent, is never sent more packets than it accepts, even "
+    "with a farewell; a client known to accept any number gets all at once",
+)
 @pytest.mark.parametrize("count", [MOST - 2, MOST - 1, MOST])
 async def test_a_python_client_hears_all_of_a_burst_before_it_is_kicked(count: int) -> None:
     sio = create_server()

@@ -113,6 +113,11 @@ CASES: dict[str, tuple[list[str], list[str], list[tuple[str, Any]]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A CONNECT that repeats an unanswered one is ignored; any other begins anew, with its own auth; other "
+    "namespaces are not disturbed",
+)
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 @pytest.mark.parametrize(("frames", "heard", "calls"), CASES.values(), ids=CASES)
 async def test_a_connect_beside_one_that_is_being_answered(
@@ -132,6 +137,11 @@ async def test_a_connect_beside_one_that_is_being_answered(
         await nothing_left(door.sio)
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A CONNECT that repeats an unanswered one is ignored; any other begins anew, with its own auth; other "
+    "namespaces are not disturbed",
+)
 @pytest.mark.parametrize("always_connect", [False, True])
 async def test_a_connect_whose_answer_was_not_seen_begins_anew(*, always_connect: bool) -> None:
     """A client that took its CONNECT back has dropped the answer, and would wait for ever for another."""

@@ -161,6 +161,9 @@ async def site(*, handed_over: bool, around: Callable[[Any], Any]) -> AsyncItera
             await each.shutdown()
 
 
+@pytest.mark.promise(
+    "The transport", "Every HTTP request that returns has sent a whole response, whatever way it ends"
+)
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("around", [lambda app: app, starlette_around], ids=["bare", "BaseHTTPMiddleware"])
 @pytest.mark.parametrize("handed_over", [False, True], ids=["here", "handed over"])

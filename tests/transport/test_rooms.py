@@ -83,6 +83,7 @@ async def _answer(manager: Any, deed: str, arguments: list[Any]) -> Any:
         return type(error), str(error)
 
 
+@pytest.mark.promise("The transport", "Socket.IO rooms answer a host as python-socketio's do")
 @pytest.mark.parametrize("seed", range(20))
 async def test_it_answers_as_python_socketio_does(seed: int) -> None:
     """Rooms, those who are in them, who is connected, and what is refused: after each of 300 orders."""
@@ -92,6 +93,7 @@ async def test_it_answers_as_python_socketio_does(seed: int) -> None:
         managers.compare()
 
 
+@pytest.mark.promise("The transport", "Socket.IO rooms answer a host as python-socketio's do")
 async def test_a_disconnect_leaves_nothing() -> None:
     manager = create_server().manager
     empty = {name: value for name, value in vars(manager).items() if isinstance(value, dict)}

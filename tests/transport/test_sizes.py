@@ -182,6 +182,10 @@ ATTACKS: dict[str, Callable[[Raw], Awaitable[None]]] = {
 }
 
 
+@pytest.mark.promise(
+    "The transport",
+    "Input that is too large is refused within a second, and leaves neither tasks nor memory behind",
+)
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 async def test_what_is_too_large_is_refused_within_a_second_and_leaves_nothing(
     client: Raw, attack: Callable[[Raw], Awaitable[None]]
@@ -189,6 +193,10 @@ async def test_what_is_too_large_is_refused_within_a_second_and_leaves_nothing(
     await check(client, attack)
 
 
+@pytest.mark.promise(
+    "The transport",
+    "Input that is too large is refused within a second, and leaves neither tasks nor memory behind",
+)
 async def test_the_limit_is_announced_and_kept(client: Raw) -> None:
     """A frame and a POST of just the limit are read: they end in an answer, not in a close for their size."""
     assert (await client.open())["maxPayload"] == LIMIT

@@ -249,6 +249,11 @@ class TestMessage:
         assert await joined.closed(1) in VIOLATED
 
 
+@pytest.mark.promise(
+    "The transport",
+    "The official Engine.IO and Socket.IO cases pass on uvicorn, on two workers, on `serve` and its "
+    "WebSocket class, on hypercorn and granian",
+)
 def test_these_are_the_cases_that_pass(request: pytest.FixtureRequest) -> None:
     """All 32, and those of them that are Socket.IO's own once more over polling."""
     assert passing(request.node) == dict.fromkeys(COMMANDS, 32 + 16)

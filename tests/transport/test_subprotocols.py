@@ -12,6 +12,9 @@ from transport.raw import Raw
 ASKED: dict[str, list[str] | None] = {"none": None, "one": ["walkie.1"], "several": ["b", "a", "walkie.1"]}
 
 
+@pytest.mark.promise(
+    "The transport", "The first WebSocket subprotocol that a client asks for is confirmed, on each server"
+)
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 async def test_the_first_is_confirmed_to_a_new_session(engineio_client: Raw, asked: list[str] | None) -> None:
     async with engineio_client.websocket(subprotocols=asked) as socket:
@@ -21,6 +24,9 @@ async def test_the_first_is_confirmed_to_a_new_session(engineio_client: Raw, ask
         assert await socket.message() == "4hello"
 
 
+@pytest.mark.promise(
+    "The transport", "The first WebSocket subprotocol that a client asks for is confirmed, on each server"
+)
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 async def test_the_first_is_confirmed_to_an_upgrade_and_to_a_second_one(
     engineio_client: Raw, asked: list[str] | None

@@ -28,6 +28,11 @@ def echoing() -> Any:
     return sio
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An upgrade that fails leaves polling as it was, a second WebSocket is opened and closed, and polls "
+    "stay few",
+)
 async def test_an_upgrade_that_fails_leaves_polling_as_it_was() -> None:
     """With python-engineio each poll is then answered at once, with nothing in it."""
     sio = echoing()
@@ -89,6 +94,11 @@ async def polls_after(client: Raw, frames: list[str | bytes], *, dropped: bool) 
     return await polls_in_a_second(client, sid)
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An upgrade that fails leaves polling as it was, a second WebSocket is opened and closed, and polls "
+    "stay few",
+)
 @pytest.mark.parametrize("dropped", [False, True], ids=["closed", "dropped"])
 async def test_after_an_upgrade_that_failed_polls_are_few(*, dropped: bool) -> None:
     """With python-engineio they are 434 a second, for good."""
@@ -97,6 +107,11 @@ async def test_after_an_upgrade_that_failed_polls_are_few(*, dropped: bool) -> N
     assert max(polls) <= 5, dict(zip(FRAMES, polls, strict=True))
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An upgrade that fails leaves polling as it was, a second WebSocket is opened and closed, and polls "
+    "stay few",
+)
 @pytest.mark.parametrize("probed", [False, True], ids=["no probe yet", "probed"])
 async def test_beside_a_first_upgrade_a_second_is_closed_and_polls_are_few(*, probed: bool) -> None:
     """However often it is tried; the first one then takes over, and the polls before it were few, too."""
@@ -129,6 +144,11 @@ async def test_beside_a_first_upgrade_a_second_is_closed_and_polls_are_few(*, pr
             assert await first.message() == "432[8]"
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An upgrade that fails leaves polling as it was, a second WebSocket is opened and closed, and polls "
+    "stay few",
+)
 async def test_a_session_that_began_on_a_websocket_keeps_it() -> None:
     """A second one is opened and closed, as beside an upgrade; with python-engineio it takes the session over."""
     async with serving(echoing()) as client, client.websocket() as first:
@@ -142,6 +162,11 @@ async def test_a_session_that_began_on_a_websocket_keeps_it() -> None:
         assert await first.message() == "431[7]"
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A poll that is sent with the upgrade is refused, whichever arrives first; a NOOP before the upgrade, "
+    "as the Swift client sends it, is ignored",
+)
 async def test_a_poll_that_comes_with_the_upgrade_is_refused() -> None:
     """Sent on another connection it may arrive first: then it waits for what the WebSocket says."""
     sio = echoing()
@@ -157,6 +182,11 @@ async def test_a_poll_that_comes_with_the_upgrade_is_refused() -> None:
             assert (await poll).status_code == 400
 
 
+@pytest.mark.promise(
+    "The transport",
+    "A poll that is sent with the upgrade is refused, whichever arrives first; a NOOP before the upgrade, "
+    "as the Swift client sends it, is ignored",
+)
 @pytest.mark.parametrize("frame", ["6", "6\x1e4" + '21["echo",7]'], ids=["alone", "with an event"])
 async def test_a_noop_that_is_posted_before_the_upgrade_is_ignored(frame: str) -> None:
     """The Swift client posts one so that its poll is answered, and it may send the upgrade."""
@@ -171,6 +201,11 @@ async def test_a_noop_that_is_posted_before_the_upgrade_is_ignored(frame: str) -
             assert answers[-1] == "432[8]"
 
 
+@pytest.mark.promise(
+    "The transport",
+    "An upgrade that fails leaves polling as it was, a second WebSocket is opened and closed, and polls "
+    "stay few",
+)
 async def test_after_a_duplicate_poll_all_others_are_refused() -> None:
     """The connection is closed with it, and stays so: a client that goes on gets 400, and nothing else happens."""
     sio = echoing()

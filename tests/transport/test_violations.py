@@ -177,6 +177,10 @@ async def test_a_frame_over_the_limit_in_bytes_closes_its_connection(client: Raw
         assert await socket.closed(1) == 1009
 
 
+@pytest.mark.promise(
+    "The transport",
+    "Input that is too large is refused within a second, and leaves neither tasks nor memory behind",
+)
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 async def test_a_post_over_the_limit_is_answered_at_once(
     client: Raw, host: Host, lines: list[logging.LogRecord], *, chunked: bool

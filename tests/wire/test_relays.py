@@ -105,6 +105,9 @@ FORMS = st.lists(PIECES, max_size=6).map(
 )
 
 
+@pytest.mark.promise(
+    "The transport", "A plain signal takes a quick way that reads exactly what the ordinary way reads"
+)
 @settings(max_examples=60, deadline=None)
 @given(FORMS)
 def test_both_ways_give_the_same(text: str) -> None:
