@@ -221,13 +221,13 @@ async def test_packets_that_wait_are_held_as_text(what: str) -> None:
 
 async def _sent(sio: Any, peer: RawPeer, frames: list[Frame]) -> None:
     """Send frames, and wait until the server has taken all of them."""
-    taken, take = 0, sio.eio.take
+    taken, take = 0, sio.receive_message
 
     def count(*arguments: Any) -> None:
         nonlocal taken
         taken += 1
         take(*arguments)
 
-    sio.eio.take = count
+    sio.receive_message = count
     await peer.send(*frames)
     await eventually(lambda: taken, len(frames), within=20)

@@ -21,7 +21,7 @@ def attach(app: Any, **options: Any) -> Any:
     attached = _attach(app, **options)
     answer_on(attached.sio)
     both = engineio.ASGIApp(make_engine(), attached)
-    both.signaling, both.sio = attached.signaling, attached.sio
+    both.signaling, both.sio, both.transport = attached.signaling, attached.sio, attached.transport
     return both
 
 

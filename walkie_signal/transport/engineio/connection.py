@@ -36,8 +36,27 @@ OVERFLOW = "overflow"
 """The reason for closing a connection that does not read what it is sent; python-engineio has no such reason."""
 
 
+class Above(Protocol):
+    """The protocol above Engine.IO, as its connections see it."""
+
+    def receive_message(self, connection: Connection, message: Frame) -> None:
+        """Take a message that arrived; of a text, without the digit of its type.
+
+        Raises:
+            ProtocolViolation: A client may not send it.
+        """
+
+    def bid_farewell(self, connection: Connection) -> None:
+        """Send a last message on a connection that is about to close because a process ends."""
+
+    def idle_since(self, connection: Connection) -> float | None:
+        """Return the time since which a connection has joined nothing; ``None`` if it has joined something."""
+
+
 class Owner(Protocol):
     """The Engine.IO server of a connection, as the connection sees it."""
+
+    above: Above
 
     bounds: Bounds
     lines: BoundedLog
@@ -45,8 +64,6 @@ class Owner(Protocol):
     max_http_buffer_size: int
     turns: Turns
     """The turns that connections wait for if they have sent more at once than one turn allows."""
-    take: Callable[[Connection, Frame], None]
-    """Takes a message that arrived."""
 
     def alive(self, connection: Connection) -> None:
         """Record that the client has answered a ping."""
@@ -199,12 +216,12 @@ class Connection:
             ProtocolViolation: A client may not send such a frame.
         """
         if isinstance(frame, bytes):
-            self.owner.take(self, frame)
+            self.owner.above.receive_message(self, frame)
             return
         kind = frame[:1]
         if kind == MESSAGE:
             if self.inline is None or not self.inline(frame):
-                self.owner.take(self, frame[1:])
+                self.owner.above.receive_message(self, frame[1:])
         elif kind == PONG:
             # A pong without a ping must not count as an answer to a later ping
             if self.pinged:

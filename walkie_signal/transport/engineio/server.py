@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import engineio
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.transport.engineio import http
-from walkie_signal.transport.engineio.connection import Connection
+from walkie_signal.transport.engineio.connection import Above, Connection
 from walkie_signal.transport.engineio.cors import Cors
 from walkie_signal.transport.engineio.doors import Doors, HandOver
 from walkie_signal.transport.engineio.http import Receive, Refused, Request, Scope, Send
@@ -41,12 +41,15 @@ EVERYBODY: Any = object()
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has no types
     """A strict Engine.IO 4 server for ASGI."""
 
-    def __init__(self, *, bounds: Bounds, connect_timeout: float, **options: Any) -> None:
+    def __init__(
+        self, *, bounds: Bounds, connect_timeout: float, above: Above | None = None, **options: Any
+    ) -> None:
         """Take python-engineio's options, and ours.
 
         Args:
             bounds: The bounds of each connection's outbox.
-            connect_timeout: Seconds within which a connection has to join a namespace (`idle_since`).
+            connect_timeout: Seconds within which a connection has to join something (`Above.idle_since`).
+            above: The protocol above; without one, messages go to the host's handler.
             options: The options of python-engineio.
         """
         super().__init__(**options)
@@ -56,9 +59,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """The headers that a session keeps of its handshake; ``None`` for all, as a host may ask for any."""
         self.connect_timeout = connect_timeout
         self.sockets: dict[str, Connection] = {}
-        self.take: Callable[[Connection, Frame], None] = self._take_message
-        self.farewell: Callable[[Connection], None] = lambda _connection: None
-        self.idle_since: Callable[[Connection], float | None] = lambda _connection: None
+        self.above = above or Alone(self)
         self._monitor: bool = self.start_service_task
         self.lingering = Lingering()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -136,7 +137,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
     def part(self, connection: Connection) -> None:
         """Tell the peer of a connection whose WebSocket is carried by a worker that will end, and close it."""
-        self.farewell(connection)
+        self.above.bid_farewell(connection)
         connection.close(self.reason.TRANSPORT_CLOSE, code=1012)
 
     def alive(self, connection: Connection) -> None:
@@ -172,7 +173,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _take_message(self, connection: Connection, message: Frame) -> None:
+    def call_message_handler(self, connection: Connection, message: Frame) -> None:
+        """Call the host's handler for messages, if there is one, in a task."""
         if "message" in self.handlers:
             data = message if isinstance(message, bytes) else read_message(message)
             self.spawn(self._trigger_event("message", connection.sid, data, run_async=False))
@@ -196,7 +198,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if connection is None or connection.closed:
             return self.lingering.look(sid, now)
         waiting = connection.carrier.waiting
-        idle = self.idle_since(connection)
+        idle = self.above.idle_since(connection)
         if waiting and connection.outbox.stalled(now):
             connection.overflow()
         elif idle is not None and now >= idle + self.connect_timeout:
@@ -263,3 +265,21 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             "maxPayload": self.max_http_buffer_size,
         }
         return connection, OPEN + dumps(opening)
+
+
+class Alone:
+    """The `Above` of an Engine.IO server that is used by itself."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def receive_message(self, connection: Connection, message: Frame) -> None:
+        """Give a message to the host."""
+        self._engine.call_message_handler(connection, message)
+
+    def bid_farewell(self, connection: Connection) -> None:
+        """Do nothing: there is no message that a client would understand."""
+
+    def idle_since(self, connection: Connection) -> float | None:  # noqa: ARG002 - there is nothing to join
+        """Return ``None``."""
+        return None

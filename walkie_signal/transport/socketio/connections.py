@@ -21,7 +21,6 @@ class Connections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._farewells: dict[str, Callable[[str], None]] = {}
-        engine.farewell = self._part
         self.serve: Callable[[Scope, Receive, Send], Awaitable[None]] = engine.handle_request
 
     def link(self, eio_sid: str, namespace: str) -> Link:
@@ -35,7 +34,8 @@ class Connections:
         """Call `farewell` with the sid of each socket on a namespace whose connection is about to close."""
         self._farewells[namespace] = farewell
 
-    def _part(self, connection: Connection) -> None:
+    def bid_farewell(self, connection: Connection) -> None:
+        """Call the functions of `before_parting` for the sockets of a connection."""
         for socket in connection.app or ():
             farewell = self._farewells.get(socket.namespace)
             if farewell is not None:

@@ -80,14 +80,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             raise ValueError("json= only works with the default serializer")
         self.joins = Joins(self)
         self.handling = Handling(self, self.joins)
-        super().__init__(serializer=serializer, **options)
+        super().__init__(serializer=serializer, above=self, **options)
         self._faults = BoundedLog(self.logger)
         self.connections = Connections(self.eio)
         if hand_over:
             self.connections.share_requests()
-        self.eio.idle_since = self._idle_since
-        self._take_default = self.eio.take
-        self.eio.take = self._take
 
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
@@ -186,15 +183,20 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         finally:
             self.environ.pop(eio_sid, None)
 
-    def _idle_since(self, connection: Connection) -> float | None:
+    def bid_farewell(self, connection: Connection) -> None:
+        """Let each namespace that was joined say a last word."""
+        self.connections.bid_farewell(connection)
+
+    def idle_since(self, connection: Connection) -> float | None:
+        """Return the time since which a connection has joined no namespace; ``None`` if it has joined one."""
         sockets: Sockets | None = connection.app
         return None if sockets is None or sockets.joined else sockets.idle_since
 
-    def _take(self, connection: Connection, message: Frame) -> None:
+    def receive_message(self, connection: Connection, message: Frame) -> None:
         """Take a message that no inline handler has taken."""
         sockets: Sockets | None = connection.app
         if sockets is None:  # the Engine.IO server is used by itself
-            self._take_default(connection, message)
+            self.eio.call_message_handler(connection, message)
             return
         if isinstance(message, bytes):
             self._take_attachment(sockets, message)
