@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from walkie_signal.asgi import SignalingMiddleware, attach
+    from walkie_signal.core.changes import Member
     from walkie_signal.core.identity import Credentials, Identity
-    from walkie_signal.core.rooms import Member
     from walkie_signal.errors import SignalingError
     from walkie_signal.namespace import SignalingNamespace
     from walkie_signal.settings import Settings
@@ -20,7 +20,7 @@ __version__ = version("walkie-signal")
 _HOMES = {
     "Credentials": "walkie_signal.core.identity",
     "Identity": "walkie_signal.core.identity",
-    "Member": "walkie_signal.core.rooms",
+    "Member": "walkie_signal.core.changes",
     "Settings": "walkie_signal.settings",
     "SignalingError": "walkie_signal.errors",
     "SignalingMiddleware": "walkie_signal.asgi",

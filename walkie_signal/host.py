@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import Credentials, Identity
-from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
 

@@ -10,7 +10,7 @@ from typing import Any
 from support.redis import RedisServer, redis_server
 from support.sites import KeptSite
 from walkie_signal.backends.redis import RedisBackend
-from walkie_signal.core.rooms import Member
+from walkie_signal.core.changes import Member
 
 ROOM = "walkie-signal:/:room:{r}"
 NODES = "walkie-signal:/:{nodes}"

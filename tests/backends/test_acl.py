@@ -18,7 +18,7 @@ from support.redis import RedisServer, redis_server
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.backends.redis.directory import AT_ONCE
 from walkie_signal.backends.redis.followed import LINGER
-from walkie_signal.core.rooms import Joined, Left
+from walkie_signal.core.changes import Joined, Left
 from walkie_signal.errors import SignalingError
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"

@@ -16,7 +16,8 @@ from support.redis import redis_server
 from support.sites import KeptSite
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
-from walkie_signal.core.rooms import Change, Joined, Member, Room
+from walkie_signal.core.changes import Change, Joined, Member
+from walkie_signal.core.rooms import Room
 from walkie_signal.errors import SignalingError
 
 CAPACITY = 3

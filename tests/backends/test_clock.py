@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from backends.pairs import ROOM, pair
-from walkie_signal.core.rooms import Joined, Member
+from walkie_signal.core.changes import Joined, Member
 
 
 @pytest.mark.promise(

@@ -13,8 +13,8 @@ from support.sites import KeptSite
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.redis import RedisBackend
+from walkie_signal.core.changes import Change, Joined, Left, Member
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.rooms import Change, Joined, Left, Member
 from walkie_signal.errors import SignalingError
 
 

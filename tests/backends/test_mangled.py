@@ -26,9 +26,9 @@ from walkie_signal.backends.redis.messages import (
     write_told,
 )
 from walkie_signal.bounded_log import MOST
+from walkie_signal.core.changes import Joined
 from walkie_signal.core.identity import read_user_id
 from walkie_signal.core.replicas import Entered, Entry, Settled, Version
-from walkie_signal.core.rooms import Joined
 
 T = TypeVar("T")
 

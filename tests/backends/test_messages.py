@@ -9,8 +9,8 @@ import pytest
 
 from walkie_signal.backends.redis import messages
 from walkie_signal.core import payloads
+from walkie_signal.core.changes import Member
 from walkie_signal.core.replicas import Entry
-from walkie_signal.core.rooms import Member
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "peer_id": ("p-_1",),

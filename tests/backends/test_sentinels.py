@@ -15,7 +15,7 @@ from support.certificates import certificate
 from support.redis import RedisServer, redis_server
 from support.sentinels import SERVICE, Sentinel, follows, sentinel
 from support.servers import free_port, serve
-from walkie_signal.core.rooms import Left
+from walkie_signal.core.changes import Left
 
 MOVED = 30.0
 """Seconds in which sentinels have made a replica the primary, and the nodes are ready."""

@@ -10,7 +10,7 @@ import pytest
 
 from backends.pairs import NODES, ROOM, Site, away, pair, ready
 from support.redis import RedisServer
-from walkie_signal.core.rooms import Joined, Left
+from walkie_signal.core.changes import Joined, Left
 from walkie_signal.errors import SignalingError
 
 BASE = "walkie-signal:/:"

@@ -8,7 +8,7 @@ import pytest
 
 from backends.pairs import NODES, away, pair, ready
 from backends.test_strange_keys import BASE, hiccup, lines, write
-from walkie_signal.core.rooms import Joined
+from walkie_signal.core.changes import Joined
 
 
 async def test_nodes_whose_names_are_none_are_passed_over() -> None:

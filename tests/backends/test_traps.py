@@ -13,7 +13,7 @@ from support.redis import RedisServer
 from walkie_signal.backends.redis import messages
 from walkie_signal.backends.redis.messages import Signal, write_signal
 from walkie_signal.bounded_log import MOST
-from walkie_signal.core.rooms import Joined, Left, Member
+from walkie_signal.core.changes import Joined, Left, Member
 from walkie_signal.errors import SignalingError
 
 

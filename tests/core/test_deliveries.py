@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from walkie_signal.core.changes import Joined, Left, Member
 from walkie_signal.core.deliveries import Delivery, deliveries_of, introductions_to
-from walkie_signal.core.rooms import Joined, Left, Member, Room
+from walkie_signal.core.rooms import Room
 
 
 def room_of(*peer_ids: str) -> Room:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from walkie_signal.core import payloads
-from walkie_signal.core.rooms import Member
+from walkie_signal.core.changes import Member
 
 ANN = Member("a", "r", "guard", 7, "node")
 BOB = Member("b", "r", None, None, "node")

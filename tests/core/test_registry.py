@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from walkie_signal.core.changes import Change, Joined, Left, Member
 from walkie_signal.core.deliveries import Delivery, deliveries_of, introductions_to
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.rooms import Change, Joined, Left, Member
 
 PEERS = st.sampled_from(["a", "b", "c", "d"])
 ROOMS = st.sampled_from(["q", "r"])

@@ -5,8 +5,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from walkie_signal.core.changes import Change, Joined, Left, Member
 from walkie_signal.core.replicas import NOWHERE, Entered, Entry, Replica, RoomEvent, Roster, Settled, Version
-from walkie_signal.core.rooms import Change, Joined, Left, Member
 
 
 def entry(peer_id: str, since: int, node: str = "n", role: str | None = None) -> Entry:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from walkie_signal.core.rooms import Joined, Left, Member, Room
+from walkie_signal.core.changes import Joined, Left, Member
+from walkie_signal.core.rooms import Room
 
 
 def member(peer_id: str, room: str = "r", role: str | None = None) -> Member:

@@ -21,7 +21,7 @@ from support.cut import cut
 from support.redis import redis_server
 from support.servers import free_port
 from walkie_signal.backends.redis.address import OPTIONS
-from walkie_signal.core.rooms import Joined, Left
+from walkie_signal.core.changes import Joined, Left
 
 PAGE = PAGES["docs/redis.md"]
 BASE = "walkie-signal:/:"

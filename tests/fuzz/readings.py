@@ -12,8 +12,8 @@ from collections import Counter
 from typing import Any, get_args
 
 from walkie_signal.core import payloads
+from walkie_signal.core.changes import Member
 from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
-from walkie_signal.core.rooms import Member
 from walkie_signal.errors import ErrorCode, ProtocolViolation, SignalingError
 from walkie_signal.settings import Settings
 from walkie_signal.wire import json as codec

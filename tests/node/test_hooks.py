@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from support.nodes import phone, running
+from walkie_signal.core.changes import Member
 from walkie_signal.core.identity import Credentials, Identity, UserId
-from walkie_signal.core.rooms import Member
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.settings import Settings

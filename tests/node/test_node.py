@@ -8,8 +8,8 @@ import pytest
 from support.links import Phone
 from support.nodes import phone, running
 from walkie_signal.backends.memory import MemoryBackend
+from walkie_signal.core.changes import Member
 from walkie_signal.core.identity import Identity
-from walkie_signal.core.rooms import Member
 from walkie_signal.settings import Settings
 
 

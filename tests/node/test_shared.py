@@ -12,7 +12,7 @@ from support.links import Phone
 from support.nodes import phone, running
 from support.redis import RedisServer, redis_server
 from walkie_signal.backends.redis import RedisBackend
-from walkie_signal.core.rooms import Member
+from walkie_signal.core.changes import Member
 from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
 

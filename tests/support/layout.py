@@ -22,9 +22,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
     "core": (
         ("addresses", "early", "identity", "leases", "origins", "pacing", "ports"),
-        ("messages", "rooms"),
-        ("payloads", "registry", "replicas"),
-        ("deliveries",),
+        ("changes", "messages"),
+        ("payloads", "replicas", "rooms"),
+        ("deliveries", "registry"),
     ),
     "direct": (
         ("draining", "handshake", "inbox", "owner", "picows", "rules"),

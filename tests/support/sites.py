@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from walkie_signal.core.rooms import Change, Member
+from walkie_signal.core.changes import Change, Member
 
 
 class KeptSite:

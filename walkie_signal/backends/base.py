@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.rooms import Change, Member, Reason
 
 Done = Callable[[bool], None]
 """Called exactly once, at once or later, with whether another node was reached."""

@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Sequence
 
 from walkie_signal.backends.base import Done, Site
+from walkie_signal.core.changes import Change, Joined, Left, Member, Reason
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason, Room
+from walkie_signal.core.rooms import Room
 from walkie_signal.errors import SignalingError
 
 

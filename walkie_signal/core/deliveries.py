@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing_extensions import assert_never
+
+from walkie_signal.core.changes import EFFECTS, Change, Joined, Left, Member
 from walkie_signal.core.payloads import Payload, is_polite, new_peer, peer_disconnected
-from walkie_signal.core.rooms import Change, Joined, Member, Room
+from walkie_signal.core.rooms import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +26,22 @@ class Delivery:
 
 def deliveries_of(change: Change, room: Room) -> list[Delivery]:
     """Return what a room's members are told about the change just made, except ``room_status``."""
+    told = EFFECTS[type(change)].told
     if isinstance(change, Joined):
-        return _announced(change.member, room.others(change.member.peer_id))
-    payload = peer_disconnected(change.peer_id, change.room, change.reason)
-    return [Delivery("peer_disconnected", payload, [member.peer_id for member in room])]
+        return _announced(told, change.member, room.others(change.peer_id))
+    if isinstance(change, Left):
+        payload = peer_disconnected(change.peer_id, change.room, change.reason)
+        return [Delivery(told, payload, [member.peer_id for member in room])]
+    assert_never(change)
 
 
-def _announced(joiner: Member, others: Sequence[Member]) -> list[Delivery]:
+def _announced(told: str, joiner: Member, others: Sequence[Member]) -> list[Delivery]:
     """Announce a joiner to the other members: one fan-out to the polite ones, one to the others."""
     parts: dict[bool, list[str]] = {True: [], False: []}
     for other in others:
         parts[is_polite(other.peer_id, joiner.peer_id)].append(other.peer_id)
     return [
-        Delivery("new_peer", new_peer(joiner, joiner.room, polite=polite), recipients)
+        Delivery(told, new_peer(joiner, joiner.room, polite=polite), recipients)
         for polite, recipients in parts.items()
         if recipients
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from walkie_signal.core.rooms import Member
+from walkie_signal.core.changes import Member
 
 Payload = dict[str, Any]
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from walkie_signal.core.rooms import Change, Joined, Member, Room
+from walkie_signal.core.changes import EFFECTS, Change, Member
+from walkie_signal.core.rooms import Room
 
 
 class Registry:
@@ -98,7 +99,7 @@ class Registry:
         """
         room = self.room(change.room)
         member = room.apply(change)
-        if isinstance(change, Joined):
+        if EFFECTS[type(change)].listed:
             self._rooms[room.name] = room
             if room.name not in self._stepping_out.get(member.peer_id, ()):
                 self._rooms_of.setdefault(member.peer_id, {})[room.name] = None

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason
+from walkie_signal.core.changes import Change, Joined, Left, Member, Reason
 
 
 class Version(NamedTuple):

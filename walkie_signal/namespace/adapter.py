@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.changes import Reason
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.host import Host
 from walkie_signal.namespace.binding import Binding

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Awaitable, Iterable
 
 from walkie_signal.backends.base import Backend
+from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.node.announcements import Announcements

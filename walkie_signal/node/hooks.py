@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from walkie_signal.core.rooms import Member, Reason
+from walkie_signal.core.changes import Member, Reason
 from walkie_signal.host import Host
 
 

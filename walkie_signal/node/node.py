@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable
 
 from walkie_signal.backends.base import Backend
+from walkie_signal.core.changes import Reason
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.ports import Link
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.rooms import Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.node.announcements import Announcements

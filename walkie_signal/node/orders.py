@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from walkie_signal.backends.base import Backend
+from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import UserId, read_user_id
-from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 
+from walkie_signal.core.changes import Reason
 from walkie_signal.core.identity import Identity, UserId
 from walkie_signal.core.ports import Link
-from walkie_signal.core.rooms import Reason
 from walkie_signal.turns import SLICE, Turns
 from walkie_signal.wire.events import Event, memory_of, waiting, worked_on
 

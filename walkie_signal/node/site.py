@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from typing_extensions import assert_never
+
 from walkie_signal.backends.base import Backend
 from walkie_signal.core import payloads
+from walkie_signal.core.changes import EFFECTS, Change, Joined, Left, Member, Reason
 from walkie_signal.core.deliveries import deliveries_of, introductions_to
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason, Room
+from walkie_signal.core.rooms import Room
 from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.answers import Answers
 from walkie_signal.node.fanout import Fanout
@@ -74,10 +77,10 @@ class NodeSite:
 
     def apply(self, change: Change) -> None:
         """Make a change that the backend has ordered: the joiner gets its ack first, then all are told."""
-        peer_id = change.member.peer_id if isinstance(change, Joined) else change.peer_id
+        peer_id, listed = change.peer_id, EFFECTS[type(change)].listed
         before = self._registry.member(change.room, peer_id)
         room = self._registry.apply(change)
-        joining = self.joining.pop((peer_id, room.name), None) if isinstance(change, Joined) else None
+        joining = self.joining.pop((peer_id, room.name), None) if listed else None
         if joining is not None and not joining.peer.gone:
             self._registry.step_in(peer_id, room.name)
             for left in joining.leaving:
@@ -86,9 +89,9 @@ class NodeSite:
         self._fanout.deliver(room.name, deliveries_of(change, room))
         if joining is not None:
             self._introduce(joining.peer, room)
-        if isinstance(change, Left):
+        if not listed:
             self._announcements.forget(peer_id, room.name)
-        if isinstance(change, Left) or change.member != before:
+        if room.get(peer_id) != before:
             self._fanout.roster_changed(room.name)
         elif joining is not None:
             self._fanout.tell_roster(room.name, joining.peer)
@@ -117,8 +120,11 @@ class NodeSite:
         if isinstance(change, Joined):
             if before is None and change.member.node == here:
                 self._hooks.joined(change.member)
-        elif before is not None and before.node == here:
-            self._hooks.left(before, change.reason)
+        elif isinstance(change, Left):
+            if before is not None and before.node == here:
+                self._hooks.left(before, change.reason)
+        else:
+            assert_never(change)
 
     def forget(self, room: str) -> None:
         """Drop a room that has no members here."""

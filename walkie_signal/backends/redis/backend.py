@@ -24,8 +24,8 @@ from walkie_signal.backends.redis.scripts import NEEDED
 from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
 from walkie_signal.backends.redis.wire import Lost, Wire, ignore, words
+from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.rooms import Member, Reason
 from walkie_signal.errors import SignalingError
 from walkie_signal.wire.events import head_of
 

@@ -19,8 +19,8 @@ from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Uplink, unavailable
 from walkie_signal.backends.redis.wire import Lost, ignore, packed
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.changes import Change, Joined, Left, Member, Reason
 from walkie_signal.core.replicas import Entry, Replica, Roster
-from walkie_signal.core.rooms import Change, Joined, Left, Member, Reason
 
 log = logging.getLogger("walkie_signal.redis")
 

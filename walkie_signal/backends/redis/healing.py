@@ -18,8 +18,8 @@ from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink
 from walkie_signal.backends.redis.wire import Lost, ignore, packed
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.changes import Member
 from walkie_signal.core.replicas import NOWHERE
-from walkie_signal.core.rooms import Member
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")

@@ -25,8 +25,8 @@ from walkie_signal.backends.redis.scripts import BEAT, CLAIM, FORGET, STRANGE_CL
 from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Failed, Uplink
 from walkie_signal.backends.redis.wire import words
+from walkie_signal.core.changes import Member
 from walkie_signal.core.leases import Watch
-from walkie_signal.core.rooms import Member
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")

@@ -27,8 +27,8 @@ from walkie_signal.backends.redis.messages import (
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.changes import Change, Left, Member
 from walkie_signal.core.replicas import Entry
-from walkie_signal.core.rooms import Change, Left, Member
 
 log = logging.getLogger("walkie_signal.redis")
 

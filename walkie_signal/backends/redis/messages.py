@@ -16,9 +16,9 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
+from walkie_signal.core.changes import Left, Member, Reason
 from walkie_signal.core.identity import read_user_id
 from walkie_signal.core.replicas import NOWHERE, Entered, Entry, RoomEvent, Roster, Settled, Version
-from walkie_signal.core.rooms import Left, Member, Reason
 from walkie_signal.wire.json import dumps, loads
 from walkie_signal.wire.values import is_text
 

@@ -9,7 +9,7 @@ from walkie_signal.backends.redis.healing import Healing
 from walkie_signal.backends.redis.messages import write_member
 from walkie_signal.backends.redis.scripts import JOIN, LEAVE
 from walkie_signal.backends.redis.uplink import Failed, Uplink, unavailable
-from walkie_signal.core.rooms import Member, Reason
+from walkie_signal.core.changes import Member, Reason
 from walkie_signal.errors import SignalingError
 
 CHANGE_TIMEOUT = 1.8
