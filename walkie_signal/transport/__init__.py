@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import socketio
+from socketio import AsyncServer
 
 from walkie_signal.settings import Settings
 from walkie_signal.transport.engineio.cors import for_stock, names_everybody
@@ -107,4 +107,4 @@ def _stock(options: dict[str, Any], problems: list[str]) -> Any:
         ", ".join(problems),
     )
     options["cors_allowed_origins"] = for_stock(options.get("cors_allowed_origins"))
-    return socketio.AsyncServer(**options)
+    return AsyncServer(**options)
