@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
 from typing import Any
 
+import click
 import pytest
 
-from walkie_signal.settings import Group, ServeOptions, Settings
+from walkie_signal.cli.options import options_of
+from walkie_signal.settings import ServeOptions, Settings
+from walkie_signal.settings.fields import Group, setting
+from walkie_signal.settings.host import HostSettings
+from walkie_signal.settings.limits import LimitSettings
+from walkie_signal.settings.pacing import PaceSettings
+from walkie_signal.settings.rooms import RoomSettings
+from walkie_signal.settings.store import StoreSettings
+from walkie_signal.settings.transport import TransportSettings
 
 
 @pytest.mark.promise("The wire", "Caps and lengths can be set")
@@ -53,6 +62,51 @@ def test_each_setting_has_a_text_and_no_two_share_a_name(group: type[Group]) -> 
     for each in fields(group):
         assert each.metadata["text"].endswith("."), each.name
     assert not {each.name for each in fields(Settings)} & {each.name for each in fields(ServeOptions)}
+
+
+@pytest.mark.parametrize("group", [Settings, ServeOptions])
+def test_each_default_has_its_reason(group: type[Group]) -> None:
+    for each in fields(group):
+        assert each.metadata["reason"].endswith("."), each.name
+
+
+def test_the_settings_come_group_by_group_those_of_rooms_first() -> None:
+    groups = (RoomSettings, LimitSettings, PaceSettings, HostSettings, TransportSettings, StoreSettings)
+    assert [each.name for each in fields(Settings)] == [
+        each.name for group in groups for each in fields(group)
+    ]
+
+
+def test_a_secret_is_never_shown() -> None:
+    assert "hunter2" not in repr(ServeOptions(redis_url="redis://user:hunter2@host"))
+    with pytest.raises(ValueError, match="redis_url: the value is not valid, and not shown") as refused:
+        ServeOptions(redis_url="http://user:hunter2@host")
+    assert "hunter2" not in str(refused.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switches(Group):
+    demo: bool = setting(default=False, text="Whether there is a demo.", reason="Few want one.")
+
+
+def test_a_switch_is_true_or_false_and_nothing_that_counts_as_one() -> None:
+    assert Switches(demo=True).demo
+    with pytest.raises(ValueError, match="demo: 1 is not true or false"):
+        Switches(demo=1)  # type: ignore[arg-type]
+
+
+def test_a_switch_is_two_options_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @options_of(Switches)
+    def command(**_: bool) -> None: ...
+
+    def parsed(*arguments: str) -> bool:
+        with command.make_context("command", [*arguments]) as context:
+            return bool(context.params["demo"])
+
+    assert [parsed(), parsed("--demo"), parsed("--no-demo")] == [False, True, False]
+    monkeypatch.setenv("WALKIE_SIGNAL_DEMO", "true")
+    assert [parsed(), parsed("--no-demo")] == [True, False]
 
 
 ADVISED = [

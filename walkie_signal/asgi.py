@@ -10,7 +10,8 @@ from typing_extensions import Unpack
 
 from walkie_signal.core.ports import Transport
 from walkie_signal.namespace import Options, SignalingNamespace, transport_of
-from walkie_signal.settings import Settings, is_path
+from walkie_signal.settings.forms import is_path
+from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport import create_server
 
 Scope = MutableMapping[str, Any]
@@ -135,19 +136,11 @@ def attach(
     )
 
 
-def make_server(settings: Settings, cors_origins: str | Sequence[str]) -> socketio.AsyncServer:
+def make_server(settings: TransportSettings, cors_origins: str | Sequence[str]) -> socketio.AsyncServer:
     """Make a server as the settings say."""
     named = [cors_origins] if isinstance(cors_origins, str) else list(cors_origins)
-    return create_server(
-        cors_allowed_origins=named or None,  # an empty list would check nothing
-        ping_interval=settings.ping_interval,
-        ping_timeout=settings.ping_timeout,
-        connect_timeout=settings.connect_timeout,
-        max_http_buffer_size=settings.max_http_buffer_size,
-        outbox_bytes=settings.outbox_bytes,
-        outbox_messages=settings.outbox_messages,
-        stall_timeout=settings.stall_timeout,
-    )
+    # An empty list would check nothing
+    return create_server(settings=settings, cors_allowed_origins=named or None)
 
 
 class Lifespan:

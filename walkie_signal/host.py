@@ -19,7 +19,7 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import Credentials, Identity
 from walkie_signal.errors import SignalingError
-from walkie_signal.settings import Settings
+from walkie_signal.settings.host import HostSettings
 
 log = logging.getLogger("walkie_signal")
 
@@ -35,7 +35,7 @@ class Host:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: HostSettings,
         *,
         authenticate: Authenticate | None = None,
         authorize: Authorize | None = None,

@@ -14,6 +14,7 @@ from typing import Any
 
 from walkie_signal import settings
 from walkie_signal.cli.options import option_name, variable_name
+from walkie_signal.settings.fields import Group
 
 PLACE = re.compile(r"<!-- settings: (\w+) -->")
 
@@ -23,12 +24,12 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return PLACE.sub(lambda found: table(getattr(settings, found[1])), markdown)
 
 
-def table(group: type[settings.Group]) -> str:
+def table(group: type[Group]) -> str:
     """Return a group as a Markdown table."""
     return "\n".join(rows(group))
 
 
-def rows(group: type[settings.Group]) -> Iterator[str]:
+def rows(group: type[Group]) -> Iterator[str]:
     """Yield the lines of a group's table."""
     in_python = issubclass(group, settings.Settings)
     head = "| In Python | Option | Environment |" if in_python else "| Option | Environment |"

@@ -19,6 +19,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """Each part of the package may import those of the lines above it. Parts of one line don't know one another."""
 
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "settings": (
+        ("fields", "forms"),
+        ("host", "limits", "pacing", "rooms", "serve", "store", "transport"),
+        ("signaling",),
+    ),
     "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
     "core": (
         ("addresses", "early", "identity", "leases", "origins", "pacing", "ports"),

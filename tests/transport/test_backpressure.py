@@ -15,7 +15,6 @@ from transport.raw import Raw, RawSocket, raw
 from walkie_signal import Settings
 from walkie_signal.asgi import make_server
 from walkie_signal.transport import create_server
-from walkie_signal.transport.engineio.outbox import Bounds
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 
@@ -217,4 +216,15 @@ async def test_an_outdated_frame_between_two_polls_is_replaced() -> None:
 
 def test_the_bounds_are_settings() -> None:
     settings = Settings(outbox_bytes=2000, outbox_messages=3, stall_timeout=1.5)
-    assert make_server(settings, "*").eio.bounds == Bounds(bytes=2000, messages=3, stall=1.5)
+    held = make_server(settings, "*").eio.settings
+    assert (held.outbox_bytes, held.outbox_messages, held.stall_timeout) == (2000, 3, 1.5)
+
+
+def test_a_value_of_its_own_goes_before_the_settings_whatever_their_bounds() -> None:
+    engine = create_server(settings=Settings(outbox_bytes=2000, ping_timeout=3), outbox_bytes=1).eio
+    assert (engine.settings.outbox_bytes, engine.settings.outbox_messages, engine.ping_timeout) == (
+        1,
+        1000,
+        3,
+    )
+    assert create_server(settings=Settings(ping_timeout=3), ping_timeout=4).eio.ping_timeout == 4

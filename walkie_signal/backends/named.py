@@ -5,10 +5,11 @@ from __future__ import annotations
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.urls import FORMS, UnusableURL
-from walkie_signal.settings import Settings, is_redis_url
+from walkie_signal.settings.forms import is_redis_url
+from walkie_signal.settings.store import StoreSettings
 
 
-def backend_of(named: Backend | str | None, namespace: str, settings: Settings) -> Backend:
+def backend_of(named: Backend | str | None, namespace: str, settings: StoreSettings) -> Backend:
     """Return the given backend, the backend of a URL, or for ``None`` this process's memory.
 
     Raises:

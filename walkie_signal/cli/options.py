@@ -9,14 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
-from walkie_signal.settings import Group, out_of_bounds
+from walkie_signal.settings.fields import Group, out_of_bounds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 ENVIRONMENT_PREFIX = "WALKIE_SIGNAL_"
-
-SECRET = {"redis_url"}
-"""Fields whose value may hold a password: it is never shown, even if it is refused."""
 
 
 class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
@@ -59,17 +56,23 @@ def _option(each: Field[Any]) -> Callable[[Command], Command]:
     default: Any = each.default
     several = isinstance(default, tuple)
     return click.option(
-        option_name(each),
+        _switch(each) if isinstance(default, bool) else option_name(each),
         each.name,
         type=_type(each, several=several),
         multiple=several,
         default=default,
         envvar=variable_name(each),
         show_envvar=True,
-        show_default=", ".join(default) or "none" if several else default != "",
+        show_default=not each.metadata["secret"]
+        and (", ".join(default) or "none" if several else default != ""),
         help=" ".join(_help(each, several=several)),
         callback=_checked(each),
     )
+
+
+def _switch(each: Field[Any]) -> str:
+    """Return the names that turn a boolean field on and off, such as ``--demo/--no-demo``."""
+    return f"{option_name(each)}/--no-{option_name(each).removeprefix('--')}"
 
 
 def _type(each: Field[Any], *, several: bool) -> Any:
@@ -91,9 +94,7 @@ def _checked(each: Field[Any]) -> Callable[[click.Context, click.Parameter, Any]
     def check(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         fault = out_of_bounds(each, value)
         if fault is not None:
-            hidden = "the value is not valid, and not shown, because it may hold a password"
-            write = each.metadata.get("write")
-            raise click.BadParameter(f"{hidden}: write {write}" if each.name in SECRET else fault)
+            raise click.BadParameter(fault)
         return value
 
     return check

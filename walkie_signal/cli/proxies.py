@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from walkie_signal.core.addresses import plain_address
-from walkie_signal.settings import UNIX_SOCKET
+from walkie_signal.settings.forms import UNIX_SOCKET
 
 
 def believing(app: Any, trusted: Sequence[str]) -> Any:

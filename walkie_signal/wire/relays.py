@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from walkie_signal.settings import Settings
+from walkie_signal.settings.limits import LimitSettings
 from walkie_signal.wire.json import dumps, is_json_text
 
 KEY = ',"signal":'
@@ -21,7 +21,7 @@ KEY = ',"signal":'
 class Relays:
     """Reads and writes the signals of one namespace; `prefix` is `packets.prefix_of` it."""
 
-    def __init__(self, prefix: str, settings: Settings) -> None:
+    def __init__(self, prefix: str, settings: LimitSettings) -> None:
         self._prefix = prefix
         head = rf'42{re.escape(prefix)}(\d{{0,16}})\["signal",\{{"targetId":"([\w-]*)","signal":'
         self._match = re.compile(head + r"(.*)\}\]\Z", re.ASCII | re.DOTALL).match

@@ -21,8 +21,9 @@ from typing import Any, Protocol
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
+from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport.engineio.carriers import Carrier, Connecting
-from walkie_signal.transport.engineio.outbox import Bounds, Outbox
+from walkie_signal.transport.engineio.outbox import Outbox
 from walkie_signal.transport.engineio.states import TRANSITIONS, State, Step
 from walkie_signal.turns import Turns
 from walkie_signal.wire.frames import CLOSE, MESSAGE, NOOP, PING, PONG, Frame
@@ -57,8 +58,7 @@ class Owner(Protocol):
     """The Engine.IO server of a connection, as the connection sees it."""
 
     above: Above
-
-    bounds: Bounds
+    settings: TransportSettings
     lines: BoundedLog
     reason: Any
     max_http_buffer_size: int
@@ -110,7 +110,7 @@ class Connection:
         self.session: dict[str, Any] = {}
         self.app: Any = None
         self.inline: TextHandler | None = None
-        self.outbox = Outbox(owner.bounds, self._loop.time)
+        self.outbox = Outbox(owner.settings, self._loop.time)
         self.ping_at = self.expires = 0.0
         self.pinged = False
         self._probe: asyncio.Task[bool] | None = None

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.wire.frames import Frame
 
 HARD_LIMIT = 4
 """How many times the bounds close a connection at once: a burst may be over the bounds, but not over this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much may wait for a connection that takes nothing, and for how long.
-
-    Attributes:
-        bytes: Bytes of the waiting frames; 1 MiB by default.
-        messages: Number of waiting frames; 1,000 by default.
-        stall: Seconds without any progress; 10 by default.
-    """
-
-    bytes: int
-    messages: int
-    stall: float
-
-
 class Outbox:
     """A queue of frames that knows its size, and the time when it last moved."""
 
-    __slots__ = ("_bounds", "_clock", "_frames", "_latest", "moved", "size")
+    __slots__ = ("_clock", "_frames", "_latest", "_settings", "moved", "size")
 
-    def __init__(self, bounds: Bounds, clock: Callable[[], float]) -> None:
-        self._bounds = bounds
+    def __init__(self, settings: TransportSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
         self._clock = clock
         self._frames: list[Frame] = []  # a deque takes 700 bytes even if it is empty, as it mostly is
         self._latest: dict[str, Frame] | None = None
@@ -85,18 +70,19 @@ class Outbox:
     def over(self) -> bool:
         """Whether more waits than may wait for long; a single frame may have any size."""
         count = len(self._frames)
-        return count > 1 and (self.size > self._bounds.bytes or count > self._bounds.messages)
+        settings = self._settings
+        return count > 1 and (self.size > settings.outbox_bytes or count > settings.outbox_messages)
 
     @property
     def far_over(self) -> bool:
         """Whether more waits than may wait at all."""
         count = len(self._frames)
-        bounds = self._bounds
-        return count > 1 and (self.size > HARD_LIMIT * bounds.bytes or count > HARD_LIMIT * bounds.messages)
+        most = HARD_LIMIT * self._settings.outbox_messages
+        return count > 1 and (self.size > HARD_LIMIT * self._settings.outbox_bytes or count > most)
 
     def stalled(self, now: float) -> bool:
         """Whether nothing has moved for too long; only ask this while something waits."""
-        return now - self.moved >= self._bounds.stall
+        return now - self.moved >= self._settings.stall_timeout
 
 
 def memory_of(frame: Frame) -> int:

@@ -15,13 +15,13 @@ from typing import Any
 import engineio
 
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport.engineio import http
 from walkie_signal.transport.engineio.connection import Above, Connection
 from walkie_signal.transport.engineio.cors import Cors
 from walkie_signal.transport.engineio.doors import Doors, HandOver
 from walkie_signal.transport.engineio.http import Receive, Refused, Request, Scope, Send
 from walkie_signal.transport.engineio.lingering import Lingering
-from walkie_signal.transport.engineio.outbox import Bounds
 from walkie_signal.transport.engineio.polling import Polling
 from walkie_signal.transport.engineio.sweep import Sweep
 from walkie_signal.turns import Turns
@@ -41,23 +41,20 @@ EVERYBODY: Any = object()
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has no types
     """A strict Engine.IO 4 server for ASGI."""
 
-    def __init__(
-        self, *, bounds: Bounds, connect_timeout: float, above: Above | None = None, **options: Any
-    ) -> None:
+    def __init__(self, *, settings: TransportSettings, above: Above | None = None, **options: Any) -> None:
         """Take python-engineio's options, and ours.
 
         Args:
-            bounds: The bounds of each connection's outbox.
-            connect_timeout: Seconds within which a connection has to join something (`Above.idle_since`).
+            settings: The times and bounds of connections; python-engineio's options go before those of them that it
+                has too.
             above: The protocol above; without one, messages go to the host's handler.
             options: The options of python-engineio.
         """
         super().__init__(**options)
-        self.bounds = bounds
+        self.settings = settings
         self.lines = BoundedLog(log)
         self.keeps: frozenset[bytes] | None = None
         """The headers that a session keeps of its handshake; ``None`` for all, as a host may ask for any."""
-        self.connect_timeout = connect_timeout
         self.sockets: dict[str, Connection] = {}
         self.above = above or Alone(self)
         self._monitor: bool = self.start_service_task
@@ -68,7 +65,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self._doors = Doors(self)
         self.hand_over: HandOver | None = None
         self._interval: float = self.ping_interval + self.ping_interval_grace_period
-        shortest = min(self._interval, self.ping_timeout, connect_timeout, bounds.stall)
+        shortest = min(self._interval, self.ping_timeout, settings.connect_timeout, settings.stall_timeout)
         self._sweep = Sweep(shortest, self._ping, self._look)
 
     # What python-engineio offers
@@ -201,7 +198,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         idle = self.above.idle_since(connection)
         if waiting and connection.outbox.stalled(now):
             connection.overflow()
-        elif idle is not None and now >= idle + self.connect_timeout:
+        elif idle is not None and now >= idle + self.settings.connect_timeout:
             line = "connection closed: it joins nothing (%s)"
             self.lines.write(logging.INFO, "connection closed: it joins nothing", line, connection)
             connection.close(self.reason.SERVER_DISCONNECT)

@@ -50,7 +50,7 @@ class Connections:
         engine = self._engine
         if engine.hand_over is None:
             engine.hand_over = HandOver(
-                engine.handle_request, engine.max_http_buffer_size, engine.bounds.stall
+                engine.handle_request, engine.max_http_buffer_size, engine.settings.stall_timeout
             )
 
     def hand_back(self) -> None:

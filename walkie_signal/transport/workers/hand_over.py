@@ -52,18 +52,18 @@ class HandOver:
     Args:
         serve: An ASGI app that serves a request that was handed over.
         limit: Most bytes of a message, or of a request's body, that `serve` takes.
-        stall: Most seconds that another worker may leave unread what it is sent.
+        stall_timeout: Most seconds that another worker may leave unread what it is sent.
 
     Attributes:
         ending: Whether this worker is about to end.
     """
 
     def __init__(
-        self, serve: Callable[[Scope, Receive, Send], Awaitable[None]], limit: int, stall: float
+        self, serve: Callable[[Scope, Receive, Send], Awaitable[None]], limit: int, stall_timeout: float
     ) -> None:
         self._serve = serve
         self._limit = limit
-        self._stall = stall
+        self._stall_timeout = stall_timeout
         self._doorway = Doorway(self._accepted)
         self._tasks: set[asyncio.Task[None]] = set()
         self._carriages: set[Carriage] = set()
@@ -118,7 +118,7 @@ class HandOver:
         parsed = SID.fullmatch(request.query["sid"])
         if parsed is None or parsed[1] == self._doorway.tag or HANDED_OVER in request.scope:
             return http.UNKNOWN_SID
-        pipe = Pipe(stall=self._stall)
+        pipe = Pipe(stall_timeout=self._stall_timeout)
         try:
             refusal = await asyncio.wait_for(self._reach(pipe, parsed[1]), PATIENCE)
         except asyncio.TimeoutError:

@@ -70,7 +70,8 @@ class Pipe(asyncio.Protocol):
 
     Args:
         largest: Most bytes of a frame that is taken; ``None`` for any, if the other end's own bounds suffice.
-        stall: Most seconds that an event may wait because the other end does not read; ``None`` for no limit.
+        stall_timeout: Most seconds that an event may wait because the other end does not read; ``None`` for
+            no limit.
         made: Called when the pipe is connected.
 
     Attributes:
@@ -81,12 +82,12 @@ class Pipe(asyncio.Protocol):
         self,
         *,
         largest: int | None = None,
-        stall: float | None = None,
+        stall_timeout: float | None = None,
         made: Callable[[Pipe], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._largest = largest
-        self._stall = stall
+        self._stall_timeout = stall_timeout
         self._made = made
         self._buffer = bytearray()
         self._events: deque[tuple[Event, int]] = deque()
@@ -121,7 +122,8 @@ class Pipe(asyncio.Protocol):
         self._write(frame)
 
     async def _wait_for_room(self) -> None:
-        timer = self._loop.call_later(self._stall, self._abort) if self._stall is not None else None
+        limit = self._stall_timeout
+        timer = self._loop.call_later(limit, self._abort) if limit is not None else None
         try:
             while self._unread >= WINDOW and not self.gone.done():
                 self._room = self._loop.create_future()

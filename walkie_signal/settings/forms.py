@@ -1,0 +1,33 @@
+"""What the strings among the settings may look like."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+
+def is_path(value: str) -> bool:
+    """Tell whether a string is the path of an endpoint: something between slashes, and no query."""
+    return re.fullmatch(r"/?[^/?#\s]+(/[^/?#\s]+)*/?", value) is not None
+
+
+UNIX_SOCKET = "unix:"
+"""All clients of the Unix socket, in a list of addresses; nginx uses the same word in ``set_real_ip_from``."""
+
+
+def is_network(value: str) -> bool:
+    """Tell whether a string is an IP address or network, ``unix:`` or ``*``."""
+    try:
+        return value in ("*", UNIX_SOCKET) or bool(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        return False
+
+
+def is_prefix(value: str) -> bool:
+    """Tell whether a string can begin the names of keys: printable ASCII without spaces and braces."""
+    return re.fullmatch(r"[!-z|~]+", value) is not None
+
+
+def is_redis_url(value: str) -> bool:
+    """Tell whether a string is a URL of a Redis server, or empty."""
+    return re.fullmatch(r"|(rediss?(\+sentinel)?|unix)://\S+", value) is not None
