@@ -20,7 +20,7 @@ from walkie_signal.wire import json as codec
 from walkie_signal.wire import packets
 from walkie_signal.wire.events import Event, ack_text, event_of, event_text, prefix_of, read_event
 from walkie_signal.wire.frames import MESSAGE, SEPARATOR, Frame, read_payload, write_payload
-from walkie_signal.wire.relays import Relays, signal_text
+from walkie_signal.wire.relays import Relays, signal_head, signal_text
 from walkie_signal.wire.values import is_deeper, is_text
 
 NAMESPACES = ("/", "/other")
@@ -133,7 +133,7 @@ class Readings:
             return
         self.seen[type(message).__name__] += 1
         if isinstance(message, SignalTo):
-            written = signal_text(self._relays["/"].head(PEER_ID), message.value)
+            written = signal_text(signal_head("", PEER_ID), message.value)
             check_text(written)
             told = codec.loads(written[2:])[1]
             asked = event.arguments[0]
@@ -152,7 +152,7 @@ class Readings:
         ack_id, target_id, value = plain
         assert target_id == message.target_id
         assert (int(ack_id) if ack_id else None) == event.ack_id
-        relayed = f"{self._relays['/'].head(PEER_ID)}{value}}}]"
+        relayed = f"{signal_head('', PEER_ID)}{value}}}]"
         check_text(relayed)
         assert relayed == written
 

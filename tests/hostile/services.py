@@ -130,6 +130,7 @@ class InProcess(Service, logging.Handler):
         coroutines = (getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
         return {
             "peers": sorted(peer.peer_id for peer in node._peers),
+            "sids": sorted(self.signaling._adapter._peers),
             "users": sorted(node._peers._by_user),
             "registry": {room.name: len(room) for room in node._registry},
             "backend": {name: len(room) for name, room in node.backend._rooms.items()},

@@ -12,7 +12,7 @@ from walkie_signal.settings import Settings
 from walkie_signal.wire import json as codec
 from walkie_signal.wire.events import prefix_of, read_event
 from walkie_signal.wire.json import dumps
-from walkie_signal.wire.relays import Relays, signal_text
+from walkie_signal.wire.relays import Relays, signal_head, signal_text
 
 SETTINGS = Settings()
 
@@ -22,7 +22,7 @@ def test_a_plain_signal_is_read_and_written() -> None:
     plain = relays.read('42/radio,17["signal",{"targetId":"b-_1","signal":{"sdp":"v=0\\r\\n"}}]')
     assert plain == ("17", "b-_1", '{"sdp":"v=0\\r\\n"}')
     assert (
-        relays.head("a") + plain[2] + "}]"
+        signal_head("/radio,", "a") + plain[2] + "}]"
         == '42/radio,["signal",{"fromId":"a","signal":{"sdp":"v=0\\r\\n"}}]'
     )
 
@@ -85,7 +85,7 @@ def test_a_value_goes_on_as_the_text_that_it_came_in(
         message = read_message(event, SETTINGS)
         sent = f'[{value},"é"]' if f'[{value},"é"]' in text else value
         assert message == SignalTo("b", sent)
-        assert signal_text(relays.head("a"), sent) == f'42["signal",{{"fromId":"a","signal":{sent}}}]'
+        assert signal_text(signal_head("", "a"), sent) == f'42["signal",{{"fromId":"a","signal":{sent}}}]'
         plain = relays.read(text)
         assert plain is None or plain[2] == sent
 
@@ -94,7 +94,7 @@ def test_a_signal_without_a_value_goes_on_without_the_key() -> None:
     event = read_event('42["signal",{"targetId":"b"}]', "/", 64)
     assert event is not None
     assert read_message(event, SETTINGS) == SignalTo("b", None)
-    assert signal_text(Relays("", SETTINGS).head("a"), None) == '42["signal",{"fromId":"a"}]'
+    assert signal_text(signal_head("", "a"), None) == '42["signal",{"fromId":"a"}]'
 
 
 PIECES = st.sampled_from(  # what a signal is made of, and what could break out of it

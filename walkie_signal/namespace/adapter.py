@@ -17,6 +17,7 @@ from walkie_signal.namespace.binding import Binding
 from walkie_signal.namespace.credentials import address_of, read_credentials
 from walkie_signal.namespace.stock import transport_of
 from walkie_signal.node.node import Node
+from walkie_signal.node.peers import Peer
 from walkie_signal.wire.events import Event, checked_name, event_of
 
 log = logging.getLogger("walkie_signal")
@@ -31,6 +32,8 @@ _REASONS: Mapping[str, Reason] = {
 
 class Adapter:
     """The signaling of one namespace, as the server's binding calls it.
+
+    A sid belongs to a connection, and a peer outlives one: only this class knows which peer a sid speaks for.
 
     Args:
         registered: The namespace object that the server knows.
@@ -49,6 +52,7 @@ class Adapter:
         self._host = host
         self._server: Any = None
         self._transport: Any = None
+        self._peers: dict[str, Peer] = {}
         self._lines = BoundedLog(log)
 
     def bind(self, server: Any) -> None:
@@ -70,8 +74,13 @@ class Adapter:
         if self._transport is not None:
             self._transport.hand_back()
 
+    def _peer(self, sid: str) -> Peer | None:
+        """Return the peer that a sid speaks for, unless it is gone."""
+        peer = self._peers.get(sid)
+        return None if peer is None or peer.gone else peer
+
     def _farewell(self, sid: str) -> None:
-        peer = self._node.peer(sid)
+        peer = self._peer(sid)
         if peer is not None:
             self._node.farewell(peer)
 
@@ -82,15 +91,16 @@ class Adapter:
             SignalingError: It may not or can't be let in, or it has gone meanwhile.
         """
         eio_sid = self._server.manager.eio_sid_from_sid(sid, self.namespace)
-        peer = self._node.open(sid, self._transport.link(eio_sid, self.namespace))
+        link = self._transport.link(eio_sid, self.namespace)
+        peer = self._peers[sid] = self._node.open(sid, link)
         try:
             identity = await self._verified(sid, environ, auth)
             if peer.gone or self._server.environ.get(eio_sid) is not environ:
                 raise SignalingError("unavailable", "the connection is gone", retryAfterMs=0)
         except BaseException:
-            self._node.disconnect(sid, "disconnected")
+            await self.release(sid, "")
             raise
-        peer.link.listen(partial(self._node.take, peer))
+        link.listen(partial(self._node.take, peer))
         self._node.admit(peer, identity)
 
     async def _verified(self, sid: str, environ: Mapping[str, Any], auth: object) -> Identity | None:
@@ -118,13 +128,13 @@ class Adapter:
 
     async def release(self, sid: str, reason: str) -> None:
         """Take a connection that has ended out of its rooms."""
-        peer = self._node.disconnect(sid, _REASONS.get(reason, "disconnected"))
-        if peer is not None:
+        peer = self._peers.pop(sid, None)
+        if peer is not None and self._node.disconnect(peer.peer_id, _REASONS.get(reason, "disconnected")):
             await peer.settled()
 
     def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
         """Carry out an event that the server has parsed; an event without a handler is answered with an error."""
-        peer = self._node.peer(sid)
+        peer = self._peer(sid)
         if peer is None:
             return
         if (name := checked_name(data)) in CLIENT_EVENTS:
@@ -134,15 +144,15 @@ class Adapter:
 
     def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
         """Answer one of the host's events that could not be carried out."""
-        peer = self._node.peer(sid)
+        peer = self._peer(sid)
         if peer is not None:
             self._node.answers.fail(peer, event_of(data, ack_id, self._node.settings.nesting_depth), error)
 
     def violate(self, sid: str, violation: ProtocolViolation) -> None:
         """Close a connection that broke the protocol."""
-        peer = self._node.peer(sid)
+        peer = self._peer(sid)
         if peer is not None:
             kind = f"connection closed: {violation}"
             self._lines.write(logging.WARNING, kind, "connection closed: %s (peer %s)", violation, sid)
-            self._node.disconnect(sid, "disconnected")
-            peer.link.close()
+            self._node.disconnect(peer.peer_id, "disconnected")
+            peer.close()

@@ -7,10 +7,9 @@ from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.messages import CLIENT_EVENTS
-from walkie_signal.core.payloads import Payload
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
-from walkie_signal.wire.events import Event, ack_text, event_text
+from walkie_signal.wire.events import Event
 
 log = logging.getLogger("walkie_signal")
 
@@ -24,16 +23,10 @@ The other codes are a client's mistake, or come from two events that crossed; th
 
 
 class Answers:
-    """Answers events; `prefix` is `packets.prefix_of` the namespace."""
+    """Answers events that failed, and logs why."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self) -> None:
         self._lines = BoundedLog(log)
-
-    def ack(self, peer: Peer, ack_id: int | None, payload: Payload) -> None:
-        """Answer an event if its peer asked for an ack."""
-        if ack_id is not None:
-            peer.link.send(ack_text(self._prefix, ack_id, payload))
 
     def fail(self, peer: Peer, event: Event, error: Exception) -> None:
         """Answer an event that failed: by its ack, or by ``signal_error`` if the peer asked for no ack."""
@@ -46,11 +39,10 @@ class Answers:
             name = event.name if event.name in CLIENT_EVENTS else "an event"
             line = "%s refused: %s (peer %s, %s)"
             self._lines.write(
-                level, f"refused: {error.code}", line, name, error.code, peer.peer_id, peer.link
+                level, f"refused: {error.code}", line, name, error.code, peer.peer_id, peer.link or "away"
             )
         if event.ack_id is not None:
-            self.ack(peer, event.ack_id, {"ok": False, "error": error.to_payload()})
+            peer.ack(event.ack_id, {"ok": False, "error": error.to_payload()})
         else:
             encodable = event.name.encode(errors="replace").decode()  # the name may hold a lone surrogate
-            payload = {"event": encodable, **error.to_payload()}
-            peer.link.send(event_text(self._prefix, "signal_error", payload))
+            peer.tell("signal_error", {"event": encodable, **error.to_payload()})

@@ -65,13 +65,6 @@ class Events:
             return None
         return self._change(peer, item, message)
 
-    def speaks_for(self, peer: Peer, identity: Identity) -> None:
-        """Record which user a peer speaks for."""
-        if peer.user_id != identity.user_id:
-            self._backend.absent(peer.peer_id, peer.user_id)
-            self._backend.present(peer.peer_id, identity.user_id)
-        self._peers.speaks_for(peer, identity.user_id)
-
     def forget(self, peer: Peer) -> None:
         """Keep nothing for a peer that is gone."""
         self._signals.forget(peer)
@@ -84,7 +77,7 @@ class Events:
                 await self._join(peer, event, message)
             else:
                 await self._leave(peer, message)
-                self._answers.ack(peer, event.ack_id, OK)
+                peer.ack(event.ack_id, OK)
         except Exception as error:  # noqa: BLE001 - every fault becomes an answer
             self._answers.fail(peer, event, error)
 
@@ -118,7 +111,7 @@ class Events:
             self._site.joining.pop(key, None)
         peer.has_joined = True
         if not peer.gone:
-            self.speaks_for(peer, identity)
+            self._peers.speaks_for(peer, identity)
         return joining.leaving
 
     def _changes_nothing(self, member: Member) -> bool:

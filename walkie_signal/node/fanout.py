@@ -12,14 +12,12 @@ from walkie_signal.core.payloads import Payload, room_status
 from walkie_signal.core.registry import Registry
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import event_text
 
 
 class Fanout:
     """Sends to the recipients that are on this node; other nodes send to theirs."""
 
-    def __init__(self, prefix: str, registry: Registry, peers: Peers, settings: Settings) -> None:
-        self._prefix = prefix
+    def __init__(self, registry: Registry, peers: Peers, settings: Settings) -> None:
         self._registry = registry
         self._peers = peers
         self._settings = settings
@@ -30,17 +28,12 @@ class Fanout:
         """Send each delivery about a room, in order."""
         for delivery in deliveries:
             peers = self._hearers(room, delivery.recipients)
-            if not peers:
-                continue
-            text = event_text(self._prefix, delivery.event, delivery.payload)
-            for peer in peers:
-                peer.link.send(text)
+            if peers:
+                self._peers.tell(peers, delivery.event, delivery.payload)
 
     def introduce(self, peer: Peer, introductions: Iterable[Payload]) -> None:
         """Tell a joiner of each other member."""
-        send, prefix = peer.link.send, self._prefix
-        for payload in introductions:
-            send(event_text(prefix, "new_peer", payload))
+        peer.tell("new_peer", *introductions)
 
     def roster_changed(self, room: str) -> None:
         """Tell the new roster of a room, now or when its pace allows."""
@@ -59,13 +52,12 @@ class Fanout:
 
     def tell_roster(self, room: str, peer: Peer) -> None:
         """Tell the roster of a room to one peer; this does not delay the roster for the others."""
-        peer.link.send_latest(room, self._roster_text(room))
+        self._peers.tell_latest(room, [peer], "room_status", self._roster(room))
 
     def farewell(self, peer: Peer) -> None:
         """Tell a peer that its connection is about to close, and when to come back: not all at the same time."""
         seconds = random.uniform(0, self._settings.drain_spread)  # noqa: S311 - no secret
-        later = {"retryAfterMs": round(seconds * 1000)}
-        peer.link.send(event_text(self._prefix, "server_draining", later))
+        peer.tell("server_draining", {"retryAfterMs": round(seconds * 1000)})
 
     def close(self) -> None:
         """Cancel everything that is to be told later."""
@@ -82,14 +74,12 @@ class Fanout:
         """Tell the roster to the members that are here; returns whether there are any."""
         peers = self._hearers(room, [member.peer_id for member in self._registry.room(room)])
         if peers:
-            text = self._roster_text(room)
+            text = self._peers.tell_latest(room, peers, "room_status", self._roster(room))
             pace.weigh(len(peers) * (len(text) if text.isascii() else len(text.encode())))
-            for peer in peers:
-                peer.link.send_latest(room, text)
         return bool(peers)
 
-    def _roster_text(self, room: str) -> str:
-        return event_text(self._prefix, "room_status", room_status(room, self._registry.room(room)))
+    def _roster(self, room: str) -> Payload:
+        return room_status(room, self._registry.room(room))
 
     def _hearers(self, room: str, peer_ids: Iterable[str]) -> list[Peer]:
         """Return the given members that are on this node and are not stepping out of the room."""

@@ -33,7 +33,7 @@ from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import Event, disconnect_text, memory_of, prefix_of, read_event, read_size
+from walkie_signal.wire.events import Event, memory_of, prefix_of, read_event, read_size
 from walkie_signal.wire.relays import Relays
 
 log = logging.getLogger("walkie_signal")
@@ -52,15 +52,14 @@ class Node:
         self.backend = backend
         self.settings = settings
         self._namespace = namespace
-        self._prefix = prefix_of(namespace)
         self._host = host
         self._registry = Registry()
-        self._peers = Peers()
-        self._relays = Relays(self._prefix, settings)
-        self._fanout = Fanout(self._prefix, self._registry, self._peers, settings)
+        self._peers = Peers(namespace, backend)
+        self._relays = Relays(prefix_of(namespace), settings)
+        self._fanout = Fanout(self._registry, self._peers, settings)
         self._hooks = Hooks(host)
-        self.answers = Answers(self._prefix)
-        self._orders = Orders(self._prefix, settings, backend, self._peers, self._end)
+        self.answers = Answers()
+        self._orders = Orders(settings, backend, self._peers, self._end)
         announcements = Announcements(settings.announce_interval)
         self._signals = Signals(
             backend=backend, registry=self._registry, peers=self._peers, answers=self.answers
@@ -69,7 +68,6 @@ class Node:
             backend=backend,
             registry=self._registry,
             peers=self._peers,
-            answers=self.answers,
             announcements=announcements,
             fanout=self._fanout,
             hooks=self._hooks,
@@ -178,22 +176,12 @@ class Node:
     # The life of a connection
 
     def open(self, peer_id: str, link: Link) -> Peer:
-        """Record a connection that is not admitted yet; its events wait."""
-        peer = Peer(peer_id, link, self._events.work, self._relays.head(peer_id), self._peers.turns)
-        self._peers.add(peer)
-        return peer
+        """Record a peer that is not admitted yet; its events wait."""
+        return self._peers.open(peer_id, link, self._events.work)
 
     def admit(self, peer: Peer, identity: Identity | None) -> None:
         """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""
-        peer.identity = identity
-        self.backend.present(peer.peer_id, None)
-        if identity is not None:
-            self._events.speaks_for(peer, identity)
-        peer.admit()
-
-    def peer(self, peer_id: str) -> Peer | None:
-        """Return the peer with that id, or ``None`` if this node has none."""
-        return self._peers.get(peer_id)
+        self._peers.admit(peer, identity)
 
     def take(self, peer: Peer, text: str) -> bool:
         """Carry out an event, given as the text of its frame; returns false if the event is not one of ours.
@@ -208,9 +196,9 @@ class Node:
             ack_id, target_id, value = plain
             target = self._peers.get(target_id)
             if target is not None and self._registry.share_room(peer.peer_id, target_id):
-                target.link.send(f"{peer.head}{value}}}]")
+                target.hear(f"{peer.head}{value}}}]")
                 if ack_id:
-                    self.answers.ack(peer, int(ack_id), OK)
+                    peer.ack(int(ack_id), OK)
                 return True
             if target is None and self._signals.relay(
                 peer, target_id, f"{peer.head}{value}}}]", int(ack_id) if ack_id else None
@@ -251,6 +239,10 @@ class Node:
         else:
             peer.post(event)
 
+    def peer(self, peer_id: str) -> Peer | None:
+        """Return the peer with that id, or ``None`` if this node has none."""
+        return self._peers.get(peer_id)
+
     def disconnect(self, peer_id: str, reason: Reason) -> Peer | None:
         """Record that a connection is over: its peer leaves its rooms, and has left them when it is settled.
 
@@ -259,7 +251,6 @@ class Node:
         peer = self._peers.get(peer_id)
         if peer is not None:
             peer.gone = True
-            self.backend.absent(peer_id, peer.user_id)
             self._peers.remove(peer)
             self._events.forget(peer)
             peer.post(Departure(reason))
@@ -267,7 +258,5 @@ class Node:
 
     def _end(self, peer: Peer, reason: Reason) -> None:
         """Close a peer's connection from this side, and take the peer out of its rooms."""
-        if reason == "kicked":  # without this packet, a stock client comes back by itself
-            peer.link.send(disconnect_text(self._prefix))
-        peer.link.close()
+        peer.close(for_good=reason == "kicked")
         self.disconnect(peer.peer_id, reason)

@@ -11,7 +11,7 @@ from walkie_signal.core.identity import UserId, read_user_id
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import RESERVED_EVENTS, event_text
+from walkie_signal.wire.events import RESERVED_EVENTS
 from walkie_signal.wire.values import fault_of
 
 
@@ -23,13 +23,11 @@ class Orders:
 
     def __init__(
         self,
-        prefix: str,
         settings: Settings,
         backend: Backend,
         peers: Peers,
         end: Callable[[Peer, Reason], None],
     ) -> None:
-        self._prefix = prefix
         self._settings = settings
         self._backend = backend
         self._peers = peers
@@ -56,10 +54,8 @@ class Orders:
         known = read_user_id(user_id)
         if known is None:
             raise ValueError(f"this is not a user id: {user_id!r}")
-        text = event_text(self._prefix, event, *arguments)
         peers = self._peers.of_user(known)
-        for peer in peers:
-            peer.link.send(text)
+        text = self._peers.tell(peers, event, *arguments)
         try:
             return len(peers) + await self._backend.tell(known, text)
         except SignalingError as error:

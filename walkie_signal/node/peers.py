@@ -1,17 +1,35 @@
-"""The peers whose connections this node holds."""
+"""The peers of this node.
+
+A peer is not its connection: it has an id, an identity and a queue of what happened, and it hears by one link or,
+while it is away, by none. There is one rule for this file: all that a peer hears goes through `Peer.hear` or
+`Peer.hear_latest`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
+from walkie_signal.backends.base import Backend
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.identity import Identity, UserId
+from walkie_signal.core.payloads import Payload
 from walkie_signal.core.ports import Link
 from walkie_signal.turns import SLICE, Turns
-from walkie_signal.wire.events import Event, memory_of, waiting, worked_on
+from walkie_signal.wire.events import (
+    Event,
+    ack_text,
+    disconnect_text,
+    event_text,
+    memory_of,
+    prefix_of,
+    waiting,
+    worked_on,
+)
+from walkie_signal.wire.relays import signal_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +52,74 @@ Work = Callable[["Peer", Item], Awaitable[None] | None]
 
 
 class Peer:
-    """A connection, and the queue of what happened on it.
+    """Somebody who may join rooms, the queue of what it did, and the way in which it hears.
 
     Items are worked on one by one, in order. An item that need not wait is done before `post` returns, without a
     task. While an item waits, the next ones queue up behind it. Until the peer is admitted, all items queue up.
 
     Attributes:
+        peer_id: Its id, which outlives a connection.
+        link: Its connection; ``None`` while it has none. `set_link` changes it.
+        hear: Sends it the text of a frame, behind all that it was sent before; without a link the text is lost. It
+            is the link's own `send`, because each signal comes here.
+        hear_latest: The same with a key, and drops the earlier text of that key if it still waits.
         idle: Whether an item that is posted now is worked on now.
         identity: The verified identity; ``None`` if the host has no `authenticate`.
         user_id: The user that it speaks for, as verified or as last announced; ``None`` if unknown.
-        gone: Whether its connection has ended.
+        gone: Whether it has ended for good.
         has_joined: Whether it has ever been in a room.
         head: The text that precedes the value in each signal from it.
     """
 
     __slots__ = (
-        "_task", "_turns", "_waiting", "_waiting_bytes", "_work", "gone", "has_joined", "head", "identity", "idle",
-        "link", "peer_id", "user_id",
+        "_prefix", "_task", "_turns", "_waiting", "_waiting_bytes", "_work", "gone", "has_joined", "head", "hear",
+        "hear_latest", "identity", "idle", "link", "peer_id", "user_id",
     )  # fmt: skip
 
-    def __init__(self, peer_id: str, link: Link, work: Work, head: str, turns: Turns) -> None:
+    def __init__(self, peer_id: str, prefix: str, work: Work, turns: Turns) -> None:
         self.peer_id = peer_id
-        self.head = head
-        self.link = link
+        self.head = signal_head(prefix, peer_id)
+        self.link: Link | None = None
+        self.hear: Callable[[str], None] = _unheard
+        self.hear_latest: Callable[[str, str], None] = _unheard
         self.identity: Identity | None = None
         self.user_id: UserId | None = None
         self.gone = False
         self.has_joined = False
         self.idle = False
+        self._prefix = prefix
         self._work = work
         self._turns = turns
         self._waiting: list[Item] = []
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
+
+    # What it hears
+
+    def set_link(self, link: Link | None) -> None:
+        """Let the peer hear by this link from now on; ``None`` while it is away."""
+        self.link = link
+        self.hear = _unheard if link is None else link.send
+        self.hear_latest = _unheard if link is None else link.send_latest
+
+    def tell(self, event: str, *payloads: Payload) -> None:
+        """Let it hear an event, once with each payload."""
+        for payload in payloads:
+            self.hear(event_text(self._prefix, event, payload))
+
+    def ack(self, ack_id: int | None, payload: Payload) -> None:
+        """Answer an event of its own if it asked for an ack."""
+        if ack_id is not None:
+            self.hear(ack_text(self._prefix, ack_id, payload))
+
+    def close(self, *, for_good: bool = False) -> None:
+        """Close its link, if it has one; `for_good` tells a stock client not to come back by itself."""
+        if for_good:
+            self.hear(disconnect_text(self._prefix))
+        if self.link is not None:
+            self.link.close()
+
+    # What it does
 
     @property
     def waiting(self) -> int:
@@ -128,34 +181,67 @@ class Peer:
             self.idle = True
 
 
+def _unheard(*_: str) -> None:
+    """Lose what a peer without a link would hear."""
+
+
 class Peers:
-    """The peers by id, and by the user that they speak for.
+    """The peers of one namespace by id, and by the user that they speak for, as the backend also knows them."""
 
-    Attributes:
-        turns: The turns that peers wait for if their events take longer than one turn allows.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, namespace: str, backend: Backend) -> None:
+        self._prefix = prefix_of(namespace)
+        self._backend = backend
         self._by_id: dict[str, Peer] = {}
         self._by_user: dict[str, dict[str, Peer]] = {}
-        self.turns = Turns()
+        self._turns = Turns()
         self.get = self._by_id.get
         """Returns the peer with that id, or ``None`` if this node has none."""
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._by_id.values()))
 
-    def add(self, peer: Peer) -> None:
-        """Add a peer."""
-        self._by_id[peer.peer_id] = peer
+    def open(self, peer_id: str, link: Link, work: Work) -> Peer:
+        """Add a peer that is not admitted yet; its events wait, and then `work` does them."""
+        peer = self._by_id[peer_id] = Peer(peer_id, self._prefix, work, self._turns)
+        peer.set_link(link)
+        return peer
+
+    def admit(self, peer: Peer, identity: Identity | None) -> None:
+        """Begin to work on a peer's events; `identity` is ``None`` if the host has no `authenticate`."""
+        peer.identity = identity
+        self._backend.present(peer.peer_id, None)
+        if identity is not None:
+            self.speaks_for(peer, identity)
+        peer.admit()
 
     def remove(self, peer: Peer) -> None:
         """Remove a peer."""
-        self._by_id.pop(peer.peer_id, None)
-        self.speaks_for(peer, None)
+        self._backend.absent(peer.peer_id, peer.user_id)
+        del self._by_id[peer.peer_id]
+        self._index(peer, None)
 
-    def speaks_for(self, peer: Peer, user_id: UserId | None) -> None:
-        """Record which user a peer speaks for; ``None`` for nobody."""
+    def tell(self, peers: Iterable[Peer], event: str, *arguments: Any) -> str:
+        """Let some peers hear one event, which is written once; returns its text."""
+        text = event_text(self._prefix, event, *arguments)
+        for peer in peers:
+            peer.hear(text)
+        return text
+
+    def tell_latest(self, key: str, peers: Iterable[Peer], event: str, payload: Payload) -> str:
+        """Do what `tell` does with an event that outdates the last one of that key."""
+        text = event_text(self._prefix, event, payload)
+        for peer in peers:
+            peer.hear_latest(key, text)
+        return text
+
+    def speaks_for(self, peer: Peer, identity: Identity) -> None:
+        """Record which user a peer speaks for."""
+        if peer.user_id != identity.user_id:
+            self._backend.absent(peer.peer_id, peer.user_id)
+            self._backend.present(peer.peer_id, identity.user_id)
+            self._index(peer, identity.user_id)
+
+    def _index(self, peer: Peer, user_id: UserId | None) -> None:
         if peer.user_id is not None:
             key = str(peer.user_id)
             connections = self._by_user[key]

@@ -40,8 +40,7 @@ class Signals:
 
     def _relayed(self, peer: Peer, ack_id: int | None, reached: bool) -> None:  # noqa: FBT001 - as `relay` has it
         if reached:
-            if ack_id is not None:
-                self._answers.ack(peer, ack_id, OK)
+            peer.ack(ack_id, OK)
         else:
             self._fail(
                 peer,
@@ -67,8 +66,8 @@ class Signals:
         target = self._peers.get(target_id)
         if target is None or not self._registry.share_room(peer.peer_id, target_id):
             raise SignalingError("peer_not_found", "no peer with this targetId shares a room with you")
-        target.link.send(text)
-        self._answers.ack(peer, ack_id, OK)
+        target.hear(text)
+        peer.ack(ack_id, OK)
 
     def _fail(self, peer: Peer, ack_id: int | None, error: Exception) -> None:
         self._answers.fail(peer, Event("signal", (), ack_id, 0, None), error)

@@ -14,7 +14,6 @@ from walkie_signal.core.deliveries import deliveries_of, introductions_to
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Room
 from walkie_signal.node.announcements import Announcements
-from walkie_signal.node.answers import Answers
 from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.peers import Peer, Peers
@@ -43,7 +42,6 @@ class NodeSite:
         backend: The backend, which knows the node's present incarnation.
         registry: The rooms; nothing else changes them.
         peers: The peers of this node.
-        answers: Answers the joins under way.
         announcements: The paces of peers that join their room again.
         fanout: Tells the peers.
         hooks: Tells the host.
@@ -59,7 +57,6 @@ class NodeSite:
         backend: Backend,
         registry: Registry,
         peers: Peers,
-        answers: Answers,
         announcements: Announcements,
         fanout: Fanout,
         hooks: Hooks,
@@ -69,7 +66,6 @@ class NodeSite:
         self._backend = backend
         self._registry = registry
         self._peers = peers
-        self._answers = answers
         self._announcements = announcements
         self._fanout = fanout
         self._hooks = hooks
@@ -106,9 +102,7 @@ class NodeSite:
 
     def _acknowledge(self, joining: Joining, room: Room) -> None:
         peer_id = joining.peer.peer_id
-        self._answers.ack(
-            joining.peer, joining.event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id))
-        )
+        joining.peer.ack(joining.event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id)))
 
     def _introduce(self, peer: Peer, room: Room) -> None:
         joiner = room.get(peer.peer_id)
@@ -135,12 +129,12 @@ class NodeSite:
         """Send a peer a signal's frame if it is still in the room that it shared with the sender."""
         peer = self._peers.get(peer_id)
         if peer is not None and self._registry.is_in(peer_id, room):
-            peer.link.send(text)
+            peer.hear(text)
 
     def tell(self, user_id: str, text: str) -> None:
         """Send each connection of a user a frame."""
         for peer in self._peers.of_user(user_id):
-            peer.link.send(text)
+            peer.hear(text)
 
     def kick(self, peer_id: str) -> None:
         """Close a peer's connection for good."""

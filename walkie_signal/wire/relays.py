@@ -19,10 +19,9 @@ KEY = ',"signal":'
 
 
 class Relays:
-    """Reads and writes the signals of one namespace; `prefix` is `packets.prefix_of` it."""
+    """Reads the plain signals of one namespace; `prefix` is `events.prefix_of` it."""
 
     def __init__(self, prefix: str, settings: LimitSettings) -> None:
-        self._prefix = prefix
         head = rf'42{re.escape(prefix)}(\d{{0,16}})\["signal",\{{"targetId":"([\w-]*)","signal":'
         self._match = re.compile(head + r"(.*)\}\]\Z", re.ASCII | re.DOTALL).match
         self._bytes = settings.event_bytes
@@ -52,11 +51,12 @@ class Relays:
         except UnicodeEncodeError:  # it holds a lone surrogate, which no transport of ours lets through
             return False
 
-    def head(self, peer_id: str) -> str:
-        """Return what precedes the value in each signal from a peer."""
-        return f'42{self._prefix}["signal",{{"fromId":{dumps(peer_id)}{KEY}'
+
+def signal_head(prefix: str, peer_id: str) -> str:
+    """Return what precedes the value in each signal from a peer."""
+    return f'42{prefix}["signal",{{"fromId":{dumps(peer_id)}{KEY}'
 
 
 def signal_text(head: str, value: str | None) -> str:
-    """Return the text of a signal from the peer whose `Relays.head` this is; ``None`` means no value."""
+    """Return the text of a signal from the peer whose `signal_head` this is; ``None`` means no value."""
     return f"{head.removesuffix(KEY)}}}]" if value is None else f"{head}{value}}}]"
