@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from walkie_signal.runtime_folder import OURS, TEMPORARY, Unusable, folder
+from walkie_signal.runtime_folder import OURS, TEMPORARY, UnusableError, folder
 
 NAME = f"walkie-signal-{os.geteuid()}"
 
@@ -86,5 +86,5 @@ def test_a_folder_that_takes_nothing_now_is_the_same_all_the_same(
     """Else workers that start while a disk is full would wait for the others elsewhere."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", "/proc")
-    with pytest.raises(Unusable, match=f"^/proc/{NAME}: "):
+    with pytest.raises(UnusableError, match=f"^/proc/{NAME}: "):
         folder()

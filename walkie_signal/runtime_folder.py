@@ -23,7 +23,7 @@ TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 SYSTEM = ("/tmp", "/var/tmp")  # noqa: S108 - the folder in it is made with mode 0700, and checked
 
 
-class Unusable(Exception):  # noqa: N818 - the service goes on without it
+class UnusableError(Exception):
     """The folder can't be used; the text says why."""
 
 
@@ -31,27 +31,27 @@ def folder() -> Path:
     """Return the folder, and make it if there is none.
 
     Raises:
-        Unusable: Others have access to it, or it can't be made.
+        UnusableError: Others have access to it, or it can't be made.
     """
     if not hasattr(os, "geteuid"):
-        raise Unusable("this system has no Unix sockets")
+        raise UnusableError("this system has no Unix sockets")
     owner = os.geteuid()
     parent = next(_parents(owner), None)
     if parent is None:
-        raise Unusable(f"there is no folder for temporary files, such as {SYSTEM[0]}")
+        raise UnusableError(f"there is no folder for temporary files, such as {SYSTEM[0]}")
     path = parent / f"walkie-signal-{owner}"
     try:
         with suppress(FileExistsError):
             path.mkdir(0o700)
         found = path.lstat()
     except OSError as error:
-        raise Unusable(f"{path}: {error.strerror or error}") from None
+        raise UnusableError(f"{path}: {error.strerror or error}") from None
     if not stat.S_ISDIR(found.st_mode):
-        raise Unusable(f"{path} is no folder")
+        raise UnusableError(f"{path} is no folder")
     if found.st_uid != owner:
-        raise Unusable(f"{path} belongs to somebody else")
+        raise UnusableError(f"{path} belongs to somebody else")
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise Unusable(f"{path} is open to others; its mode has to be 0700")
+        raise UnusableError(f"{path} is open to others; its mode has to be 0700")
     return path
 
 

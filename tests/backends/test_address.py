@@ -9,7 +9,7 @@ import pytest
 
 from support.certificates import certificate
 from walkie_signal.backends.redis.address import OPTIONS, Address
-from walkie_signal.backends.urls import FORMS, UnusableURL
+from walkie_signal.backends.urls import FORMS, UnusableURLError
 
 SENTINELS = "redis+sentinel://"
 
@@ -61,7 +61,7 @@ def test_who_logs_in() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
-    with pytest.raises(UnusableURL) as caught:
+    with pytest.raises(UnusableURLError) as caught:
         Address(url)
     assert str(caught.value) == FORMS
     assert "ret" not in str(caught.value)
@@ -96,7 +96,7 @@ def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
     ],
 )  # fmt: skip
 def test_what_would_do_nothing_is_refused_with_what_would(url: str, told: str) -> None:
-    with pytest.raises(UnusableURL) as caught:
+    with pytest.raises(UnusableURLError) as caught:
         Address(url)
     assert str(caught.value).startswith(told)
 
@@ -131,7 +131,7 @@ def test_a_certificate_of_the_node_s_own(tmp_path: Path) -> None:
     certfile, keyfile = certificate(tmp_path)
     files = f"ssl_certfile={certfile}&ssl_keyfile={keyfile}"
     Address(f"rediss://h?{files}&ssl_ca_certs={certfile}&ssl_ca_path={tmp_path}&ssl_password=of-none")
-    with pytest.raises(UnusableURL, match="a file of its ssl_ options"):
+    with pytest.raises(UnusableURLError, match="a file of its ssl_ options"):
         Address(f"rediss://h?ssl_certfile={certfile}&ssl_keyfile={certfile}")
 
 

@@ -307,5 +307,5 @@ def impatient() -> Any:
 
     from walkie_signal.direct import protocol  # noqa: PLC0415 - the reference runs without it
 
-    protocol.LINGER = 1.0
+    protocol.CLOSE_TIMEOUT = 1.0
     return app

@@ -101,7 +101,7 @@ async def test_who_takes_nothing_of_its_answer_is_cut(
     requests: int, lines: tuple[str, ...], app: App, protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """uvicorn closes it, which waits until all is sent; with a second request it waits to send, for ever too."""
-    monkeypatch.setattr(draining, "LINGER", 0.3)
+    monkeypatch.setattr(draining, "ANSWER_TIMEOUT", 0.3)
     app.body = b"x" * (32 << 20)
     connections: set[Any] = set()
 
@@ -129,7 +129,7 @@ async def test_who_takes_nothing_of_its_answer_is_cut(
 async def test_who_takes_its_answer_slowly_is_not_cut(
     app: App, protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draining, "LINGER", 0.5)
+    monkeypatch.setattr(draining, "ANSWER_TIMEOUT", 0.5)
     app.body = b"x" * (16 << 20)
     async with calling(app, protocol, timeout_keep_alive=1) as client:
         await client.send(head("/", "Connection: close"))

@@ -48,7 +48,7 @@ async def test_what_was_written_before_a_close_arrives_though_the_other_end_goes
 
 
 async def test_an_end_that_never_closes_keeps_no_pipe_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipes, "LINGER", 0.05)
+    monkeypatch.setattr(pipes, "CLOSE_TIMEOUT", 0.05)
     async with pipe_to_a_socket() as (pipe, theirs):
         pipe.close()
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -12,5 +12,5 @@ FORMS = (
 )
 
 
-class UnusableURL(ValueError):  # noqa: N818 - what it is, not a fault of ours
+class UnusableURLError(ValueError):
     """A URL asks for something that can't be done; the text says why, without any part of the password."""

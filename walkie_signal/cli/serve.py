@@ -13,7 +13,7 @@ import click
 
 from walkie_signal import __version__
 from walkie_signal.backends.named import backend_of
-from walkie_signal.backends.urls import UnusableURL
+from walkie_signal.backends.urls import UnusableURLError
 from walkie_signal.cli.descriptors import raise_limit
 from walkie_signal.cli.listeners import SocketFile, address_of, bind, is_open, url_of
 from walkie_signal.cli.logs import set_up_logs
@@ -81,7 +81,7 @@ def _check_redis(url: str) -> None:
     """Refuse a URL that can't be used; if the extra is missing, say what to install."""
     try:
         backend_of(url, "/", Settings())
-    except UnusableURL as error:
+    except UnusableURLError as error:
         raise click.UsageError(f"--redis-url: {error}") from None
     except ImportError as error:
         raise click.ClickException(str(error)) from None

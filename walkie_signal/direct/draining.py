@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-LINGER = 10.0
+ANSWER_TIMEOUT = 10.0
 """Seconds without progress after which a connection is cut, as for a closed WebSocket."""
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class Draining(_Uvicorn):
         self._look_no_more()
 
     def _look_later(self) -> None:
-        self._look_at = self.loop.call_later(LINGER, self._look, self.transport.get_write_buffer_size())
+        self._look_at = self.loop.call_later(
+            ANSWER_TIMEOUT, self._look, self.transport.get_write_buffer_size()
+        )
 
     def _look(self, left_before: int) -> None:
         if self.transport.get_write_buffer_size() < left_before:

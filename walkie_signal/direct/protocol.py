@@ -12,8 +12,8 @@ uvicorn's class for websockets, but from `websocket.accept` on it uses `Frames` 
 - If a request passes uvicorn's HTTP parser but not websockets', it is answered 400, with one line in the log;
   uvicorn leaves it waiting. A line may have up to 64 KiB; websockets takes 8.
 - A text that is not UTF-8 closes with 1007 at the fragment that breaks it, with one line in the log.
-- If a closed connection takes nothing more of what is left, it is aborted after `LINGER` seconds, or after `HASTE`
-  when the server shuts down; uvicorn waits for ever.
+- If a closed connection takes nothing more of what is left, it is aborted after `CLOSE_TIMEOUT` seconds, or after
+  `HASTE` when the server shuts down; uvicorn waits for ever.
 - If a client doesn't read, or sends more at once than a turn allows, only the last of its PINGs is answered.
 
 The extension, `scope["extensions"]["walkie_signal.direct"]`, is a `Direct`: callbacks take frames in, and plain
@@ -46,7 +46,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 EXTENSION = "walkie_signal.direct"
 """The name of the ASGI extension."""
 
-LINGER = 10.0
+CLOSE_TIMEOUT = 10.0
 """Seconds that a client has to answer a CLOSE, and that a closed connection has to take more of what is left."""
 
 HASTE = 1.0
@@ -138,7 +138,7 @@ class _Transport:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._patience = LINGER
+        self._patience = CLOSE_TIMEOUT
         self._linger: asyncio.TimerHandle | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -190,7 +190,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn.available_extensions = None  # picows does not support compression
-        self.close_timeout = LINGER
+        self.close_timeout = CLOSE_TIMEOUT
         self.queue: Any = Inbox()
         self.writable: Any = Gate()
         self.writable.set()

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from walkie_signal.runtime_folder import Unusable, folder
+from walkie_signal.runtime_folder import UnusableError, folder
 
 try:
     import fcntl
@@ -42,7 +42,7 @@ class _Lock:
 
         Raises:
             OSError: The file can't be made.
-            Unusable: There is no folder for it.
+            UnusableError: There is no folder for it.
         """
         if self._nodes and self._process == os.getpid():
             self._nodes += 1
@@ -73,7 +73,7 @@ def warn_of_siblings() -> None:
         return
     try:
         alone = _OURS.take()
-    except (OSError, Unusable) as error:
+    except (OSError, UnusableError) as error:
         log.debug("no look-out for other workers: %s", error)
         return
     if not alone:

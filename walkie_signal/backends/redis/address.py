@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio.connection import parse_url
 
-from walkie_signal.backends.urls import FORMS, SENTINEL, UnusableURL
+from walkie_signal.backends.urls import FORMS, SENTINEL, UnusableURLError
 
 PORT, SENTINEL_PORT = 6379, 26379
 
@@ -51,7 +51,7 @@ class Address:
         sentinel_login: The arguments of AUTH for the sentinels.
 
     Raises:
-        UnusableURL: `url` asks for something that can't be done, or names a file that can't be used.
+        UnusableURLError: `url` asks for something that can't be done, or names a file that can't be used.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,12 +69,12 @@ class Address:
         self.sentinel_login = _login(options.get("sentinel_username"), options.get("sentinel_password"))
         self._sentinel_tls = _truth(options, "sentinel_ssl", default=self._tls)
         if self._sentinel_tls and not self._tls:
-            raise UnusableURL(f"sentinel_ssl: TLS is what rediss{SENTINEL}:// asks for")
+            raise UnusableURLError(f"sentinel_ssl: TLS is what rediss{SENTINEL}:// asks for")
         self._tls_options = {key: value for key, value in options.items() if key in TLS_OPTIONS}
         try:
             self.tls()
         except OSError as error:  # an ssl.SSLError is one
-            raise UnusableURL(
+            raise UnusableURLError(
                 f"a file of its ssl_ options can't be used: {error.strerror or error}"
             ) from None
 
@@ -85,9 +85,9 @@ class Address:
             each = [urlsplit(f"//{one}") for one in netloc.split(",")]
             found = tuple((one.hostname or "", one.port or port) for one in each)
         except ValueError:
-            raise UnusableURL(FORMS) from None
+            raise UnusableURLError(FORMS) from None
         if not all(host for host, _ in found):
-            raise UnusableURL(FORMS)
+            raise UnusableURLError(FORMS)
         return found
 
     def __str__(self) -> str:
@@ -107,7 +107,7 @@ class Address:
         options = self._tls_options
         requirement = REQUIREMENTS.get(options.get("ssl_cert_reqs", "required").lower())
         if requirement is None:
-            raise UnusableURL("ssl_cert_reqs: one of required, none")
+            raise UnusableURLError("ssl_cert_reqs: one of required, none")
         context = ssl.create_default_context(
             cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
         )
@@ -130,13 +130,13 @@ def _options(url: str, *, sentinel: bool, tls: bool) -> dict[str, str]:
     """Read the options of a URL."""
     query = _query(url)
     if "#" in url or "@" in query:  # most likely, these were meant to be in a password
-        raise UnusableURL(FORMS)
+        raise UnusableURLError(FORMS)
     written = parse_qsl(query, keep_blank_values=True)
     options = dict(written)
     faults = chain(_faults(options, sentinel=sentinel, tls=tls), _contradictions(url, [*options], written))
     fault = next(faults, None)
     if fault is not None:
-        raise UnusableURL(fault)
+        raise UnusableURLError(fault)
     return options
 
 
@@ -144,7 +144,7 @@ def _query(url: str) -> str:
     try:
         return urlsplit(url.replace("#", "%23")).query
     except ValueError:  # its text may hold a part of the password
-        raise UnusableURL(FORMS) from None
+        raise UnusableURLError(FORMS) from None
 
 
 def _faults(options: dict[str, str], *, sentinel: bool, tls: bool) -> Iterator[str]:
@@ -175,9 +175,9 @@ def _parsed(url: str) -> dict[str, Any]:
     try:
         parsed = dict(parse_url(url))
     except ValueError:  # its text may hold a part of the password
-        raise UnusableURL(FORMS) from None
+        raise UnusableURLError(FORMS) from None
     if url.startswith("unix:") and "path" not in parsed:
-        raise UnusableURL(FORMS)
+        raise UnusableURLError(FORMS)
     return parsed
 
 
@@ -193,13 +193,15 @@ def _service_and_database(url: str, parsed: dict[str, Any], *, sentinel: bool) -
     parts = [unquote(part) for part in urlsplit(url).path.split("/")[1:]] if "path" not in parsed else []
     service = parts.pop(0) if sentinel and parts else ""
     if sentinel and not service:
-        raise UnusableURL(f"the sentinels have to be told a service: redis{SENTINEL}://host:26379/service/0")
+        raise UnusableURLError(
+            f"the sentinels have to be told a service: redis{SENTINEL}://host:26379/service/0"
+        )
     written = parts[0] if parts and parts[0] else "0"
     if any(parts[1:]) or not re.fullmatch(r"\d{1,9}", written) or parsed.get("db", 0) < 0:
-        raise UnusableURL(FORMS)
+        raise UnusableURLError(FORMS)
     database = int(parsed.get("db", written))
     if parts and parts[0] and database != int(written):
-        raise UnusableURL("db: the path names another database")
+        raise UnusableURLError("db: the path names another database")
     return service if sentinel else None, database
 
 
@@ -212,5 +214,5 @@ def _login(username: str | None, password: str | None) -> list[str]:
 def _truth(options: dict[str, str], name: str, *, default: bool) -> bool:
     value = options.get(name, str(default)).lower()
     if value not in FALSE + TRUE:
-        raise UnusableURL(f"{name}: one of true, false")
+        raise UnusableURLError(f"{name}: one of true, false")
     return value in TRUE

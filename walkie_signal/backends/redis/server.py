@@ -26,7 +26,7 @@ class Server:
     """The server of a URL. Call `find` before each pair of connections.
 
     Raises:
-        UnusableURL: `url` asks for something that can't be done.
+        UnusableURLError: `url` asks for something that can't be done.
     """
 
     def __init__(self, url: str) -> None:

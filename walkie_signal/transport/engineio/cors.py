@@ -9,7 +9,7 @@ from typing import Any
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.origins import Origins
 from walkie_signal.transport.engineio import http
-from walkie_signal.transport.engineio.http import Headers, Refused, Request
+from walkie_signal.transport.engineio.http import Headers, RefusedError, Request
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -45,7 +45,7 @@ class Cors:
         """Refuse a page that may not connect, with a line in the log. A client without an origin is not a page.
 
         Raises:
-            Refused: The page may not connect.
+            RefusedError: The page may not connect.
         """
         if self._anybody or (origin := request.header(b"origin")) is None or self._allows(origin, request):
             return
@@ -56,7 +56,7 @@ class Cors:
             _quoted(origin),
             _quoted(request.header(b"host") or b""),
         )
-        raise Refused(http.FORBIDDEN)
+        raise RefusedError(http.FORBIDDEN)
 
     def headers(self, request: Request, *, credentials: bool) -> Headers:
         """Return the headers of an answer for the browser of a page from another origin.

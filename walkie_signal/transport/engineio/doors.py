@@ -11,7 +11,15 @@ from walkie_signal.transport.engineio import http
 from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.cors import Cors
 from walkie_signal.transport.engineio.direct import DirectWebSocket, websocket_of
-from walkie_signal.transport.engineio.http import Receive, Refusal, Refused, Request, Response, Scope, Send
+from walkie_signal.transport.engineio.http import (
+    Receive,
+    Refusal,
+    RefusedError,
+    Request,
+    Response,
+    Scope,
+    Send,
+)
 from walkie_signal.transport.engineio.lingering import Lingering
 from walkie_signal.transport.engineio.polling import Polling
 from walkie_signal.transport.engineio.states import State
@@ -65,7 +73,7 @@ class Connections(Protocol):
         """Make a connection; returns it with its OPEN packet.
 
         Raises:
-            Refused: The host refuses it.
+            RefusedError: The host refuses it.
         """
 
     def _generate_sid_cookie(self, sid: str, attributes: Any) -> str: ...
@@ -87,13 +95,13 @@ class Doors:
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
-        except Refused as refused:
+        except RefusedError as refused:
             self._note(request, refused.refusal)
             refusal = await self._elsewhere(request, refused.refusal, send)
             if refusal is None:
                 return
             response = http.refused(refusal)
-        except http.Gone:
+        except http.GoneError:
             # Nobody reads this answer, but a middleware would treat a missing one as a fault (Starlette's
             # BaseHTTPMiddleware: "No response returned").
             response = http.refused(http.BAD_REQUEST)
@@ -126,7 +134,7 @@ class Doors:
             return Response(b"")
         if request.query.get("transport") != "polling" or "polling" not in self._connections.transports:
             known = request.query.get("transport") in self._connections.transports
-            raise Refused(http.BAD_REQUEST if known else http.UNKNOWN_TRANSPORT)
+            raise RefusedError(http.BAD_REQUEST if known else http.UNKNOWN_TRANSPORT)
         sid = request.query.get("sid")
         if sid is None:
             self._check_handshake(request, method)
@@ -135,23 +143,23 @@ class Doors:
         if connection is None:
             return await self._owed(sid, method, request)
         if not isinstance(connection.carrier, Polling) or method not in ("GET", "POST"):
-            raise Refused(http.BAD_REQUEST)
+            raise RefusedError(http.BAD_REQUEST)
         serve = connection.carrier.get if method == "GET" else connection.carrier.post
         return await serve(request)
 
     def _check_handshake(self, request: Request, method: str) -> None:
         if method != "GET":
-            raise Refused(http.BAD_METHOD)
+            raise RefusedError(http.BAD_METHOD)
         if request.query.get("EIO") != "4":
-            raise Refused(http.UNSUPPORTED_VERSION)
+            raise RefusedError(http.UNSUPPORTED_VERSION)
         if "j" in request.query:  # JSONP, which version 4 of the protocol dropped
-            raise Refused(http.BAD_REQUEST)
+            raise RefusedError(http.BAD_REQUEST)
 
     async def _owed(self, sid: str, method: str, request: Request) -> Response:
         """Answer a poll with what a closed connection is still owed; what the client posts is ignored."""
         carrier = self._connections.lingering.get(sid)
         if carrier is None:
-            raise Refused(http.UNKNOWN_SID)
+            raise RefusedError(http.UNKNOWN_SID)
         if method != "GET":
             return Response(b"ok")
         response = await carrier.get(request)
@@ -193,14 +201,14 @@ class Doors:
                 request.query.get("transport") != "websocket"
                 or "websocket" not in self._connections.transports
             ):
-                raise Refused(http.UNKNOWN_TRANSPORT)
+                raise RefusedError(http.UNKNOWN_TRANSPORT)
             sid = request.query.get("sid")
             if sid is None:
                 self._check_handshake(request, "GET")
                 connection, opening = await self._connections.open(request, [])
             else:
                 connection = self._known(sid)
-        except Refused as refused:
+        except RefusedError as refused:
             self._note(request, refused.refusal)
             if await self._elsewhere(request, refused.refusal, send) is not None:
                 await http.refuse_websocket(send)
@@ -238,9 +246,9 @@ class Doors:
         """Return the session that a WebSocket is for."""
         connection = self._connections.find(sid)
         if connection is None:
-            raise Refused(http.UNKNOWN_SID)
+            raise RefusedError(http.UNKNOWN_SID)
         if isinstance(connection.carrier, Polling) and not self._connections.allow_upgrades:
-            raise Refused(http.BAD_REQUEST)
+            raise RefusedError(http.BAD_REQUEST)
         return connection
 
     async def _upgrade(

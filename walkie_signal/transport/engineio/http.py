@@ -25,11 +25,11 @@ GZIP = 16 + zlib.MAX_WBITS
 """The window size that makes zlib write a gzip stream."""
 
 
-class Gone(Exception):  # noqa: N818 - not an error: people close tabs
+class GoneError(Exception):
     """The client left before its request was over."""
 
 
-class TooLarge(Exception):  # noqa: N818 - an answer
+class TooLargeError(Exception):
     """The body of a request is over the limit."""
 
 
@@ -42,7 +42,7 @@ class Refusal:
     message: str
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class RefusedError(Exception):
     """A request is answered with a `Refusal`."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -106,12 +106,12 @@ class Request:
         """Read the body, at most `limit` bytes of it.
 
         Raises:
-            TooLarge: The body is longer, or its Content-Length is; the rest is left unread.
-            Gone: The client left.
+            TooLargeError: The body is longer, or its Content-Length is; the rest is left unread.
+            GoneError: The client left.
         """
         length = self.header(b"content-length")
         if length is not None and length.isdigit() and int(length[:20]) > limit:
-            raise TooLarge
+            raise TooLargeError
         body = b""
         more = True
         while more:
@@ -119,11 +119,11 @@ class Request:
             if event["type"] == PARTING:  # the rest may still come in time
                 continue
             if event["type"] != "http.request":
-                raise Gone
+                raise GoneError
             body += event.get("body", b"")
             more = event.get("more_body", False)
             if len(body) > limit:
-                raise TooLarge
+                raise TooLargeError
         return body
 
     async def departure(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from walkie_signal.transport.engineio.polling import Polling
 
-LINGER = 5.0
+KEPT_FOR = 5.0
 """Seconds for which the answer is kept."""
 
 
@@ -19,7 +19,7 @@ class Lingering:
 
     def keep(self, sid: str, carrier: Polling, now: float) -> None:
         """Keep the carrier of a connection that is owed something."""
-        self._kept[sid] = (carrier, now + LINGER)
+        self._kept[sid] = (carrier, now + KEPT_FOR)
 
     def get(self, sid: str) -> Polling | None:
         """Return the carrier of a closed connection that is still owed something."""

@@ -12,11 +12,11 @@ from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.http import (
     BAD_REQUEST,
     BODY_TOO_LARGE,
-    Gone,
-    Refused,
+    GoneError,
+    RefusedError,
     Request,
     Response,
-    TooLarge,
+    TooLargeError,
 )
 from walkie_signal.transport.engineio.states import State, Step
 from walkie_signal.turns import SLICE
@@ -132,12 +132,12 @@ class Polling:
         """Answer a poll once there is something to answer with.
 
         Raises:
-            Refused: It can't be answered, or a WebSocket has taken over.
-            Gone: The client left meanwhile, which ends the connection.
+            RefusedError: It can't be answered, or a WebSocket has taken over.
+            GoneError: The client left meanwhile, which ends the connection.
         """
         if self._poll is not None:
             self._connection.violate(ProtocolViolation("two polls at once"))
-            raise Refused(BAD_REQUEST)
+            raise RefusedError(BAD_REQUEST)
         self._most = most = _most(request)
         if not self.waiting and self._farewell is None:
             await self._something(request)
@@ -167,9 +167,9 @@ class Polling:
             if timer is not None:
                 timer.cancel()
         if _has_left(departure):
-            raise Gone
+            raise GoneError
         if taken_over:
-            raise Refused(BAD_REQUEST)
+            raise RefusedError(BAD_REQUEST)
 
     def _departed(self, departure: asyncio.Task[bool]) -> None:
         if not departure.cancelled() and self._poll is not None and not self._poll.done():
@@ -183,18 +183,18 @@ class Polling:
         """Take what the client sends.
 
         Raises:
-            Refused: The client broke the protocol, and its connection has been closed.
-            Gone: The client left before it had sent everything.
+            RefusedError: The client broke the protocol, and its connection has been closed.
+            GoneError: The client left before it had sent everything.
         """
         if self._posting:
             self._connection.violate(ProtocolViolation("two POSTs at once"))
-            raise Refused(BAD_REQUEST)
+            raise RefusedError(BAD_REQUEST)
         self._posting = True
         try:
             await self._take(read_payload(await self._body(request)))
         except ProtocolViolation as violation:
             self._connection.violate(violation)
-            raise Refused(BAD_REQUEST) from None
+            raise RefusedError(BAD_REQUEST) from None
         finally:
             self._posting = False
         return Response(b"ok")
@@ -222,12 +222,12 @@ class Polling:
         finally:
             self._reading = None
         if reading.cancelled():
-            raise Refused(BAD_REQUEST)
+            raise RefusedError(BAD_REQUEST)
         try:
             return reading.result()
-        except TooLarge:
+        except TooLargeError:
             self._connection.violate(ProtocolViolation("a body over the size limit"), 1009)
-            raise Refused(BODY_TOO_LARGE) from None
+            raise RefusedError(BODY_TOO_LARGE) from None
 
 
 def _has_left(departure: asyncio.Task[bool]) -> bool:

@@ -20,7 +20,7 @@ from walkie_signal.transport.engineio import http
 from walkie_signal.transport.engineio.connection import Above, Connection
 from walkie_signal.transport.engineio.cors import Cors
 from walkie_signal.transport.engineio.doors import Doors, HandOver
-from walkie_signal.transport.engineio.http import Receive, Refused, Request, Scope, Send
+from walkie_signal.transport.engineio.http import Receive, RefusedError, Request, Scope, Send
 from walkie_signal.transport.engineio.lingering import Lingering
 from walkie_signal.transport.engineio.polling import Polling
 from walkie_signal.transport.engineio.sweep import Sweep
@@ -230,7 +230,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """Make a connection if the host's connect handler allows it; returns the connection and its OPEN packet.
 
         Raises:
-            Refused: The handler refuses.
+            RefusedError: The handler refuses.
         """
         sid = self.generate_id()
         if self.hand_over is not None:
@@ -253,7 +253,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             del self.sockets[sid]
             connection.refuse(self.reason.SERVER_DISCONNECT)
             message = answer if isinstance(answer, str) else "Unauthorized"
-            raise Refused(http.Refusal(401, http.FORBIDDEN.code, message))
+            raise RefusedError(http.Refusal(401, http.FORBIDDEN.code, message))
         opening = {
             "sid": sid,
             "upgrades": upgrades,

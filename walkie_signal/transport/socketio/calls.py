@@ -14,7 +14,7 @@ from typing import Any
 UNLIMITED = 1 << 30
 
 
-class Misfit(TypeError):  # noqa: N818 - it is the client's mistake, and is only logged
+class MisfitError(TypeError):
     """A client's event has another number of arguments than its handler takes."""
 
 
@@ -35,13 +35,13 @@ def fitted(event: str, handler: Callable[..., Any], arguments: tuple[Any, ...]) 
     """Return the arguments to call a handler with; older handlers take no auth, or no reason.
 
     Raises:
-        Misfit: The handler does not take as many arguments as the client sent.
+        MisfitError: The handler does not take as many arguments as the client sent.
     """
     least, most = arity(handler)
     if event in ("connect", "disconnect") and len(arguments) > most:
         arguments = arguments[:-1]
     if not least <= len(arguments) <= most:
-        raise Misfit(f"takes {least} to {most} arguments, not {len(arguments)}")
+        raise MisfitError(f"takes {least} to {most} arguments, not {len(arguments)}")
     return arguments
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from walkie_signal.errors import ProtocolViolation
-from walkie_signal.transport.socketio.calls import Misfit
+from walkie_signal.transport.socketio.calls import MisfitError
 from walkie_signal.transport.socketio.joins import Joins
 from walkie_signal.transport.socketio.sockets import Deferred, Socket, Sockets, State
 from walkie_signal.turns import SLICE
@@ -132,7 +132,7 @@ class Handling:
             await handling
         except ProtocolViolation as violation:
             socket.sockets.connection.violate(violation)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             line = "an event does not fit its handler, which %s"
             self._server.eio.lines.write(logging.WARNING, "an event does not fit its handler", line, misfit)
         except Exception as fault:  # noqa: BLE001 - a handler may raise anything

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from walkie_signal.transport.engineio.http import PARTING, Gone, Receive, Request, Scope, Send
+from walkie_signal.transport.engineio.http import PARTING, GoneError, Receive, Request, Scope, Send
 from walkie_signal.transport.engineio.websocket import FAREWELL
 from walkie_signal.transport.workers.pipes import Event, Pipe
 
@@ -41,7 +41,7 @@ class Carriage:
 
     async def run(self) -> bool:
         """Carry until either side has ended; returns whether the request needs no answer any more."""
-        with suppress(Gone):
+        with suppress(GoneError):
             await self._pipe.send(_departing(self._request.scope))
         down = asyncio.create_task(self._down())
         up = asyncio.create_task(self._up(self._request.receive))
@@ -70,7 +70,7 @@ class Carriage:
             while not event["type"].endswith(".disconnect"):
                 event = await receive()
                 await self._pipe.send(_cut(event, self._limit))
-        except Gone:
+        except GoneError:
             return False
         except Exception as error:  # noqa: BLE001 - each server has its own error for a client that is gone
             log.debug("nothing more is to be received: %r", error)

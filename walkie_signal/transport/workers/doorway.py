@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from walkie_signal.runtime_folder import Unusable
+from walkie_signal.runtime_folder import UnusableError
 from walkie_signal.transport.workers import folder
 
 log = logging.getLogger("walkie_signal.transport")
@@ -98,7 +98,7 @@ class Doorway:
                 self._shut()
                 self._open_in(where)
             known, self._where, self._folder = self._folder, where, inode
-        except (OSError, Unusable) as reason:
+        except (OSError, UnusableError) as reason:
             self._shut()
             self._where = None
             self._complain(reason)

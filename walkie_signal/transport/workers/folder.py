@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from walkie_signal import runtime_folder
-from walkie_signal.runtime_folder import Unusable
+from walkie_signal.runtime_folder import UnusableError
 
 PATH_BYTES = 100
 """Most bytes of a Unix socket's path; Linux takes 107, macOS 103."""
@@ -26,11 +26,11 @@ def find() -> Path:
     """Return the folder of the sockets, and make it if there is none.
 
     Raises:
-        Unusable: Others have access to it, it can't be made, or its path is too long.
+        UnusableError: Others have access to it, it can't be made, or its path is too long.
     """
     path = runtime_folder.folder()
     if len(os.fsencode(path)) + NAME_BYTES > PATH_BYTES:
-        raise Unusable(f"{path} is too long for a Unix socket in it; set TMPDIR to a shorter path")
+        raise UnusableError(f"{path} is too long for a Unix socket in it; set TMPDIR to a shorter path")
     return path
 
 
@@ -43,7 +43,7 @@ def listener(path: Path) -> socket.socket:
     """Return a Unix socket that listens on a path.
 
     Raises:
-        Unusable: The socket can't be made.
+        UnusableError: The socket can't be made.
     """
     made = socket.socket(socket.AF_UNIX)
     try:
@@ -52,7 +52,7 @@ def listener(path: Path) -> socket.socket:
         made.listen(BACKLOG)
     except OSError as error:
         made.close()
-        raise Unusable(f"{path}: {error.strerror or error}") from None
+        raise UnusableError(f"{path}: {error.strerror or error}") from None
     return made
 
 

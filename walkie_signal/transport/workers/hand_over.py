@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from walkie_signal.transport.engineio import http
-from walkie_signal.transport.engineio.http import Gone, Receive, Refusal, Request, Scope, Send
+from walkie_signal.transport.engineio.http import GoneError, Receive, Refusal, Request, Scope, Send
 from walkie_signal.transport.engineio.websocket import FAREWELL
 from walkie_signal.transport.workers import folder
 from walkie_signal.transport.workers.carriage import Carriage
@@ -104,7 +104,7 @@ class HandOver:
             if scope is not None:
                 arrived = _Arrived(scope, pipe, self)
                 await self._serve(arrived.scope, arrived.receive, arrived.send)
-        except (Gone, asyncio.TimeoutError) as reason:
+        except (GoneError, asyncio.TimeoutError) as reason:
             log.debug("a request that was handed over has ended: %r", reason)
         except Exception:
             log.exception("a fault in a request that was handed over")

@@ -15,7 +15,7 @@ from collections.abc import Callable, MutableMapping
 from struct import Struct
 from typing import Any, cast
 
-from walkie_signal.transport.engineio.http import Gone
+from walkie_signal.transport.engineio.http import GoneError
 
 Event = MutableMapping[str, Any]
 
@@ -25,7 +25,7 @@ WINDOW = 1 << 16
 HEAD = 1 << 19
 """Most bytes of a head: `direct.bounds` lets in 64 KiB, and JSON may write six bytes for each."""
 
-LINGER = 5.0
+CLOSE_TIMEOUT = 5.0
 """Seconds that the other end has to read what was written before a close."""
 
 READ = "read"
@@ -107,12 +107,12 @@ class Pipe(asyncio.Protocol):
         If there is room, it does not wait at all, so it may be run without a task.
 
         Raises:
-            Gone: The other end has gone.
+            GoneError: The other end has gone.
         """
         if self._unread >= WINDOW:
             await self._wait_for_room()
         if self.gone.done():
-            raise Gone
+            raise GoneError
         self.send_now(event)
 
     def send_now(self, event: Event) -> None:
@@ -137,7 +137,7 @@ class Pipe(asyncio.Protocol):
             self._transport.write(frame)
 
     def close(self) -> None:
-        """Close after what was written; if nobody reads that, it is dropped after `LINGER`.
+        """Close after what was written; if nobody reads that, it is dropped after `CLOSE_TIMEOUT`.
 
         Until the other end closes too, only this direction is closed: data that comes to a fully closed socket
         resets it, and the other end would lose what it has not read.
@@ -145,7 +145,7 @@ class Pipe(asyncio.Protocol):
         transport = self._transport
         if transport is not None and not transport.is_closing() and self._lingering is None:
             transport.write_eof()
-            self._lingering = self._loop.call_later(LINGER, transport.abort)
+            self._lingering = self._loop.call_later(CLOSE_TIMEOUT, transport.abort)
         self._lost()
 
     # In
