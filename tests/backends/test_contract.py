@@ -15,6 +15,7 @@ from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.changes import Change, Joined, Left, Member
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.values import ABSENT, MOST_BYTES
 from walkie_signal.errors import SignalingError
 
 
@@ -49,6 +50,8 @@ def member(backend: Backend) -> Callable[..., Member]:
 
 
 Make = Callable[..., Member]
+
+ODD = 'a "b" \\ / \n\x7f\0 {x} 日本 🙂 '
 
 
 async def test_a_join_is_applied_when_it_returns(
@@ -145,3 +148,100 @@ async def test_nobody_else_is_reached_where_there_is_one_node(backend: Backend, 
     assert await backend.tell("7", "text") == 0
     assert not await backend.kick("a")
     backend.absent("a", "7")
+
+
+# Values beside rooms
+
+
+async def test_a_value_is_absent_until_it_is_swapped_and_then_as_it_was_given(
+    backend: Backend, member: Make
+) -> None:
+    await backend.join(member("a"), 10)
+    assert await backend.read("r", "floor") == ABSENT
+    assert await backend.swap("r", "floor", 0, ODD) == "swapped"
+    value = await backend.read("r", "floor")
+    assert (value.key, value.text, value.node, value.until) == ("floor", ODD, backend.node_id, 0)
+    assert await backend.read("r", "call") == await backend.read("q", "floor") == ABSENT
+
+
+async def test_a_swap_of_another_version_changes_nothing(backend: Backend, member: Make) -> None:
+    await backend.join(member("a"), 10)
+    assert await backend.swap("r", "floor", 1, "of no version") == "lost"
+    assert await backend.swap("r", "floor", 0, "first") == "swapped"
+    first = await backend.read("r", "floor")
+    assert await backend.swap("r", "floor", 0, "first, too") == "lost"
+    assert await backend.swap("r", "floor", first.version, "second") == "swapped"
+    second = await backend.read("r", "floor")
+    assert second.version > first.version
+    assert await backend.swap("r", "floor", first.version, "late") == "lost"
+    assert await backend.read("r", "floor") == second
+
+
+async def test_of_swaps_at_once_of_one_version_one_is_carried_out(backend: Backend, member: Make) -> None:
+    await backend.join(member("a"), 10)
+    outcomes = await asyncio.gather(*(backend.swap("r", "floor", 0, str(number)) for number in range(20)))
+    assert sorted(outcomes) == ["lost"] * 19 + ["swapped"]
+    assert (await backend.read("r", "floor")).text == str(outcomes.index("swapped"))
+
+
+async def test_a_swap_may_ask_for_a_member(backend: Backend, member: Make) -> None:
+    await backend.join(member("a"), 10)
+    await backend.join(member("b", "q"), 10)
+    assert await backend.swap("r", "floor", 0, "b", member="b", keep=60) == "gone"
+    assert await backend.swap("r", "floor", 0, "a", member="a") == "swapped"
+    await backend.join(member("c"), 10)
+    await backend.leave("r", "a", "left")
+    version = (await backend.read("r", "floor")).version
+    assert await backend.swap("r", "floor", version, "a again", member="a") == "gone"
+    assert (await backend.read("r", "floor")).text == "a"
+
+
+async def test_a_value_goes_with_the_last_member(backend: Backend, member: Make) -> None:
+    for peer_id in "ab":
+        await backend.join(member(peer_id), 10)
+    assert await backend.swap("r", "floor", 0, "a") == "swapped"
+    await backend.leave("r", "a", "left")
+    version = (await backend.read("r", "floor")).version
+    await backend.leave("r", "b", "left")
+    assert await backend.read("r", "floor") == ABSENT
+    assert await backend.swap("r", "floor", 0, "nobody's") == "gone"
+    await backend.join(member("a"), 10)
+    assert await backend.read("r", "floor") == ABSENT
+    assert await backend.swap("r", "floor", version, "of the room before") == "lost"
+
+
+async def test_a_value_that_is_kept_outlives_the_last_member_by_its_time(
+    backend: Backend, member: Make
+) -> None:
+    await backend.join(member("a"), 10)
+    assert await backend.swap("r", "short", 0, "short", keep=0.2) == "swapped"
+    assert await backend.swap("r", "long", 0, "long", keep=60) == "swapped"
+    assert await backend.swap("r", "none", 0, "none") == "swapped"
+    await backend.leave("r", "a", "left")
+    assert await backend.swap("r", "later", 0, "later", keep=60) == "swapped"
+    while await backend.read("r", "short") != ABSENT:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.02)
+    await backend.join(member("b"), 10)
+    texts = {key: (await backend.read("r", key)).text for key in ("short", "long", "none", "later")}
+    assert texts == {"short": "", "long": "long", "none": "", "later": "later"}
+    assert list(await backend.rooms()) == ["r"]
+
+
+async def test_a_value_has_a_key_of_one_word_and_a_bounded_text(backend: Backend, member: Make) -> None:
+    await backend.join(member("a"), 10)
+    most = "\u00e9" * (MOST_BYTES // 2)
+    assert await backend.swap("r", "floor", 0, most) == "swapped"
+    value = await backend.read("r", "floor")
+    assert value.text == most
+    for key, text in (("floor", most + "x"), ("", "x"), ("two words", "x"), ("floor", "\ud800")):
+        with pytest.raises(ValueError, match=r"value|surrogates"):
+            await backend.swap("r", key, value.version, text)
+    assert await backend.read("r", "floor") == value
+
+
+async def test_values_are_unavailable_after_the_close(backend: Backend) -> None:
+    await backend.close()
+    for asked in (backend.read("r", "floor"), backend.swap("r", "floor", 0, "text", keep=60)):
+        with pytest.raises(SignalingError) as caught:
+            await asked
+        assert caught.value.code == "unavailable"

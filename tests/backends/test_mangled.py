@@ -28,7 +28,7 @@ from walkie_signal.backends.redis.messages import (
 from walkie_signal.bounded_log import MOST
 from walkie_signal.core.changes import Joined
 from walkie_signal.core.identity import read_user_id
-from walkie_signal.core.replicas import Entered, Entry, Settled, Version
+from walkie_signal.core.replicas import Entered, Entry, Settled, Swapped, Version
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ ROOM_MESSAGES = [
     b'1 1700000000000000 7 j x 77 elsewhere {"role":"lead","userId":"u"}',
     b"1 1700000000000000 7 l x left",
     b'1 1700000000000000 7 s elsewhere node_lost {"x":"77 elsewhere {}"}',
+    b"1 1700000000000000 7 v floor 77 0 elsewhere the text",
 ]
 NODE_MESSAGES = [
     write_signal("elsewhere", 1, "a", "x", 77, "r", frame("hello")).encode(),
@@ -96,6 +97,10 @@ def test_what_is_read_on_a_room_s_channel_is_of_the_right_types_or_refused(messa
         assert event.node
         assert event.reason.isidentifier()
         assert all(map(proper, event.entries))
+    elif isinstance(event, Swapped):
+        assert event.value.key
+        assert event.value.node
+        assert all(0 <= number < 10**18 for number in event.value[1:3])
     elif event is not None:
         assert event.peer_id
         assert event.reason.isidentifier()

@@ -133,7 +133,7 @@ class InProcess(Service, logging.Handler):
             "sids": sorted(self.signaling._adapter._peers),
             "users": sorted(node._peers._by_user),
             "registry": {room.name: len(room) for room in node._registry},
-            "backend": {name: len(room) for name, room in node.backend._rooms.items()},
+            "backend": {name: len(room.entries) for name, room in node.backend._ledger._rooms.items()},
             "paces": sorted(node._fanout._paces),
             "under way": [*node._site.joining, *node._hooks._last],
             "early": [*node._signals._early, *node._signals._expiries],

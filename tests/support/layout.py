@@ -26,10 +26,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
     "core": (
-        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports"),
+        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "values"),
         ("changes", "messages"),
         ("payloads", "replicas", "rooms"),
-        ("deliveries", "registry"),
+        ("deliveries", "ledger", "registry"),
     ),
     "direct": (
         ("draining", "handshake", "inbox", "owner", "picows", "rules"),
@@ -45,10 +45,11 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("uplink",),
         ("followed",),
         ("healing",),
-        ("directory", "mail", "rooms"),
+        ("directory", "mail", "rooms", "values"),
         ("heart",),
         ("backend",),
     ),
+    "backends.redis.scripts": (("script",), ("nodes", "rooms")),
     "node": (
         ("hooks", "peers", "siblings"),
         ("announcements", "answers", "fanout", "orders"),

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.values import Outcome, Value
 
 Done = Callable[[bool], None]
 """Called exactly once, at once or later, with whether another node was reached."""
@@ -90,6 +91,37 @@ class Backend(Protocol):
 
         Raises:
             SignalingError: ``unavailable``.
+        """
+
+    # Values beside rooms
+
+    async def read(self, room: str, key: str) -> Value:
+        """Return a value beside a room; `ABSENT`, whose version is 0, if there is none.
+
+        Raises:
+            SignalingError: ``unavailable``.
+        """
+
+    async def swap(
+        self, room: str, key: str, version: int, text: str, *, member: str | None = None, keep: float = 0
+    ) -> Outcome:
+        """Give a value beside a room another text; a value that was absent gets its first one.
+
+        Args:
+            room: The room.
+            key: What the value is called, in one word.
+            version: The version of the value that the caller has read.
+            text: The new text, of at most `MOST_BYTES`.
+            member: The peer that has to be a member; ``None`` if it doesn't matter who is there.
+            keep: For how many seconds from now the value stays without members; with 0 it goes with the last one.
+
+        Returns:
+            ``swapped``; ``lost`` if the value has another version; ``gone`` if the peer is no member, or if there
+            are no members and `keep` is 0. Unless it is ``swapped``, nothing has changed.
+
+        Raises:
+            ValueError: The store takes no such key or text.
+            SignalingError: ``unavailable``; the swap may have been carried out.
         """
 
     # Other nodes

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 
 from walkie_signal.backends.base import Done, Site
-from walkie_signal.core.changes import Change, Joined, Left, Member, Reason
+from walkie_signal.core.changes import Joined, Left, Member, Reason
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.rooms import Room
+from walkie_signal.core.ledger import Ledger
+from walkie_signal.core.values import Outcome, Value
 from walkie_signal.errors import SignalingError
 
 
 class MemoryBackend:
-    """Changes are in order because one event loop makes them, and they are applied at once."""
+    """Changes are in order because one event loop takes the steps of one ledger, and they are applied at once."""
 
     name = "memory"
     shared = False
 
     def __init__(self) -> None:
         self.node_id = ""
-        self._rooms: dict[str, Room] = {}
+        self._ledger = Ledger()
         self._site: Site | None = None
 
     @property
@@ -36,28 +38,45 @@ class MemoryBackend:
     async def close(self) -> None:
         """Forget every room."""
         self._site = None
-        self._rooms.clear()
+        self._ledger = Ledger()
 
     async def join(self, member: Member, capacity: int) -> None:
         """Make a peer a member, or announce it again."""
-        room = self._rooms.get(member.room) or Room(member.room)
-        if member.peer_id not in room and len(room) >= capacity:
+        site = self._started()
+        joined, _ = self._ledger.join(member, capacity, _now())
+        if not joined:
             raise SignalingError("room_full", f"the room has {capacity} members already")
-        self._order(room, Joined(member))
+        site.apply(Joined(member))
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
         """Take a member out."""
-        kept = self._rooms.get(room)
-        if kept is not None and peer_id in kept:
-            self._order(kept, Left(room, peer_id, reason))
+        left, _ = self._ledger.leave(room, peer_id, self.node_id, reason, _now())
+        if left and self._site is not None:
+            self._site.apply(Left(room, peer_id, reason))
 
     async def rooms(self) -> Sequence[str]:
         """Return the names of the rooms that have members."""
-        return list(self._rooms)
+        return self._ledger.rooms(_now())
 
     async def roster(self, room: str) -> Sequence[Member]:
         """Return the members of a room."""
-        return list(self._rooms.get(room, ()))
+        return [entry.member for entry in self._ledger.roster(room, _now()).entries]
+
+    async def read(self, room: str, key: str) -> Value:
+        """Return a value beside a room."""
+        self._started()
+        return self._ledger.read(room, key, _now())
+
+    async def swap(
+        self, room: str, key: str, version: int, text: str, *, member: str | None = None, keep: float = 0
+    ) -> Outcome:
+        """Give a value beside a room another text."""
+        self._started()
+        stays = round(keep * 1000) * 1000
+        outcome, _ = self._ledger.swap(
+            room, key, version, text, _now(), node=self.node_id, member=member, keep=stays
+        )
+        return outcome
 
     def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:  # noqa: ARG002
         """Answer that there is no other node."""
@@ -77,12 +96,11 @@ class MemoryBackend:
         """Return false: there is no other node."""
         return False
 
-    def _order(self, room: Room, change: Change) -> None:
+    def _started(self) -> Site:
         if self._site is None:
             raise SignalingError("unavailable", "the service is closed", retryAfterMs=1000)
-        room.apply(change)
-        if room:
-            self._rooms[room.name] = room
-        else:
-            del self._rooms[room.name]
-        self._site.apply(change)
+        return self._site
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

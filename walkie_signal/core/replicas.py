@@ -11,6 +11,8 @@ There are two rules for this file:
 2. A roster from a store that has lost its memory removes no members of other nodes: those that it lacks are held
    until their node has settled, or until `release` is called because that node has had enough time.
 
+The values beside a room follow its changes too. A value of another node that such a store lacks is held likewise.
+
 A node knows best which members it has itself. If it has taken one out, or never let it in, it does not take it in
 only because the store still lists it. Such members are in `refused`, and the node has the store take them out.
 """
@@ -21,7 +23,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from typing_extensions import assert_never
+
 from walkie_signal.core.changes import Change, Joined, Left, Member, Reason
+from walkie_signal.core.values import Value
 
 
 class Version(NamedTuple):
@@ -70,7 +75,14 @@ class Settled:
     entries: tuple[Entry, ...]
 
 
-RoomEvent = Entered | Left | Settled
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """A value beside the room has another text."""
+
+    value: Value
+
+
+RoomEvent = Entered | Left | Settled | Swapped
 
 
 class Roster(NamedTuple):
@@ -80,11 +92,13 @@ class Roster(NamedTuple):
         version: The version of its last change; `NOWHERE` if the room does not exist.
         entries: Its members.
         settled: The nodes that have written their members back since the store lost its memory.
+        values: The values beside it.
     """
 
     version: Version
     entries: tuple[Entry, ...] = ()
     settled: frozenset[str] = frozenset()
+    values: tuple[Value, ...] = ()
 
 
 class Replica:
@@ -96,10 +110,22 @@ class Replica:
 
     Attributes:
         version: The version of its last change; ``None`` while unknown.
+        values: The values beside it, by their keys.
         refused: The members that were not taken in; the caller deals with them and clears the list.
     """
 
-    __slots__ = ("_early", "_entries", "_held", "_refuses", "entry", "refused", "room", "version")
+    __slots__ = (
+        "_early",
+        "_entries",
+        "_held",
+        "_held_values",
+        "_refuses",
+        "entry",
+        "refused",
+        "room",
+        "values",
+        "version",
+    )
 
     def __init__(self, room: str, refuses: Callable[[Member], bool] = lambda _: False) -> None:
         self.room = room
@@ -110,6 +136,8 @@ class Replica:
         self.entry = self._entries.get
         """Returns the entry of a member by its peer id, or ``None``."""
         self._held: set[str] = set()
+        self.values: dict[str, Value] = {}
+        self._held_values: set[str] = set()
         self._early: list[tuple[Version, RoomEvent | None]] = []
 
     def __len__(self) -> int:
@@ -118,6 +146,14 @@ class Replica:
     def entries_of(self, node: str) -> list[Entry]:
         """Return a node's members."""
         return [entry for entry in self._entries.values() if entry.member.node == node]
+
+    def values_of(self, node: str) -> list[Value]:
+        """Return the values that a node swapped last; none if the room has no members, for they may have ended."""
+        return [value for value in self.values.values() if value.node == node] if self._entries else []
+
+    def holds(self, key: str) -> bool:
+        """Tell whether the store lacks a value only because its node has not written it back yet."""
+        return key in self._held_values
 
     def take(self, version: Version, event: RoomEvent | None) -> list[Change]:
         """Take an event that the store has published; returns what changes here.
@@ -129,7 +165,8 @@ class Replica:
         known = self.version
         if known is not None and version.epoch == known.epoch and version.number <= known.number:
             return []
-        if known is not None and self._follows(version, known):
+        # Once a room has lost its last member, only the store knows which of its values are still there
+        if known is not None and self._follows(version, known) and (self._entries or not self.values):
             self.version = version
             return self._carry_out(event)
         self.version = None
@@ -156,6 +193,7 @@ class Replica:
         if hold:
             self._held |= {each for each in missing if self._entries[each].member.node not in roster.settled}
         changes = self._differ(sorted(missing - self._held), entries, "disconnected")
+        self._adopt_values(roster, hold=hold)
         self.version = roster.version
         early, self._early = self._early, []
         for version, event in early:
@@ -163,13 +201,25 @@ class Replica:
                 changes += self.take(version, event)
         return changes
 
+    def _adopt_values(self, roster: Roster, *, hold: bool) -> None:
+        before, self.values = self.values, {value.key: value for value in roster.values}
+        self._held_values.clear()
+        for key, value in before.items() if hold else ():
+            stored = self.values.get(key)
+            if (stored is None or stored.version < value.version) and value.node not in roster.settled:
+                self.values[key] = value
+                self._held_values.add(key)
+
     def doubt(self) -> None:
         """Record that changes may have been missed, so that a roster has to be adopted."""
         self.version = None
         self._early.clear()
 
     def release(self) -> list[Change]:
-        """Remove the members that are held, because their node has not come back."""
+        """Remove the members and the values that are held, because their node has not come back."""
+        for key in self._held_values:
+            del self.values[key]
+        self._held_values.clear()
         gone = [peer_id for peer_id in self._held if peer_id in self._entries]
         self._held.clear()
         return self._differ(gone, {}, "node_lost")
@@ -185,6 +235,15 @@ class Replica:
             return self._differ([], {event.entry.member.peer_id: event.entry}, "left", again=True)
         if isinstance(event, Left):
             return self.withdraw(event.peer_id, event.reason)
+        if isinstance(event, Settled):
+            return self._settle(event)
+        if isinstance(event, Swapped):
+            self.values[event.value.key] = event.value
+            self._held_values.discard(event.value.key)
+            return []
+        assert_never(event)
+
+    def _settle(self, event: Settled) -> list[Change]:
         listed = {entry.member.peer_id: entry for entry in event.entries}
         before = [entry.member.peer_id for entry in self.entries_of(event.node)]
         return self._differ([each for each in before if each not in listed], listed, event.reason)

@@ -5,6 +5,7 @@
     server     which server, and whether we can use it   address   read from a URL   dial, sentinels   finding it
     outage     what the log says about a time without Redis
     followed   the rooms that are followed       rooms   joining and leaving       healing   agreeing with Redis
+    values     the values beside rooms
     mail       what nodes send one another             directory   where peers and users are
     heart      leases, and the removal of dead nodes
     scripts, messages, names   what Redis holds          strange   keys that others have written

@@ -23,9 +23,11 @@ from walkie_signal.backends.redis.rooms import Rooms
 from walkie_signal.backends.redis.scripts import NEEDED
 from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
+from walkie_signal.backends.redis.values import Values
 from walkie_signal.backends.redis.wire import Lost, Wire, ignore, words
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.values import Outcome, Value
 from walkie_signal.errors import SignalingError
 from walkie_signal.wire.events import head_of
 
@@ -62,6 +64,7 @@ class RedisBackend:
         self._rooms = Rooms(self._uplink, self._followed, self._healing)
         self._mail = Mail(self._names, self._uplink, self._followed, self._healing, head_of(namespace))
         self._directory = Directory(self._names, self._uplink, self._strange)
+        self._values = Values(self._names, self._uplink, self._followed, self._healing, self._strange)
         self._heart: Heart | None = None
         self._followed.on_change = self._mail.changed
         self._followed.on_owed = self._healing.pay_soon
@@ -249,6 +252,16 @@ class RedisBackend:
         except Failed:
             raise unavailable() from None
         return [entry.member for entry in roster.entries]
+
+    async def read(self, room: str, key: str) -> Value:
+        """Return a value beside a room."""
+        return await self._values.read(room, key)
+
+    async def swap(
+        self, room: str, key: str, version: int, text: str, *, member: str | None = None, keep: float = 0
+    ) -> Outcome:
+        """Give a value beside a room another text."""
+        return await self._values.swap(room, key, version, text, member=member, keep=keep)
 
     # Other nodes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from walkie_signal.backends.base import Site
@@ -200,15 +200,14 @@ class FollowedRooms:
                 # A join that changes nothing makes no difference in the roster, but it has been carried out
                 self.make(followed, [Joined(known.member)])
 
-    def roster_of(self, room: str, flat: list[bytes]) -> Roster:
-        """Read a room's hash as Redis returns it.
+    def roster_of(self, room: str, flat: list[bytes], values: Sequence[bytes] = ()) -> Roster:
+        """Read a room's hash and the values beside it, as Redis returns them.
 
         Raises:
             ValueError: It is not a room's hash.
         """
-        texts = [text.decode("utf-8", "replace") for text in flat]
-        fields = dict(zip(texts[::2], texts[1::2], strict=True))
-        roster = read_roster(room, fields)
+        fields = _texts(flat)
+        roster = read_roster(room, fields, _texts(values))
         unread = len(fields) - len(roster.entries) - 1
         if unread > 0:
             message = "room %r: %d members can't be read"
@@ -258,6 +257,11 @@ class FollowedRooms:
         self._by_room.clear()
         self._by_channel.clear()
         self.owed.clear()
+
+
+def _texts(flat: Sequence[bytes]) -> dict[str, str]:
+    texts = [text.decode("utf-8", "replace") for text in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _done(followed: Followed, peer_id: str) -> None:

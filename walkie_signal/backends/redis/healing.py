@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 
 from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms
-from walkie_signal.backends.redis.messages import read_entries, read_roster, write_entry
+from walkie_signal.backends.redis.messages import read_entries, read_roster, write_entry, write_value
 from walkie_signal.backends.redis.names import Names
 from walkie_signal.backends.redis.scripts import LEAVE, SETTLE, TOUCH, Script
 from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
@@ -61,7 +61,8 @@ class Healing:
 
     def run(self, script: Script, room: str, *arguments: str | int) -> asyncio.Future[Any]:
         """Run a script on a room's key; if the key is strange, the room is set aside."""
-        answer = self._uplink.run(script, [self._names.room(room)], *arguments)
+        keys = [self._names.room(room), self._names.values(room)]
+        answer = self._uplink.run(script, keys, *arguments)
         answer.add_done_callback(partial(self._look, room))
         return answer
 
@@ -117,11 +118,13 @@ class Healing:
                 listed += (peer_id, "")
             elif entry is not None and entry.member.node == node:
                 listed += (peer_id, write_entry(entry))
-        arguments = (EXPIRY, node, "disconnected", int(writes_back))
-        answer = self.run(SETTLE, room, *arguments, *listed)
+        own = followed.replica.values_of(node) if writes_back else []
+        values = [text for value in own for text in (value.key, write_value(value))]
+        arguments = (EXPIRY, node, "disconnected", int(writes_back), len(own))
+        answer = self.run(SETTLE, room, *arguments, *values, *listed)
         try:
-            stored, _ = await self.remembered(answer)
-            self._rooms.adopt(followed, self._rooms.roster_of(room, stored))
+            stored, beside, _ = await self.remembered(answer)
+            self._rooms.adopt(followed, self._rooms.roster_of(room, stored, beside))
         except hiredis.ReplyError:
             if not followed.aside:
                 raise
@@ -145,7 +148,7 @@ class Healing:
         Raises:
             One of `Failed`: Redis is away, or the room's key is strange.
         """
-        _, removed = await self.run(SETTLE, room, EXPIRY, node, "node_lost", 0)
+        _, _, removed = await self.run(SETTLE, room, EXPIRY, node, "node_lost", 0, 0)
         texts = [text.decode("utf-8", "replace") for text in removed]
         return [entry.member for entry in read_entries(room, zip(texts[::2], texts[1::2], strict=True))]
 

@@ -18,7 +18,17 @@ from urllib.parse import quote, unquote
 
 from walkie_signal.core.changes import Left, Member, Reason
 from walkie_signal.core.identity import read_user_id
-from walkie_signal.core.replicas import NOWHERE, Entered, Entry, RoomEvent, Roster, Settled, Version
+from walkie_signal.core.replicas import (
+    NOWHERE,
+    Entered,
+    Entry,
+    RoomEvent,
+    Roster,
+    Settled,
+    Swapped,
+    Version,
+)
+from walkie_signal.core.values import Value
 from walkie_signal.wire.json import dumps, loads
 from walkie_signal.wire.values import is_text
 
@@ -192,6 +202,24 @@ def write_entry(entry: Entry) -> str:
     return f"{entry.since} {write_member(entry.member)}"
 
 
+def write_value(value: Value) -> str:
+    """Write a value as Redis keeps it."""
+    return f"{value.version} {value.until} {value.node} {value.text}"
+
+
+def read_value(key: str, text: str) -> Value:
+    """Read a value as Redis keeps it.
+
+    Raises:
+        ValueError: It is not a value.
+    """
+    words = text.split(" ", 3)
+    if not key or len(words) != 4 or not words[2]:  # noqa: PLR2004 - version, until, node, text
+        raise ValueError("a value that lacks something")
+    version, until, node, rest = words
+    return Value(key, _number(version), _number(until), node, rest)
+
+
 def read_room_message(room: str, data: bytes) -> tuple[Version, RoomEvent | None]:
     """Read a change from a room's channel; the event is ``None`` if this release doesn't know its kind.
 
@@ -224,6 +252,9 @@ def _read_event(room: str, kind: str, rest: str) -> RoomEvent | None:
             raise ValueError("the members of no node")
         entries = tuple(read_entry(room, *each) for each in _object(text).items())
         return Settled(node, _reason(reason), entries)
+    if kind == "v":
+        key, _, text = rest.partition(" ")
+        return Swapped(read_value(key, text))
     return None
 
 
@@ -240,14 +271,22 @@ def read_entries(room: str, values: Iterable[tuple[str, str]]) -> Iterator[Entry
             yield read_entry(room, peer_id, value)
 
 
-def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
-    """Read a room's hash, with the members that `read_entries` can read.
+def read_values(texts: Mapping[str, str]) -> Iterator[Value]:
+    """Read the values that can be read, by key."""
+    for key, text in texts.items():
+        with suppress(ValueError):
+            yield read_value(key, text)
+
+
+def read_roster(room: str, fields: Mapping[str, str], texts: Mapping[str, str] | None = None) -> Roster:
+    """Read a room's hash and the values beside it, with the members and the values that can be read.
 
     Raises:
         ValueError: It is not a room's hash.
     """
+    values = tuple(read_values(texts or {}))
     if "" not in fields:
-        return Roster(NOWHERE)
+        return Roster(NOWHERE, values=values)
     epoch, _, rest = fields[""].partition(" ")
     number, *settled = rest.split(" ")
     entries = read_entries(room, (field for field in fields.items() if field[0]))
@@ -255,4 +294,5 @@ def read_roster(room: str, fields: Mapping[str, str]) -> Roster:
         Version(_number(epoch), _number(number)),
         tuple(sorted(entries, key=lambda entry: entry.since)),
         frozenset(settled),
+        values,
     )

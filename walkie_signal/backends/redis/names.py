@@ -25,6 +25,10 @@ class Names:
         """Hash: a room's members, and under the empty name its version. Channel: its changes."""
         return f"{self._base}:room:{{{room}}}"
 
+    def values(self, room: str) -> str:
+        """Hash: the values beside a room, by their keys."""
+        return f"{self.room(room)}:values"
+
     def node(self, node: str) -> str:
         """Channel: what is only for that node."""
         return f"{self._base}:node:{{{node}}}"

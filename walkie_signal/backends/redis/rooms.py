@@ -65,7 +65,7 @@ class Rooms:
         if answer is None:
             raise SignalingError("room_full", f"the room has {capacity} members already")
         if unknown:
-            self._followed.adopt(followed, self._followed.roster_of(room, answer))
+            self._followed.adopt(followed, self._followed.roster_of(room, *answer))
         elif followed.replica.version is None:
             self._healing.heal(room)
         await followed.changing[member.peer_id]
