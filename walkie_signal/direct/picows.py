@@ -7,13 +7,11 @@ It relies on parts of picows that are not public: `WSProtocol` (the parser) and 
   answer goes nowhere.
 - It sets TCP options, which fail on a Unix socket, and which asyncio and uvloop have set already.
 - It parses one frame ahead, and if that frame is wrong, it closes before it delivers the frame before. So the
-parser
-  writes to `_Nobody`, which takes its CLOSE as a violation to be acted upon later.
+  parser writes to `_Nobody`, which takes its CLOSE as a violation to be acted upon later.
 - Its writer passes frames over 8 KiB to `writelines` as a view of a buffer that it then uses again, so the given
   transport has to copy them.
 - Its read buffer doubles with each read that fills it, up to what the kernel holds, and never shrinks. After a
-large
-  read, it needs a new parser, and until then we have to read less than the buffer offers.
+  large read, it needs a new parser, and until then we have to read less than the buffer offers.
 - It leaves UTF-8, reserved bits, the order of fragments and some close codes to its listener.
 """
 
