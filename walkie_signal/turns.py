@@ -29,7 +29,7 @@ class Turns:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[Job] = deque()
 
-    def take(self, job: Job) -> None:
+    def run(self, job: Job) -> None:
         """Run a job now; if this turn has had its jobs, run it in one of the next turns."""
         self._schedule()
         if self._begun < self._each:

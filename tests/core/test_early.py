@@ -18,7 +18,7 @@ def test_they_wait_in_order_and_expire_one_by_one() -> None:
     assert early.expire(100.0 + WAIT) == [signal(1)]
     assert early.wait(100.0 + WAIT) == 1
     assert early.add(signal(3), 100.0 + WAIT)
-    assert early.take() == [signal(2), signal(3)]
+    assert early.take_all() == [signal(2), signal(3)]
     assert len(early) == 0
 
 
@@ -37,7 +37,7 @@ def test_the_clock_stands_still_while_a_join_is_under_way() -> None:
 def test_their_number_and_their_size_are_bounded_and_what_has_gone_counts_no_more() -> None:
     early = EarlySignals()
     assert [early.add(signal(number), 0.0) for number in range(MOST + 1)] == [True] * MOST + [False]
-    early.take()
+    early.take_all()
     assert early.add(signal(1, "x" * MOST_BYTES), 0.0)
     assert not early.add(signal(2), 0.0)
     early.expire(WAIT)
@@ -51,5 +51,5 @@ def test_the_bound_is_of_bytes_and_not_of_characters() -> None:
     early = EarlySignals()
     assert early.add(signal(1, "🙂" * (MOST_BYTES // 4)), 0.0)
     assert not early.add(signal(2), 0.0)
-    early.take()
+    early.take_all()
     assert early.add(signal(3, "x" * MOST_BYTES), 0.0)

@@ -134,7 +134,7 @@ async def test_pings_take_no_more_than_other_frames(monkeypatch: pytest.MonkeyPa
 
     turns = Turns()
     monkeypatch.setattr(Frames, "_write", written)
-    monkeypatch.setattr(Frames, "_take", turns.counted(Frames._take))
+    monkeypatch.setattr(Frames, "_receive_frame", turns.counted(Frames._receive_frame))
     async with service("direct") as running, raw_peer(running.url) as peer:
         await peer.join("gate")
         counting = asyncio.create_task(turns.run())
@@ -160,7 +160,7 @@ async def test_what_comes_behind_a_violation_takes_few_frames_of_a_turn(
 ) -> None:
     """The connection is closed at the first; until the client closes it too, the rest is looked through."""
     turns = Turns()
-    monkeypatch.setattr(Frames, "_take", turns.counted(Frames._take))
+    monkeypatch.setattr(Frames, "_receive_frame", turns.counted(Frames._receive_frame))
     async with service("direct") as running, raw_peer(running.url) as peer:
         await peer.join("gate")
         counting = asyncio.create_task(turns.run())

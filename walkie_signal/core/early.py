@@ -87,13 +87,13 @@ class EarlySignals:
         """Take out those that have waited too long."""
         latest = self._elapsed(now) - WAIT
         count = sum(added <= latest for added, _ in self._waiting)
-        return self._take(count)
+        return self._take_first(count)
 
-    def take(self) -> list[EarlySignal]:
+    def take_all(self) -> list[EarlySignal]:
         """Take out all of them, in the order in which they came."""
-        return self._take(len(self._waiting))
+        return self._take_first(len(self._waiting))
 
-    def _take(self, count: int) -> list[EarlySignal]:
+    def _take_first(self, count: int) -> list[EarlySignal]:
         taken = [signal for _, signal in self._waiting[:count]]
         del self._waiting[:count]
         self._size -= sum(signal.size for signal in taken)

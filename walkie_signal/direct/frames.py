@@ -91,7 +91,7 @@ class Frames(WSListener):
             or frame.rsv2
             or frame.rsv3
         ):
-            self._take(frame)
+            self._receive_frame(frame)
             size = frame.payload_size
         else:
             try:
@@ -157,7 +157,7 @@ class Frames(WSListener):
 
     # In: what the frames mean
 
-    def _take(self, frame: WSFrame) -> None:
+    def _receive_frame(self, frame: WSFrame) -> None:
         if self._ended:
             return
         try:

@@ -37,7 +37,7 @@ class _Lock:
         self._process = 0
         self._nodes = 0
 
-    def take(self) -> bool:
+    def lock(self) -> bool:
         """Hold the lock for one more node; returns false if another process holds it.
 
         Raises:
@@ -54,7 +54,7 @@ class _Lock:
         _remove_left(where)
         return self._descriptor is not None
 
-    def let_go(self) -> None:
+    def unlock(self) -> None:
         """Hold the lock for one node less."""
         if self._nodes == 0 or self._process != os.getpid():
             return
@@ -72,7 +72,7 @@ def warn_of_siblings() -> None:
     if fcntl is None:
         return
     try:
-        alone = _OURS.take()
+        alone = _OURS.lock()
     except (OSError, UnusableError) as error:
         log.debug("no look-out for other workers: %s", error)
         return
@@ -85,7 +85,7 @@ def warn_of_siblings() -> None:
 
 def part_from_siblings() -> None:
     """Take back that a node of this process keeps rooms in memory; `warn_of_siblings` was called once for each."""
-    _OURS.let_go()
+    _OURS.unlock()
 
 
 def _name() -> str:

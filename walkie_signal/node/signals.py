@@ -91,7 +91,7 @@ class Signals:
             self._await_expiry(peer, early)
             return
         self.forget(peer)
-        for signal in early.take():
+        for signal in early.take_all():
             try:
                 self._send(peer, signal.target_id, signal.text, signal.ack_id)
             except Exception as error:  # noqa: BLE001, PERF203 - every fault becomes an answer

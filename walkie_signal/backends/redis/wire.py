@@ -108,7 +108,7 @@ class Wire(asyncio.Protocol):
             Lost: The connection ended before.
         """
         future = self._loop.create_future()
-        self.post(packed(*parts), lambda answer: _settle(future, answer))
+        self.post(packed(*parts), lambda answer: _resolve(future, answer))
         return future
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
@@ -200,7 +200,7 @@ class Wire(asyncio.Protocol):
         self._lost(self._why)
 
 
-def _settle(future: asyncio.Future[Any], answer: Any) -> None:
+def _resolve(future: asyncio.Future[Any], answer: Any) -> None:
     if future.done():
         return
     if isinstance(answer, Exception):

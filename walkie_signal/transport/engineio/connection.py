@@ -121,7 +121,7 @@ class Connection:
         self.carrier: Carrier = Connecting(self.outbox)
         self.push: Callable[[Frame], None] = self.carrier.push
 
-    def _take(self, step: Step) -> None:
+    def _change_state(self, step: Step) -> None:
         following = TRANSITIONS[self.state].get(step)
         if following is None:
             raise RuntimeError(f"a connection that is {self.state.name} can't {step.name}")
@@ -140,7 +140,7 @@ class Connection:
 
     def carry(self, carrier: Carrier) -> None:
         """Give the connection another carrier."""
-        self._take(carrier.step)
+        self._change_state(carrier.step)
         self._probe = None
         self.carrier = carrier
         self.push = carrier.push
@@ -151,12 +151,12 @@ class Connection:
 
     def begin_probe(self, probe: asyncio.Task[bool]) -> None:
         """Record that a WebSocket tries to take over; a close cancels `probe`."""
-        self._take(Step.PROBE)
+        self._change_state(Step.PROBE)
         self._probe = probe
 
     def end_probe(self) -> None:
         """Record that it does not take over."""
-        self._take(Step.GIVE_UP)
+        self._change_state(Step.GIVE_UP)
         self._probe = None
 
     @property
@@ -259,7 +259,7 @@ class Connection:
     def refuse(self, reason: str) -> None:
         """Close a connection that the host does not let in; its owner is not told."""
         if self.is_open:
-            self._take(Step.CLOSE)
+            self._change_state(Step.CLOSE)
             self.reason = reason
 
     def close(self, reason: str, *, code: int = 1000, farewell: str = CLOSE) -> None:
@@ -272,7 +272,7 @@ class Connection:
         """
         if not self.is_open:
             return
-        self._take(Step.CLOSE)
+        self._change_state(Step.CLOSE)
         self.reason = reason
         self.ending = self._loop.create_future()
         if self._over is not None:
@@ -284,7 +284,7 @@ class Connection:
 
     def forget(self) -> None:
         """Record that the host was told of the end, and that nothing of the connection is kept."""
-        self._take(Step.FORGET)
+        self._change_state(Step.FORGET)
         if self.ending is not None and not self.ending.done():
             self.ending.set_result(None)
 

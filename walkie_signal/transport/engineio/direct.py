@@ -106,7 +106,7 @@ class DirectWebSocket:
             connection.close(connection.owner.reason.TRANSPORT_CLOSE)
 
     def _listen(self) -> None:
-        self._direct.start(self._take, self._take, self._pause, self._more)
+        self._direct.start(self._receive_frame, self._receive_frame, self._pause, self._more)
 
     def _more(self) -> None:
         """Hold the rest of what was read at once, if this connection has used up its slice of the turn."""
@@ -127,7 +127,7 @@ class DirectWebSocket:
         began = monotonic()
         while self._waiting and self._connection.is_open:
             try:
-                self._take(self._waiting.popleft())
+                self._receive_frame(self._waiting.popleft())
             except Exception:
                 log.exception("a fault in taking a message; the connection is closed")
                 self._connection.close(self._connection.owner.reason.TRANSPORT_ERROR, code=1011)
@@ -137,7 +137,7 @@ class DirectWebSocket:
         self._waiting = None
         self._listen()  # a closed connection does so too, to hear the client's CLOSE
 
-    def _take(self, frame: Frame) -> None:
+    def _receive_frame(self, frame: Frame) -> None:
         connection = self._connection
         if not connection.is_open:
             return

@@ -164,7 +164,7 @@ class Doors:
             return Response(b"ok")
         response = await carrier.get(request)
         if not carrier.owed:
-            self._connections.lingering.settle(sid)
+            self._connections.lingering.forget(sid)
         return response
 
     async def _elsewhere(self, request: Request, refusal: Refusal, send: Send) -> Refusal | None:

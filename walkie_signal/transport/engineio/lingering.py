@@ -26,7 +26,7 @@ class Lingering:
         carrier, _ = self._kept.get(sid, (None, 0.0))
         return carrier
 
-    def settle(self, sid: str) -> None:
+    def forget(self, sid: str) -> None:
         """Forget a connection that has got what it was owed."""
         self._kept.pop(sid, None)
 
@@ -34,7 +34,7 @@ class Lingering:
         """Forget a connection that did not ask in time; returns whether it is still kept."""
         _, deadline = self._kept.get(sid, (None, now))
         if now >= deadline:
-            self.settle(sid)
+            self.forget(sid)
         return now < deadline
 
     def clear(self) -> None:

@@ -191,7 +191,7 @@ class Polling:
             raise RefusedError(BAD_REQUEST)
         self._posting = True
         try:
-            await self._take(read_payload(await self._body(request)))
+            await self._receive_frames(read_payload(await self._body(request)))
         except ProtocolViolation as violation:
             self._connection.violate(violation)
             raise RefusedError(BAD_REQUEST) from None
@@ -199,7 +199,7 @@ class Polling:
             self._posting = False
         return Response(b"ok")
 
-    async def _take(self, frames: Iterator[Frame]) -> None:
+    async def _receive_frames(self, frames: Iterator[Frame]) -> None:
         connection = self._connection
         began = monotonic()
         for frame in frames:

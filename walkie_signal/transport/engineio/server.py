@@ -150,7 +150,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         if in_order and isinstance(connection.carrier, Polling) and connection.carrier.owed:
             self.lingering.keep(connection.sid, connection.carrier, asyncio.get_running_loop().time())
             self.watch(connection)
-        self.ends.take(partial(self._begin_end, connection))
+        self.ends.run(partial(self._begin_end, connection))
 
     def _begin_end(self, connection: Connection) -> None:
         self.spawn(self._end(connection))

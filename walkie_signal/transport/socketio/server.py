@@ -199,7 +199,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             self.eio.call_message_handler(connection, message)
             return
         if isinstance(message, bytes):
-            self._take_attachment(sockets, message)
+            self._receive_attachment(sockets, message)
             return
         if sockets.partial is not None:
             raise ProtocolViolation("text in place of an attachment")
@@ -236,7 +236,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             raise ProtocolViolation(NOT_JOINED)
         return kind == packets.ACK and socket is not None and not self.handling.awaits(socket, ack_id)
 
-    def _take_attachment(self, sockets: Sockets, attachment: bytes) -> None:
+    def _receive_attachment(self, sockets: Sockets, attachment: bytes) -> None:
         begun = sockets.partial
         if begun is not None:
             if begun.add(attachment):

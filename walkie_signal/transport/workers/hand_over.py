@@ -92,11 +92,11 @@ class HandOver:
         return Pipe(largest=self._limit + HEAD, made=self._connected)
 
     def _connected(self, pipe: Pipe) -> None:
-        task = asyncio.create_task(self._take(pipe))
+        task = asyncio.create_task(self._serve_carried(pipe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _take(self, pipe: Pipe) -> None:
+    async def _serve_carried(self, pipe: Pipe) -> None:
         """Serve the request that another worker hands over."""
         try:
             await pipe.send({"type": READY})

@@ -181,13 +181,13 @@ class Pipe(asyncio.Protocol):
             head_end = LENGTHS.size + head_length
             try:
                 event = decode(bytes(buffer[LENGTHS.size : head_end]), bytes(buffer[head_end:end]))
-                self._take(event, end)
+                self._receive_event(event, end)
             except (LookupError, ValueError):
                 self._abort()
                 return
             del buffer[:end]
 
-    def _take(self, event: Event, size: int) -> None:
+    def _receive_event(self, event: Event, size: int) -> None:
         if event["type"] != READ:
             self._events.append((event, size))
             _wake(self._arrival)
