@@ -41,9 +41,7 @@ def folder() -> Path:
         raise UnusableError(f"there is no folder for temporary files, such as {SYSTEM[0]}")
     path = parent / f"walkie-signal-{owner}"
     try:
-        with suppress(FileExistsError):
-            path.mkdir(0o700)
-        found = path.lstat()
+        found = _made(path)
     except OSError as error:
         raise UnusableError(f"{path}: {error.strerror or error}") from None
     if not stat.S_ISDIR(found.st_mode):
@@ -55,21 +53,31 @@ def folder() -> Path:
     return path
 
 
+def _made(path: Path) -> os.stat_result:
+    with suppress(FileNotFoundError):
+        return path.lstat()
+    with suppress(FileExistsError):
+        path.mkdir(0o700)
+    return path.lstat()
+
+
 def _parents(owner: int) -> Iterator[Path]:
     """Yield the folders that it may be in; the first one is to be taken."""
     for name in OURS:
-        path = Path(os.environ.get(name, "").partition(":")[0])  # systemd may name several
-        if _owner(path) == owner:
-            yield path
-    for path in (*(Path(os.environ.get(name, "")) for name in TEMPORARY), *map(Path, SYSTEM)):
+        path = os.environ.get(name, "").partition(":")[0]  # systemd may name several
+        if path and _owner(path) == owner:
+            yield Path(path)
+    for path in (*filter(None, map(os.environ.get, TEMPORARY)), *SYSTEM):
         if _owner(path) is not None:
-            yield path
+            yield Path(path)
 
 
-def _owner(path: Path) -> int | None:
+def _owner(path: str) -> int | None:
     """Return whose folder it is; ``None`` if it is none, or can't be looked at, as inside somebody else's."""
+    if not os.path.isabs(path):  # noqa: PTH117 - a worker asks every second, and a Path takes ten times as long
+        return None
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - likewise
     except OSError:
         return None
-    return found.st_uid if path.is_absolute() and stat.S_ISDIR(found.st_mode) else None
+    return found.st_uid if stat.S_ISDIR(found.st_mode) else None
