@@ -31,7 +31,12 @@ OnLeave = Callable[[Member, Reason], object]
 
 
 class Host:
-    """The functions that the host has given us to call; ``None`` for those that it has not given."""
+    """The functions that the host has given us to call; ``None`` for those that it has not given.
+
+    Attributes:
+        on_join: Tells the host of a new member; ``None`` if it has no such hook.
+        on_leave: Tells the host of a member that is gone, with the reason; ``None`` if it has no such hook.
+    """
 
     def __init__(
         self,
@@ -45,8 +50,12 @@ class Host:
         self._settings = settings
         self._authenticate = authenticate
         self._authorize = authorize
-        self._on_join = on_join
-        self._on_leave = on_leave
+        self.on_join: Callable[[Member], Awaitable[None]] | None = (
+            None if on_join is None else partial(self._tell, "on_join", on_join)
+        )
+        self.on_leave: Callable[[Member, Reason], Awaitable[None]] | None = (
+            None if on_leave is None else partial(self._tell, "on_leave", on_leave)
+        )
         self._threads: ThreadPoolExecutor | None = None
         self._lines = BoundedLog(log)
 
@@ -82,14 +91,6 @@ class Host:
             return bool(await self._call(self._authorize, identity, room))
         except Exception as error:
             raise self._fault("authorize", error) from error
-
-    def on_join(self, member: Member) -> Awaitable[None] | None:
-        """Return a call that tells the host of a new member; ``None`` if the host has no such hook."""
-        return None if self._on_join is None else self._tell("on_join", self._on_join, member)
-
-    def on_leave(self, member: Member, reason: Reason) -> Awaitable[None] | None:
-        """Return a call that tells the host of a member that is gone; ``None`` if the host has no such hook."""
-        return None if self._on_leave is None else self._tell("on_leave", self._on_leave, member, reason)
 
     def close(self) -> None:
         """Let go of the threads. A call that is under way in one of them goes on to its end."""

@@ -7,7 +7,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("settings",),
     ("bounded_log", "runtime_folder", "turns", "wire"),
     ("core", "direct"),
-    ("auth", "backends", "host", "ice", "metrics"),
+    ("auth", "backends", "host", "ice", "metrics", "refusals"),
     ("node",),
     ("namespace", "transport"),
     ("web",),
@@ -28,7 +28,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
         ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "values"),
         ("changes", "messages"),
-        ("payloads", "replicas", "rooms"),
+        ("facts", "payloads", "replicas", "rooms"),
         ("deliveries", "ledger", "registry"),
     ),
     "direct": (

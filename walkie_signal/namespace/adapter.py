@@ -9,6 +9,7 @@ from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Reason
+from walkie_signal.core.facts import ConnectRefused
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.errors import ProtocolViolation, SignalingError
@@ -109,7 +110,7 @@ class Adapter:
             await self._node.ensure_started()
             return await self._host.authenticate(partial(read_credentials, environ, auth))
         except SignalingError as error:
-            if error.code != "internal":  # internal errors have been logged already
+            if error.code != "internal":  # a fault is no refusal, and has been logged already
                 self.refused(error.code, environ)
             raise
         except Exception as error:
@@ -118,9 +119,8 @@ class Adapter:
             raise SignalingError("internal", "internal error") from error
 
     def refused(self, why: str, environ: Mapping[str, Any]) -> None:
-        """Log that a connection was not let in."""
-        line = "connect refused: %s (from %s)"
-        self._lines.write(logging.INFO, "connect refused", line, why, address_of(environ) or "a Unix socket")
+        """Tell that a connection was not let in."""
+        self._node.facts.tell(ConnectRefused, why, address_of(environ) or "a Unix socket")
 
     def failed(self, line: str, fault: Exception) -> None:
         """Log that a function of the host failed."""

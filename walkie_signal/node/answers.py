@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.facts import EventRefused, Facts
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
@@ -15,17 +16,12 @@ log = logging.getLogger("walkie_signal")
 
 OK: dict[str, Any] = {"ok": True}
 
-TOLD = {"forbidden", "payload_too_large", "rate_limited", "room_full", "too_many_rooms", "unavailable"}
-"""Codes that are logged for operators: a limit, or the host, refused something to a client that may be fine.
-
-The other codes are a client's mistake, or come from two events that crossed; they are logged at the level debug.
-"""
-
 
 class Answers:
-    """Answers events that failed, and logs why."""
+    """Answers events that failed, and tells why."""
 
-    def __init__(self) -> None:
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._lines = BoundedLog(log)
 
     def fail(self, peer: Peer, event: Event, error: Exception) -> None:
@@ -34,13 +30,8 @@ class Answers:
             self._lines.write(logging.ERROR, "internal", "%r failed", event.name, fault=error)
             error = SignalingError("internal", "internal error")
         else:
-            level = logging.INFO if error.code in TOLD else logging.DEBUG
-            # The client chose any other name, and the log does not repeat it
-            name = event.name if event.name in CLIENT_EVENTS else "an event"
-            line = "%s refused: %s (peer %s, %s)"
-            self._lines.write(
-                level, f"refused: {error.code}", line, name, error.code, peer.peer_id, peer.link or "away"
-            )
+            name = event.name if event.name in CLIENT_EVENTS else None
+            self._facts.tell(EventRefused, name, error.code, peer.peer_id, peer.link or "away")
         if event.ack_id is not None:
             peer.ack(event.ack_id, {"ok": False, "error": error.to_payload()})
         else:

@@ -1,37 +1,35 @@
-"""Tells the host of joins and leaves: after the change, in order for each peer, and without holding anything up."""
+"""A sink of facts: tells the host of joins and leaves, in order for each peer, and without holding anything up."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
 
-from walkie_signal.core.changes import Member, Reason
+from walkie_signal.core.changes import Member
+from walkie_signal.core.facts import Facts, MemberJoined, MemberLeft
 from walkie_signal.host import Host
 
 
 class Hooks:
     """Calls the hooks of one node's own peers, one at a time for each peer."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, facts: Facts) -> None:
         self._last: dict[str, asyncio.Task[None]] = {}
-
-    def joined(self, member: Member) -> None:
-        """Tell the host of a new member."""
-        self._queue(member.peer_id, self._host.on_join(member))
-
-    def left(self, member: Member, reason: Reason) -> None:
-        """Tell the host of a member that is gone."""
-        self._queue(member.peer_id, self._host.on_leave(member, reason))
+        on_join, on_leave = host.on_join, host.on_leave
+        if on_join is not None:
+            facts.listen(MemberJoined, lambda fact: self._queue(fact.member, on_join(fact.member)))
+        if on_leave is not None:
+            facts.listen(
+                MemberLeft, lambda fact: self._queue(fact.member, on_leave(fact.member, fact.reason))
+            )
 
     async def settled(self) -> None:
         """Wait until each hook that was called has returned or has run out of time."""
         while self._last:
             await asyncio.wait(self._last.values())
 
-    def _queue(self, peer_id: str, call: Awaitable[None] | None) -> None:
-        if call is None:
-            return
+    def _queue(self, member: Member, call: Awaitable[None]) -> None:
+        peer_id = member.peer_id
         task = asyncio.create_task(self._after(self._last.get(peer_id), call))
         self._last[peer_id] = task
         task.add_done_callback(lambda done: self._done(peer_id, done))

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.changes import Reason
+from walkie_signal.core.facts import Facts
 from walkie_signal.core.identity import Identity
 from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.ports import Link
@@ -32,6 +33,7 @@ from walkie_signal.node.peers import Departure, Peer, Peers
 from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
+from walkie_signal.refusals import Refusals
 from walkie_signal.settings import Settings
 from walkie_signal.wire.events import Event, memory_of, prefix_of, read_event, read_size
 from walkie_signal.wire.relays import Relays
@@ -57,8 +59,10 @@ class Node:
         self._peers = Peers(namespace, backend)
         self._relays = Relays(prefix_of(namespace), settings)
         self._fanout = Fanout(self._registry, self._peers, settings)
-        self._hooks = Hooks(host)
-        self.answers = Answers()
+        self.facts = Facts()
+        self._hooks = Hooks(host, self.facts)
+        Refusals(log).listen(self.facts)
+        self.answers = Answers(self.facts)
         self._orders = Orders(settings, backend, self._peers, self._end)
         announcements = Announcements(settings.announce_interval)
         self._signals = Signals(
@@ -70,7 +74,7 @@ class Node:
             peers=self._peers,
             announcements=announcements,
             fanout=self._fanout,
-            hooks=self._hooks,
+            facts=self.facts,
             end=self._end,
         )
         self._events = Events(

@@ -11,11 +11,11 @@ from walkie_signal.backends.base import Backend
 from walkie_signal.core import payloads
 from walkie_signal.core.changes import EFFECTS, Change, Joined, Left, Member, Reason
 from walkie_signal.core.deliveries import deliveries_of, introductions_to
+from walkie_signal.core.facts import Facts, MemberJoined, MemberLeft
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Room
 from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.fanout import Fanout
-from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.wire.events import Event
 
@@ -44,7 +44,7 @@ class NodeSite:
         peers: The peers of this node.
         announcements: The paces of peers that join their room again.
         fanout: Tells the peers.
-        hooks: Tells the host.
+        facts: Where the joins and leaves of this node's own peers are told.
         end: Closes a peer's connection for good, with the reason for its rooms.
 
     Attributes:
@@ -59,7 +59,7 @@ class NodeSite:
         peers: Peers,
         announcements: Announcements,
         fanout: Fanout,
-        hooks: Hooks,
+        facts: Facts,
         end: Callable[[Peer, Reason], None],
     ) -> None:
         self.joining: dict[tuple[str, str], Joining] = {}
@@ -68,7 +68,7 @@ class NodeSite:
         self._peers = peers
         self._announcements = announcements
         self._fanout = fanout
-        self._hooks = hooks
+        self._facts = facts
         self._end = end
 
     def apply(self, change: Change) -> None:
@@ -91,7 +91,7 @@ class NodeSite:
             self._fanout.roster_changed(room.name)
         elif joining is not None:
             self._fanout.tell_roster(room.name, joining.peer)
-        self._tell_host(change, before)
+        self._tell_facts(change, before)
 
     def join_again(self, joining: Joining, room_name: str) -> None:
         """Answer a member that joins its room again while the others are not to hear of it yet."""
@@ -109,14 +109,14 @@ class NodeSite:
         if joiner is not None:
             self._fanout.introduce(peer, introductions_to(joiner, room))
 
-    def _tell_host(self, change: Change, before: Member | None) -> None:
+    def _tell_facts(self, change: Change, before: Member | None) -> None:
         here = self._backend.node_id
         if isinstance(change, Joined):
             if before is None and change.member.node == here:
-                self._hooks.joined(change.member)
+                self._facts.tell(MemberJoined, change.member)
         elif isinstance(change, Left):
             if before is not None and before.node == here:
-                self._hooks.left(before, change.reason)
+                self._facts.tell(MemberLeft, before, change.reason)
         else:
             assert_never(change)
 
@@ -143,8 +143,8 @@ class NodeSite:
             self._end(peer, "kicked")
 
     def lost(self, member: Member) -> None:
-        """Tell the host of a dead node's member that this node has removed."""
-        self._hooks.left(member, "node_lost")
+        """Tell of a dead node's member that this node has removed."""
+        self._facts.tell(MemberLeft, member, "node_lost")
 
     def fenced(self) -> None:
         """Send every peer away, so that they come back as new peers."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.facts import Facts
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.settings.transport import TransportSettings
@@ -59,6 +60,7 @@ class Owner(Protocol):
 
     above: Above
     settings: TransportSettings
+    facts: Facts
     lines: BoundedLog
     reason: Any
     max_http_buffer_size: int

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any, Protocol
 
-from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.facts import Facts, HandshakeRefused
 from walkie_signal.transport.engineio import http
 from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.cors import Cors
@@ -59,9 +59,9 @@ class Connections(Protocol):
     cookie: Any
     cors: Cors
     cors_credentials: bool
+    facts: Facts
     hand_over: HandOver | None
     http_compression: bool
-    lines: BoundedLog
     lingering: Lingering
     reason: Any
     transports: Any
@@ -116,16 +116,13 @@ class Doors:
         await http.answer(send, response)
 
     def _note(self, request: Request, refusal: Refusal) -> None:
-        """Log that a handshake is refused, unless its origin is the reason.
+        """Tell that a handshake is refused, unless its origin is the reason, which has its own line in the log.
 
-        A request with a session id is not logged: after a restart of the server, each peer sends one for a session
-        that is gone, and then comes back.
+        A request with a session id is no handshake: after a restart of the server, each peer sends one for a
+        session that is gone, and then comes back.
         """
         if "sid" not in request.query and refusal is not http.FORBIDDEN:
-            kind = f"handshake refused ({refusal.code})"
-            self._connections.lines.write(
-                logging.INFO, kind, "handshake refused: %s (from %s)", refusal.message, request.address
-            )
+            self._connections.facts.tell(HandshakeRefused, refusal.code, refusal.message, request.address)
 
     async def _answer(self, request: Request) -> Response:
         self._connections.cors.check(request)

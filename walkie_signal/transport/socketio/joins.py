@@ -7,12 +7,12 @@ disconnect handler is called exactly once, and after that nothing of the socket 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
 import socketio
 
+from walkie_signal.core.facts import NamespaceRefused
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.socketio.sockets import Socket, Sockets, State
 from walkie_signal.wire.frames import MESSAGE
@@ -197,8 +197,8 @@ class Joins:
 
     def refuse(self, sockets: Sockets, namespace: str, why: dict[str, Any]) -> None:
         """Refuse a CONNECT without asking the host."""
-        line, connection = f"connect refused: {why['message']}", sockets.connection
-        connection.owner.lines.write(logging.INFO, line, "%s (%s)", line, connection)
+        connection = sockets.connection
+        connection.owner.facts.tell(NamespaceRefused, why["message"], connection)
         self._send(sockets, CONNECT_ERROR, namespace, why)
 
     def _send(self, sockets: Sockets, kind: int, namespace: str, data: Any) -> None:
