@@ -88,7 +88,7 @@ def test_a_dead_node_is_removed_from_all_its_rooms() -> None:
 
 def test_who_writes_back_that_it_has_nobody_is_seen_for_a_while() -> None:
     ledger = Ledger()
-    ledger.settle("r", "n", "disconnected", {}, 10, writes_back=True)
+    ledger.settle("r", "n", "disconnected", {}, 10, writes_back=())
     assert ledger.roster("r", 10 + STAYS - 1).settled == {"n"}
     assert ledger.rooms(10) == []
     assert ledger.roster("r", 10 + STAYS) == (NOWHERE, (), frozenset(), ())
@@ -97,10 +97,10 @@ def test_who_writes_back_that_it_has_nobody_is_seen_for_a_while() -> None:
 def test_what_is_written_back_is_there_unless_there_is_something_newer() -> None:
     ledger = Ledger()
     old, new = Value("old", 3, 0, "n", "old"), Value("new", 9, 0, "n", "new")
-    ledger.settle("r", "m", "disconnected", {}, 10, writes_back=True, values=[old, new])
+    ledger.settle("r", "m", "disconnected", {}, 10, writes_back=[old, new])
     newer, older = old._replace(version=4, node="m"), new._replace(version=8, node="m")
     mine = {"a": entry("a", 1)}
-    _, published = ledger.settle("r", "n", "disconnected", mine, 20, writes_back=True, values=[newer, older])
+    _, published = ledger.settle("r", "n", "disconnected", mine, 20, writes_back=[newer, older])
     assert [each.event for each in published[1:]] == [Swapped(newer)]
     assert {ledger.read("r", key, 30) for key in ("old", "new")} == {newer, new}
     assert ledger.roster("r", 30).settled == {"m", "n"}

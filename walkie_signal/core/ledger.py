@@ -86,8 +86,7 @@ class Ledger:
         listed: Mapping[str, Entry | None],
         now: int,
         *,
-        writes_back: bool = False,
-        values: Iterable[Value] = (),
+        writes_back: Iterable[Value] | None = None,
     ) -> tuple[list[Entry], list[Published]]:
         """Make a node's members in a room exactly those that are listed; the answer is who was removed.
 
@@ -97,15 +96,15 @@ class Ledger:
             reason: Why its members that are not listed are gone.
             listed: Its members by their ids; ``None`` keeps a member as it is, if the peer is one.
             now: The time.
-            writes_back: Whether the node does this because the store has lost its memory.
-            values: The values that it writes back; each is taken if it is newer than the one that is there.
+            writes_back: If the node does this because the store has lost its memory, the values that it writes
+                back; each is taken if it is newer than the one that is there. Otherwise ``None``.
         """
         room = self._room(name, now)
         ours = [each for each in room.entries.values() if each.member.node == node]
         removed = [each for each in ours if each.member.peer_id not in listed]
         for each in removed:
             del room.entries[each.member.peer_id]
-        changed = bool(removed) or writes_back
+        changed = bool(removed) or writes_back is not None
         for peer_id, entry in listed.items():
             if entry is not None and room.entries.get(peer_id) != entry:
                 room.entries[peer_id] = entry
@@ -113,11 +112,13 @@ class Ledger:
         published = []
         if changed:
             entries = tuple(room.entries[peer_id] for peer_id in listed if peer_id in room.entries)
-            if writes_back:
+            if writes_back is not None:
                 room.settled |= {node}
-            version = self._save(room, now, STAYS if writes_back else 0)
+            version = self._save(room, now, 0 if writes_back is None else STAYS)
             published.append(Published(name, version, Settled(node, reason, entries)))
-        newer = [each for each in values if room.values.get(each.key, ABSENT).version < each.version]
+        newer = [
+            each for each in writes_back or () if room.values.get(each.key, ABSENT).version < each.version
+        ]
         return removed, published + [self._put(room, value, now) for value in newer]
 
     def remove(self, node: str, now: int) -> tuple[list[Entry], list[Published]]:
