@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("bounds", "frames"),
         ("http", "protocol"),
     ),
-    "backends": (("base", "urls"), ("memory", "redis"), ("named",)),
+    "backends": (("base", "urls"), ("memory", "redis", "swaps"), ("named",)),
     "backends.redis": (
         ("address", "messages", "names", "outage", "strange", "wire"),
         ("dial", "rights", "scripts"),
