@@ -46,12 +46,12 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
         Step.CLOSE: State.CLOSED,
     },
     State.WEBSOCKET: {Step.CLOSE: State.CLOSED},
-    # The host may close a connection while it is asked about it; its answer and its farewell still need a carrier
+    # A connection may close, and be forgotten, while the host is asked about it, or while a WebSocket probes
     State.CLOSED: {
         Step.POLL: State.CLOSED,
         Step.TAKE_OVER: State.CLOSED,
         Step.GIVE_UP: State.CLOSED,
         Step.FORGET: State.GONE,
     },
-    State.GONE: {},
+    State.GONE: {Step.POLL: State.GONE, Step.TAKE_OVER: State.GONE, Step.GIVE_UP: State.GONE},
 }
