@@ -22,8 +22,8 @@ def copied(published: Sequence[Published]) -> Replica:
     """Return the copy of one that has heard everything about a room."""
     replica = Replica("r")
     replica.adopt(Ledger().roster("r", 0))
-    for each in published:
-        replica.take(each.version, each.event)
+    for _, version, event in published:
+        replica.take(version, event)
     return replica
 
 
@@ -79,7 +79,7 @@ def test_a_dead_node_is_removed_from_all_its_rooms() -> None:
         ledger.join(each, 9, 10)
     removed, published = ledger.remove("n", 20)
     assert sorted(each.member.peer_id for each in removed) == ["a", "b"]
-    assert {(each.room, each.event) for each in published} == {
+    assert {(room, event) for room, _, event in published} == {
         ("r", Settled("n", "node_lost", ())),
         ("q", Settled("n", "node_lost", ())),
     }
@@ -101,7 +101,7 @@ def test_what_is_written_back_is_there_unless_there_is_something_newer() -> None
     newer, older = old._replace(version=4, node="m"), new._replace(version=8, node="m")
     mine = {"a": entry("a", 1)}
     _, published = ledger.settle("r", "n", "disconnected", mine, 20, writes_back=[newer, older])
-    assert [each.event for each in published[1:]] == [Swapped(newer)]
+    assert [event for _, _, event in published[1:]] == [Swapped(newer)]
     assert {ledger.read("r", key, 30) for key in ("old", "new")} == {newer, new}
     assert ledger.roster("r", 30).settled == {"m", "n"}
 

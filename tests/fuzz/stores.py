@@ -156,7 +156,7 @@ class Scripts:
 def _published(room: str, data: bytes) -> Published:
     version, event = read_room_message(room, data)
     assert event is not None, data
-    return Published(room, version, event)
+    return room, version, event
 
 
 def texts(flat: list[bytes]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -85,7 +86,7 @@ class Settle(Step):
 class Remove(Step):
     def play(self, store: Ledger | Scripts, now: int) -> Answer:
         removed, published = store.remove(self.node, now)
-        return set(removed), sorted(published, key=lambda each: each.room)
+        return set(removed), sorted(published, key=itemgetter(0))
 
 
 @dataclass(frozen=True)
@@ -160,10 +161,12 @@ def in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 def comparable(published: list[Published]) -> list[tuple[Any, ...]]:
     """Return what was published, with the members that a node has settled in no order, as a script has them."""
     return [
-        (each.room, each.version, replace(each.event, entries=in_order(each.event.entries)))
-        if isinstance(each.event, Settled)
-        else tuple(each)
-        for each in published
+        (
+            room,
+            version,
+            replace(event, entries=in_order(event.entries)) if isinstance(event, Settled) else event,
+        )
+        for room, version, event in published
     ]
 
 

@@ -43,16 +43,17 @@ class MemoryBackend:
     async def join(self, member: Member, capacity: int) -> None:
         """Make a peer a member, or announce it again."""
         site = self._started()
-        joined, _ = self._ledger.join(member, capacity, _now())
+        joined, _ = self._ledger.join(member, capacity, time.time_ns() // 1000)
         if not joined:
             raise SignalingError("room_full", f"the room has {capacity} members already")
         site.apply(Joined(member))
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
         """Take a member out."""
-        left, _ = self._ledger.leave(room, peer_id, self.node_id, reason, _now())
-        if left and self._site is not None:
-            self._site.apply(Left(room, peer_id, reason))
+        _, published = self._ledger.leave(room, peer_id, self.node_id, reason, time.time_ns() // 1000)
+        for _, _, left in published:
+            if isinstance(left, Left) and self._site is not None:
+                self._site.apply(left)
 
     async def rooms(self) -> Sequence[str]:
         """Return the names of the rooms that have members."""
