@@ -15,9 +15,9 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from backends.pairs import Site, away, frame, ready
 from support.redis import RedisServer, redis_server
-from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.backends.redis.directory import AT_ONCE
-from walkie_signal.backends.redis.followed import LINGER
+from walkie_signal.backends.redis.store.nodes import StoredNodes
+from walkie_signal.backends.shared.followed import LINGER
 from walkie_signal.core.changes import Joined, Left
 from walkie_signal.errors import SignalingError
 
@@ -85,7 +85,7 @@ async def test_a_node_does_all_that_it_does_with_these_rights(monkeypatch: pytes
     async def assume(*_: Any) -> None:
         pass
 
-    monkeypatch.setattr(RedisBackend, "_check_rights", assume)
+    monkeypatch.setattr(StoredNodes, "check_rights", assume)
     async with pair_of_the_user(rights()) as (_, owner, one, two):
         await _meet_and_part(one, two)
         await _reconnect(owner, one, two)

@@ -97,9 +97,9 @@ async def test_a_leave_that_redis_refuses_is_made_up_for() -> None:
         await one.backend.leave("r", "a", "left")
         stored = await server.command("HGETALL", ROOM)
         rooms = one.backend._followed
-        rooms.get("r").replica.doubt()  # somebody else joins meanwhile, and reads the room
+        rooms.get("r")._replica.doubt()  # somebody else joins meanwhile, and reads the room
         flat = [text.encode() for field in stored.items() for text in field]
-        rooms.adopt(rooms.get("r"), rooms.roster_of("r", flat))
+        rooms.adopt(rooms.get("r"), one.backend._store.rooms._roster("r", flat))
         assert [each for each in one.kept.applied if each.room == "r"][-1] == Left("r", "a", "left")
         with pytest.raises(SignalingError) as caught:
             await one.join("c")
@@ -299,7 +299,7 @@ async def test_a_restore_that_is_cut_short_while_it_subscribes_leaves_no_fault_b
         restoring = asyncio.create_task(one.backend._healing.restore(writes_back=False))
         for _ in range(2):  # it begins, and then waits for the confirmation
             await asyncio.sleep(0)
-        assert not one.backend._followed.get("r").subscribed.done()
+        assert not one.backend._followed.get("r").heard.done()
         restoring.cancel()
         await asyncio.wait([restoring])
         assert restoring.cancelled()

@@ -171,9 +171,9 @@ async def test_a_malformed_change_costs_its_room_a_reading_and_nothing_else(
         assert room is not None
         assert untouched is not None
         for number, (what, malformed) in enumerate(MALFORMED.items()):
-            while room.replica.version is None:  # it is being read
+            while room.version is None:  # it is being read
                 await one.kept.pause()
-            version = room.replica.version
+            version = room.version
             await server.command("PUBLISH", ROOM, malformed(version._replace(number=version.number + 1)))
             expected += [Joined(await two.join(f"c{number}")), Joined(await one.join(f"d{number}"))]
             count = len(expected)
@@ -230,7 +230,7 @@ async def test_changes_of_a_kind_that_comes_later_are_passed_over_without_a_read
         assert one.kept.applied[1:] == [Joined(b)]
         followed = one.backend._followed.get("r")
         assert followed is not None
-        assert followed.replica.version == Version(epoch, number + 101)
+        assert followed.version == Version(epoch, number + 101)
         assert await settlings(server) - before < 10  # the joining, and beats
 
 
@@ -261,16 +261,16 @@ async def test_a_stray_message_to_a_node_changes_nothing() -> None:
         await one.join("a")
         b = await two.join("b")
         await one.until(lambda: Joined(b) in one.kept.applied)
-        listening, mail = one.backend._uplink.listening, one.backend._mail
+        listening, incarnation = one.backend._uplink.listening, one.backend._incarnation
         expected = []
         for what, stray in STRAY.items():
             await server.command("PUBLISH", one.channel, stray)
             two.backend.relay(one.member("a"), "b", frame(what), lambda _: None)
             expected.append(("a", frame(what)))
             await one.until(lambda: len(one.kept.handed_over) == len(expected))
-            assert mail.heard_beat <= mail.sent_beat, what
-        before = mail.heard_beat
-        while mail.heard_beat < before + 2:  # it goes on hearing its own
+            assert incarnation.heard <= incarnation.sent, what
+        before = incarnation.heard
+        while incarnation.heard < before + 2:  # it goes on hearing its own
             await one.kept.pause()
         assert one.kept.handed_over == expected
         assert one.backend._uplink.listening is listening, "it has connected anew"

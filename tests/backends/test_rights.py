@@ -8,7 +8,8 @@ import hiredis
 import pytest
 
 from walkie_signal.backends.redis.rights import Housekeeping, is_refusal
-from walkie_signal.backends.redis.wire import Lifetime, Wire, ignore, words
+from walkie_signal.backends.redis.wire import Wire, ignore, words
+from walkie_signal.backends.shared.lifetime import UNLIMITED
 
 pytestmark = pytest.mark.promise(
     "Many nodes",
@@ -70,7 +71,7 @@ async def _asked(answer: str) -> object:
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    wire = Wire(lambda *_: None, ignore, Lifetime())
+    wire = Wire(lambda *_: None, ignore, UNLIMITED)
     async with server:
         await asyncio.get_running_loop().create_connection(lambda: wire, *server.sockets[0].getsockname())
         try:

@@ -285,10 +285,10 @@ async def test_thousands_of_strange_rooms_are_tried_again_a_few_with_each_beat()
         script = "for i = 0, ARGV[1] - 1 do redis.call('SET', ARGV[2] .. i .. '}', 'of another') end"
         await server.command("EVAL", script, 0, count, f"{BASE}room:{{r")
         await hiccup(server, one)
-        mail = one.backend._mail
+        incarnation = one.backend._incarnation
         await server.command("CONFIG", "RESETSTAT")
-        before = mail.heard_beat
-        while mail.heard_beat < before + 3:
+        before = incarnation.heard
+        while incarnation.heard < before + 3:
             await one.kept.pause()
         calls = (await server.command("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
         assert calls < 5 * (count // 60 + 3), "more than a share of them with each beat"

@@ -38,7 +38,7 @@ def kept(site: Site, key: str) -> str | None:
     """Return the text of a value in a node's copy of the room."""
     followed = site.backend._followed.get("r")
     assert followed is not None
-    value = followed.replica.values.get(key)
+    value = followed._replica.values.get(key)
     return None if value is None else value.text
 
 

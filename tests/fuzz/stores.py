@@ -8,7 +8,6 @@ from typing import Any
 from redis import Redis
 
 from walkie_signal.backends.redis import scripts
-from walkie_signal.backends.redis.followed import EXPIRY
 from walkie_signal.backends.redis.messages import (
     read_entries,
     read_room_message,
@@ -18,7 +17,8 @@ from walkie_signal.backends.redis.messages import (
     write_member,
     write_value,
 )
-from walkie_signal.backends.redis.values import OUTCOMES
+from walkie_signal.backends.redis.store.keys import EXPIRY
+from walkie_signal.backends.redis.store.values import OUTCOMES
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.ledger import Published
 from walkie_signal.core.replicas import Entry, Roster

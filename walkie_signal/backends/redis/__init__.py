@@ -4,11 +4,13 @@
     uplink     the two connections and their life      wire   one connection       rights   what Redis lets us do
     server     which server, and whether we can use it   address   read from a URL   dial, sentinels   finding it
     outage     what the log says about a time without Redis
-    followed   the rooms that are followed       rooms   joining and leaving       healing   agreeing with Redis
-    values     the values beside rooms
+    store/     what Redis keeps and does for the nodes: only there are names and arguments of scripts known
+    scripts, messages, names   what Redis holds          strange   keys that others have written
+    rooms      joining and leaving       healing   agreeing with Redis         values   the values beside rooms
     mail       what nodes send one another             directory   where peers and users are
     heart      leases, and the removal of dead nodes
-    scripts, messages, names   what Redis holds          strange   keys that others have written
+
+What a node does with any store is in `shared`: its copies of rooms, and which node it is.
 
 There are three rules for this folder: a request waits for Redis for at most `uplink.REPLY_TIMEOUT`; each key
 has an owner that removes it, and expires when the owner is gone; no node is declared dead by an expiry.

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-import hiredis
-
-from walkie_signal.backends.base import Site
+from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.redis.directory import Directory
-from walkie_signal.backends.redis.followed import FollowedRooms
 from walkie_signal.backends.redis.healing import Healing
-from walkie_signal.backends.redis.heart import LEASE, Heart
+from walkie_signal.backends.redis.heart import Heart
 from walkie_signal.backends.redis.mail import Mail
-from walkie_signal.backends.redis.names import Names
-from walkie_signal.backends.redis.rights import refuses
 from walkie_signal.backends.redis.rooms import Rooms
-from walkie_signal.backends.redis.scripts import NEEDED
-from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
-from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink, unavailable
+from walkie_signal.backends.redis.store import Store
+from walkie_signal.backends.redis.uplink import Uplink, unavailable
 from walkie_signal.backends.redis.values import Values
-from walkie_signal.backends.redis.wire import Lost, Wire, ignore, words
-from walkie_signal.core.changes import Member, Reason
+from walkie_signal.backends.redis.wire import ignore
+from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.incarnation import Incarnation
+from walkie_signal.backends.shared.lifetime import LEASE, Lifetime
+from walkie_signal.backends.shared.store import Failed
+from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.values import Outcome, Value
-from walkie_signal.errors import SignalingError
 from walkie_signal.wire.events import head_of
 
 log = logging.getLogger("walkie_signal.redis")
@@ -55,24 +50,25 @@ class RedisBackend:
 
     shared = True
 
+    # `start` makes these, with the site; nothing asks for them before, because there are no peers yet
+    _site: Site
+    _followed: FollowedRooms
+    _healing: Healing
+    _rooms: Rooms
+    _values: Values
+    _mail: Mail
+    _heart: Heart
+
     def __init__(self, url: str, *, namespace: str = "/", prefix: str = "walkie-signal") -> None:
-        self._uplink = Uplink(url, self._restore, self._hear, self._down)
-        self._names = Names(prefix, namespace, self._uplink.address.database)
-        self._strange = StrangeKeys()
-        self._followed = FollowedRooms(self._names, self._uplink, self._strange)
-        self._healing = Healing(self._names, self._uplink, self._followed, self._strange)
-        self._rooms = Rooms(self._uplink, self._followed, self._healing)
-        self._mail = Mail(self._names, self._uplink, self._followed, self._healing, head_of(namespace))
-        self._directory = Directory(self._names, self._uplink, self._strange)
-        self._values = Values(self._names, self._uplink, self._followed, self._healing, self._strange)
-        self._heart: Heart | None = None
-        self._followed.on_change = self._mail.changed
-        self._followed.on_owed = self._healing.pay_soon
-        self._generation = ""
+        self._incarnation = Incarnation()
+        self._lifetime = Lifetime(self._fence)
+        self._uplink = Uplink(url, self._restore, self._hear, self._down, self._lifetime)
+        self._store = Store(prefix, namespace, self._uplink, self._incarnation)
+        self._directory = Directory(self._store.places)
+        self._head = head_of(namespace)
         self._former: list[tuple[str, set[tuple[str, str]]]] = []
         self._release: asyncio.TimerHandle | None = None
         self._channel = b""
-        self.relay = self._mail.relay
 
     @property
     def name(self) -> str:
@@ -82,7 +78,7 @@ class RedisBackend:
     @property
     def node_id(self) -> str:
         """The id of this node in its present incarnation."""
-        return self._uplink.node_id
+        return self._incarnation.id
 
     @property
     def ready(self) -> bool:
@@ -93,23 +89,51 @@ class RedisBackend:
 
     async def start(self, site: Site) -> None:
         """Connect; if Redis is away, go on trying in the background."""
-        self._uplink.node_id = secrets.token_hex(8)
-        self._followed.site = self._mail.site = site
-        self._heart = Heart(
-            names=self._names,
+        self._incarnation.begin()
+        self._site = site
+        self._followed = FollowedRooms(
+            self._store.rooms,
+            self._store.nodes,
+            self._incarnation,
+            apply=self._apply,
+            forget=site.forget,
+            owing=self._pay_soon,
+        )
+        self._healing = Healing(self._store, self._uplink, self._followed)
+        self._rooms = Rooms(self._store.rooms, self._uplink, self._incarnation, self._followed, self._healing)
+        self._values = Values(self._store.values, self._uplink, self._followed)
+        self._mail = Mail(
+            store=self._store.channels,
             uplink=self._uplink,
+            incarnation=self._incarnation,
             rooms=self._followed,
             healing=self._healing,
-            mail=self._mail,
+            site=site,
+            head=self._head,
+        )
+        self._heart = Heart(
+            store=self._store,
+            uplink=self._uplink,
+            incarnation=self._incarnation,
+            lifetime=self._lifetime,
+            rooms=self._followed,
+            healing=self._healing,
             directory=self._directory,
-            strange=self._strange,
+            lost=site.lost,
             fence=self._fence,
         )
         await self._uplink.start(START_TIMEOUT)
 
+    def _apply(self, change: Change) -> None:
+        self._site.apply(change)
+        self._mail.changed(change)
+
+    def _pay_soon(self) -> None:
+        self._healing.pay_soon()
+
     async def close(self) -> None:
         """Remove this node from Redis, as far as that can be done in time, and disconnect."""
-        if self._heart is None:
+        if not self.node_id:
             return
         await self._heart.close()
         if self._uplink.up:
@@ -124,49 +148,25 @@ class RedisBackend:
         self._followed.clear()
         if self._release is not None:
             self._release.cancel()
-        self._heart, self._generation = None, ""
-        self._uplink.node_id = ""
+        self._incarnation.end()
 
     async def _restore(self) -> None:
         """Make everything right on new connections."""
-        heart, listening = self._heart, self._uplink.listening
-        if heart is None or listening is None:
-            raise Lost
-        channel = self._names.node(self.node_id)
-        await self._check_rights(listening, channel)
-        self._healing.generation = generation = await heart.renew()
-        self._channel = channel.encode()
-        await asyncio.wait_for(listening.subscribe(channel), REPLY_TIMEOUT)
-        heart.begin()
-        if self._generation not in ("", generation):
-            self._followed.holding = True
-        await self._healing.restore(writes_back=self._followed.holding)
-        if self._followed.holding:
+        await self._store.nodes.check_rights()
+        await self._heart.renew()
+        self._channel = self._store.channels.own()
+        await self._store.channels.listen()
+        self._incarnation.listen()
+        holding = self._followed.holding
+        await self._healing.restore(writes_back=holding)
+        if holding:
             self._release = asyncio.get_running_loop().call_later(LEASE, self._healing.release)
         while self._former:
             node, members = self._former[0]
-            await heart.remove(node, self._followed, partial(self._lost, members))
+            await self._heart.remove(node, self._followed, partial(self._lost, members))
             del self._former[0]
         await self._directory.restore()
         await self._healing.pay()
-        self._generation = generation
-        self._uplink.up = True
-
-    async def _check_rights(self, listening: Wire, channel: str) -> None:
-        """Try the commands that a node needs.
-
-        Raises:
-            SignalingError: Redis refuses some of them; the message names these.
-            One of `Failed`: Redis is away, or refuses the script that tries them.
-        """
-        asked = listening.ask("UNSUBSCRIBE", channel)
-        errors = await self._uplink.run(NEEDED, [self._names.trial(self.node_id)])
-        await asyncio.wait_for(asked, REPLY_TIMEOUT)
-        texts = [text.decode("utf-8", "replace") for text in errors]
-        refused = {name: error for name, error in zip(texts[::2], texts[1::2], strict=True) if refuses(error)}
-        if refused:
-            why = words(hiredis.ReplyError(next(iter(refused.values()))))
-            raise SignalingError("unavailable", f"it refuses {', '.join(refused)}, which a node needs: {why}")
 
     def _down(self) -> None:
         self._followed.down()
@@ -178,23 +178,23 @@ class RedisBackend:
         """Go on as another node: this one was silent for so long that the others may have removed it."""
         log.warning("node %s was silent for longer than its lease: its peers have to come back", self.node_id)
         self._former.append((self.node_id, self._followed.members_of(self.node_id)))
-        self._uplink.node_id = secrets.token_hex(8)
+        self._incarnation.go_on()
         self._followed.abandon()
-        self._followed.site.fenced()
+        self._site.fenced()
         self._uplink.lose("this node goes on as another")
 
     def _lost(self, known: set[tuple[str, str]], member: Member) -> None:
         """Report a lost member of a former incarnation, unless this node never knew it as a member."""
         if (member.room, member.peer_id) in known:
-            self._followed.site.lost(member)
+            self._site.lost(member)
 
     def _hear(self, channel: bytes, data: bytes) -> None:
         if channel == self._channel:
             self._mail.hear(data)
             return
-        followed = self._followed.hear(channel, data)
-        if followed is not None:
-            self._healing.heal(followed.replica.room)
+        copy = self._followed.hear(channel, data)
+        if copy is not None:
+            self._healing.heal(copy.room)
 
     # Rooms
 
@@ -213,42 +213,15 @@ class RedisBackend:
         """Return the names of the rooms that have members, on any node."""
         self._uplink.check()
         try:
-            nodes = await self._uplink.ask("ZRANGE", self._names.nodes, 0, -1)
-            keys = [self._names.rooms_of(node.decode("utf-8", "replace")) for node in nodes]
-            listed = await asyncio.gather(*(self._read("SMEMBERS", key) for key in keys))
-            names = sorted({room.decode("utf-8", "replace") for rooms in listed for room in rooms})
-            lengths = await asyncio.gather(*map(self._length_of, names))
+            return await self._store.rooms.names()
         except Failed:
             raise unavailable() from None
-        return [room for room, length in zip(names, lengths, strict=True) if length > 1]
-
-    async def _length_of(self, room: str) -> int:
-        """Return how many fields a room's hash has; 0 if its key is strange, because nobody can be in it then."""
-        try:
-            length: int = await self._read("HLEN", self._names.room(room))
-        except hiredis.ReplyError as error:
-            if not is_strange(error):
-                raise
-            length = 0
-        return length
-
-    async def _read(self, command: str, key: str) -> Any:
-        """Read a key; report it if it is strange."""
-        try:
-            return await self._uplink.ask(command, key)
-        except hiredis.ReplyError as error:
-            self._strange.look(key, error)
-            raise
 
     async def roster(self, room: str) -> Sequence[Member]:
         """Return the members of a room, on any node."""
         self._uplink.check()
-        key = self._names.room(room)
         try:
-            roster = self._followed.roster_of(room, await self._read("HGETALL", key))
-        except ValueError:
-            self._strange.tell(key)
-            raise unavailable() from None
+            roster = await self._store.rooms.roster(room)
         except Failed:
             raise unavailable() from None
         return [entry.member for entry in roster.entries]
@@ -265,6 +238,10 @@ class RedisBackend:
 
     # Other nodes
 
+    def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
+        """Pass the text of a frame on to another node, for one of its peers."""
+        self._mail.relay(target, from_id, text, done)
+
     def present(self, peer_id: str, user_id: UserId | None) -> None:
         """Record that a connection is here."""
         self._directory.add(peer_id, user_id)
@@ -276,11 +253,10 @@ class RedisBackend:
     async def tell(self, user_id: UserId, text: str) -> int:
         """Send the text of a frame to a user's connections on other nodes."""
         self._uplink.check()
-        key = str(user_id)
         try:
-            connections = list((await self._directory.nodes_of_user(key)).values())
+            connections = await self._directory.nodes_of_user(user_id)
             nodes = sorted({node for node in connections if node != self.node_id})
-            reached = await asyncio.gather(*(self._mail.tell(node, key, text) for node in nodes))
+            reached = await asyncio.gather(*(self._mail.tell(node, str(user_id), text) for node in nodes))
         except Failed:
             raise unavailable() from None
         return sum(connections.count(node) for node, heard in zip(nodes, reached, strict=True) if heard)
@@ -289,7 +265,7 @@ class RedisBackend:
         """Kick a peer of another node."""
         self._uplink.check()
         try:
-            node = (await self._directory.nodes_of_peer(peer_id)).get(peer_id)
+            node = await self._directory.node_of_peer(peer_id)
             return node is not None and node != self.node_id and await self._mail.kick(node, peer_id)
         except Failed:
             raise unavailable() from None

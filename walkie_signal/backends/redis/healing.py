@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator
-from functools import partial
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
-import hiredis
-
-from walkie_signal.backends.redis.followed import EXPIRY, Followed, FollowedRooms
-from walkie_signal.backends.redis.messages import read_entries, read_roster, write_entry, write_value
-from walkie_signal.backends.redis.names import Names
-from walkie_signal.backends.redis.scripts import LEAVE, SETTLE, TOUCH, Script
-from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
-from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Failed, Uplink
-from walkie_signal.backends.redis.wire import Lost, ignore, packed
+from walkie_signal.backends.redis.store import Store
+from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Uplink
+from walkie_signal.backends.shared.copies import PAUSE, RoomCopy
+from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.states import State
+from walkie_signal.backends.shared.store import Failed, StrangeKeyError
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member
 from walkie_signal.core.replicas import NOWHERE
@@ -33,23 +29,15 @@ ON_ITS_WAY = 1.0
 AT_ONCE = 100
 """Rooms that are settled at a time."""
 
-PAUSE = 0.1
-"""Least seconds between two readings of a room in order to heal it: what others publish may cause any number."""
-
-MEMORY_LOST = "it has lost its memory"
-
 
 class Healing:
     """Heals the rooms of one node."""
 
-    def __init__(self, names: Names, uplink: Uplink, rooms: FollowedRooms, strange: StrangeKeys) -> None:
-        self._names = names
+    def __init__(self, store: Store, uplink: Uplink, rooms: FollowedRooms) -> None:
+        self._store = store
         self._uplink = uplink
         self._rooms = rooms
-        self._strange = strange
         self._lines = BoundedLog(log)
-        self.generation = ""
-        """The generation of Redis' data at the last restore."""
         self._to_touch: Iterator[str] = iter(())
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpaid = False
@@ -59,103 +47,60 @@ class Healing:
 
     # One room
 
-    def run(self, script: Script, room: str, *arguments: str | int) -> asyncio.Future[Any]:
-        """Run a script on a room's key; if the key is strange, the room is set aside."""
-        keys = [self._names.room(room), self._names.values(room)]
-        answer = self._uplink.run(script, keys, *arguments)
-        answer.add_done_callback(partial(self._look, room))
-        return answer
-
-    def _look(self, room: str, answer: asyncio.Future[Any]) -> None:
-        if not answer.cancelled() and is_strange(answer.exception()):
-            self._set_aside(room)
-
-    def _set_aside(self, room: str) -> None:
-        """Record that a room can't be changed or read for now; its copy stays as it is."""
-        self._strange.tell(self._names.room(room))
-        followed = self._rooms.get(room)
-        if followed is not None:
-            followed.aside = True
-            followed.replica.doubt()
-
     def heal(self, room: str) -> None:
-        """Make Redis and the copy of a room agree, in the background."""
-        followed = self._rooms.get(room)
-        if followed is None or not self._uplink.up:
-            return  # the next restore settles every room
-        followed.doubted = True
-        if not followed.healing:
-            followed.healing = True
-            self._spawn(self._heal(followed))
+        """Make the store and the copy of a room agree, in the background."""
+        copy = self._rooms.get(room)
+        if copy is not None and self._uplink.up and copy.doubt():  # else the next restore settles every room
+            self._spawn(self._heal(copy))
 
-    async def _heal(self, followed: Followed) -> None:
-        loop = asyncio.get_running_loop()
+    async def _heal(self, copy: RoomCopy) -> None:
         try:
-            while followed.doubted or followed.replica.version is None:
-                await asyncio.sleep(followed.read_at + PAUSE - loop.time())
-                followed.doubted, followed.read_at = False, loop.time()
-                followed.replica.doubt()
-                await self._settle(followed, writes_back=False)
-                if followed.aside:
-                    return
+            while copy.state is State.DUE:
+                await asyncio.sleep(copy.pause())
+                copy.read()
+                await self._settle(copy, writes_back=False)
+                copy.answered()
+        except StrangeKeyError:
+            copy.give_up()
+            copy.set_aside()
         except (*Failed, SignalingError):
             pass  # the next restore settles every room
         finally:
-            followed.healing = False
+            if copy.healing:
+                copy.give_up()
 
-    async def _settle(self, followed: Followed, *, writes_back: bool) -> None:
-        """Make Redis and the copy of a room agree, or set the room aside.
-
-        Raises:
-            One of `Failed`: Redis is away, or was.
-        """
-        followed.aside = False
-        room, node = followed.replica.room, self._uplink.node_id
-        listed: list[str] = []
-        for peer_id in followed.wanted:
-            entry = followed.replica.entry(peer_id)
-            if peer_id in followed.changing:  # Redis may know better already
-                listed += (peer_id, "")
-            elif entry is not None and entry.member.node == node:
-                listed += (peer_id, write_entry(entry))
-        own = followed.replica.values_of(node) if writes_back else []
-        values = [text for value in own for text in (value.key, write_value(value))]
-        arguments = (EXPIRY, node, "disconnected", int(writes_back), len(own))
-        answer = self.run(SETTLE, room, *arguments, *values, *listed)
-        try:
-            stored, beside, _ = await self.remembered(answer)
-            self._rooms.adopt(followed, self._rooms.roster_of(room, stored, beside))
-        except hiredis.ReplyError:
-            if not followed.aside:
-                raise
-
-    async def remembered(self, answer: Awaitable[Any]) -> Any:
-        """Return the answer to the script that was run last, if Redis had not lost its memory before it.
+    async def _settle(self, copy: RoomCopy, *, writes_back: bool) -> None:
+        """Make the store and the copy of a room agree.
 
         Raises:
-            One of `Failed`: Redis is away, or was; the next restore writes back what that answer lacks.
+            One of `Failed`: The store is away, or was, or the room's key is strange.
         """
-        asked = self._uplink.ask("GET", self._names.generation)
-        answered, generation = await answer, await asked
-        if generation is None or generation.decode("utf-8", "replace") != self.generation:
-            self._uplink.lose(MEMORY_LOST)
-            raise Lost(MEMORY_LOST)
-        return answered
+        values = copy.own_values() if writes_back else []
+        roster = await self._store.rooms.settle(copy.room, copy.own(), values, writes_back=writes_back)
+        self._rooms.adopt(copy, roster)
 
-    async def remove(self, room: str, node: str) -> list[Member]:
+    def _set_aside(self, room: str) -> None:
+        copy = self._rooms.get(room)
+        if copy is not None:
+            copy.set_aside()
+
+    async def remove(self, room: str, node: str) -> list[Member] | None:
         """Take all members of a dead node out of a room; returns those that were still there.
 
+        If the room's key is strange, the room is set aside, and ``None`` is returned.
+
         Raises:
-            One of `Failed`: Redis is away, or the room's key is strange.
+            One of `Failed`: The store is away.
         """
-        _, _, removed = await self.run(SETTLE, room, EXPIRY, node, "node_lost", 0, 0)
-        texts = [text.decode("utf-8", "replace") for text in removed]
-        return [entry.member for entry in read_entries(room, zip(texts[::2], texts[1::2], strict=True))]
+        try:
+            return await self._store.rooms.remove(room, node)
+        except StrangeKeyError:
+            self._set_aside(room)
+            return None
 
     def touch(self) -> None:
         """Renew some of the rooms, and check that their changes are known here; over time each has its turn."""
-        rooms_of = self._names.rooms_of(self._uplink.node_id)
-        self._uplink.post(packed("PEXPIRE", rooms_of, EXPIRY), ignore)
+        self._store.nodes.touch_list()
         for _ in range(len(self._rooms) // TOUCHED_IN + 1):
             room = next(self._to_touch, None)
             if room is None:
@@ -168,27 +113,25 @@ class Healing:
     async def check(self, room: str) -> None:
         """Heal a room if Redis knows changes that have not arrived here."""
         try:
-            stored = await self.run(TOUCH, room, EXPIRY)
-            fields = {} if stored is None else {"": stored.decode("utf-8", "replace")}
-            version = read_roster(room, fields).version
-        except Failed:
-            return
-        except ValueError:
+            version = await self._store.rooms.touch(room)
+        except StrangeKeyError:
             self._set_aside(room)
             return
-        followed = self._rooms.get(room)
-        if followed is None or version == followed.replica.version:
+        except Failed:
             return
-        if followed.aside:
+        copy = self._rooms.get(room)
+        if copy is None or version == copy.version:
+            return
+        if copy.state is State.ASIDE:
             self.heal(room)
             return
-        before = followed.replica.version
+        before = copy.version
         await asyncio.sleep(ON_ITS_WAY)
-        known = followed.replica.version
+        known = copy.version
         if known is None:
             return
-        # Redis' clock may have been set back, so that a later room has an earlier epoch
-        another = known.epoch != version.epoch and known == before and (version != NOWHERE or followed.wanted)
+        # The store's clock may have been set back, so that a later room has an earlier epoch
+        another = known.epoch != version.epoch and known == before and (version != NOWHERE or copy.wanted)
         if known < version or another:
             message = "room %r: a change was lost; the room is read anew"
             self._lines.write(logging.WARNING, "changes that have not come", message, room)
@@ -215,27 +158,29 @@ class Healing:
         Raises:
             One of `Failed`: Redis is away again.
         """
-        listening = self._uplink.listening
-        if listening is None:
-            raise Lost
-        followed = [each for room in self._rooms if (each := self._rooms.get(room)) is not None]
-        for each in followed:
-            each.replica.doubt()
-            each.subscribed = listening.subscribe(self._names.room(each.replica.room))
-        await asyncio.wait_for(_heard(followed), REPLY_TIMEOUT)
+        copies = [each for room in self._rooms if (each := self._rooms.get(room)) is not None]
+        for copy in copies:
+            copy.hear_anew(self._store.rooms.follow(copy.room))
+        await asyncio.wait_for(_heard(copies), REPLY_TIMEOUT)
         await self.pay()
         self._rooms.list_all()
-        for start in range(0, len(followed), AT_ONCE):
-            some = followed[start : start + AT_ONCE]
-            await asyncio.gather(*(self._settle(each, writes_back=writes_back) for each in some))
+        for start in range(0, len(copies), AT_ONCE):
+            some = copies[start : start + AT_ONCE]
+            await asyncio.gather(*(self._settle_or_set_aside(each, writes_back=writes_back) for each in some))
+
+    async def _settle_or_set_aside(self, copy: RoomCopy, *, writes_back: bool) -> None:
+        try:
+            await self._settle(copy, writes_back=writes_back)
+        except StrangeKeyError:
+            copy.set_aside()
 
     def release(self) -> None:
         """Remove the members that their node has not written back in time."""
         self._rooms.holding = False
         for room in self._rooms:
-            followed = self._rooms.get(room)
-            if followed is not None:
-                self._rooms.make(followed, followed.replica.release())
+            copy = self._rooms.get(room)
+            if copy is not None:
+                self._rooms.make(copy, copy.release())
 
     # What is owed
 
@@ -263,18 +208,19 @@ class Healing:
         owed = self._rooms.owed
         aside: set[str] = set()
         for room, peer_id in list(owed):
-            followed = self._rooms.get(room)
-            if (room, peer_id) not in owed or (followed is not None and peer_id in followed.wanted):
+            copy = self._rooms.get(room)
+            if (room, peer_id) not in owed or (copy is not None and peer_id in copy.wanted):
                 continue  # it has been paid, or it has joined again
             if room in aside:
                 continue
             node, reason = owed.pop((room, peer_id))
             try:
-                await self.run(LEAVE, room, EXPIRY, peer_id, node, reason)
+                await self._store.rooms.leave(room, peer_id, node, reason)
             except BaseException as error:
                 owed.setdefault((room, peer_id), (node, reason))
-                if not is_strange(error):
+                if not isinstance(error, StrangeKeyError):
                     raise
+                self._set_aside(room)
                 aside.add(room)
 
     # The end
@@ -291,7 +237,7 @@ class Healing:
         return task
 
 
-async def _heard(followed: Iterable[Followed]) -> None:
-    """Wait until the channels of rooms are heard."""
-    for each in followed:
-        await each.subscribed
+async def _heard(copies: Iterable[RoomCopy]) -> None:
+    """Wait until the changes of rooms are heard."""
+    for each in copies:
+        await each.heard

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from walkie_signal.backends.base import Done, Site
-from walkie_signal.backends.redis.followed import FollowedRooms
 from walkie_signal.backends.redis.healing import Healing
 from walkie_signal.backends.redis.messages import (
     Beat,
@@ -24,8 +23,10 @@ from walkie_signal.backends.redis.messages import (
     write_signal,
     write_told,
 )
-from walkie_signal.backends.redis.names import Names
+from walkie_signal.backends.redis.store.channels import Route, StoredChannels
 from walkie_signal.backends.redis.uplink import Uplink
+from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Change, Left, Member
 from walkie_signal.core.replicas import Entry
@@ -39,33 +40,28 @@ MOST_WAITING = 1000
 """How many signals may wait for this on one node."""
 
 
-class Route:
-    """The way to another node; `head` is the part of a PUBLISH request before the length of the message."""
-
-    __slots__ = ("head", "sent")
-
-    def __init__(self, channel: str) -> None:
-        self.head = f"*3\r\n$7\r\nPUBLISH\r\n${len(channel.encode())}\r\n{channel}\r\n$"
-        self.sent = 0
-
-
 class Mail:
     """Sends messages to other nodes, and takes what they send."""
 
     def __init__(
-        self, names: Names, uplink: Uplink, rooms: FollowedRooms, healing: Healing, head: str
+        self,
+        *,
+        store: StoredChannels,
+        uplink: Uplink,
+        incarnation: Incarnation,
+        rooms: FollowedRooms,
+        healing: Healing,
+        site: Site,
+        head: str,
     ) -> None:
-        self.site: Site
-        self.sent_beat = 0
-        """The number of the last beat that was sent."""
-        self.heard_beat = 0
-        """The number of the last beat that came back."""
-        self._head = head
-        self._lines = BoundedLog(log)
-        self._names = names
+        self._store = store
         self._uplink = uplink
+        self._incarnation = incarnation
         self._rooms = rooms
         self._healing = healing
+        self._site = site
+        self._head = head
+        self._lines = BoundedLog(log)
         self._routes: dict[str, Route] = {}
         self._received: dict[str, int] = {}
         self._early: dict[tuple[str, str], list[Signal]] = {}
@@ -74,19 +70,18 @@ class Mail:
 
     def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
         """Publish a signal to its target's node."""
-        uplink, node, room = self._uplink, target.node, target.room
-        followed = self._rooms.get(room)
-        entry = None if followed is None else followed.replica.entry(from_id)
-        if entry is None or not uplink.up:
+        node, room = target.node, target.room
+        copy = self._rooms.get(room)
+        entry = None if copy is None else copy.entry(from_id)
+        if entry is None or not self._uplink.up:
             done(False)  # noqa: FBT003 - see `Done`
             return
         route = self._routes.get(node)
         if route is None:
-            route = self._routes[node] = Route(self._names.node(node))
+            route = self._routes[node] = self._store.route(node)
         route.sent = number = route.sent + 1
-        message = write_signal(uplink.node_id, number, target.peer_id, from_id, entry.since, room, text)
-        size = len(message) if message.isascii() else len(message.encode())
-        uplink.post(f"{route.head}{size}\r\n{message}\r\n".encode(), partial(self._relayed, node, done))
+        message = write_signal(self._incarnation.id, number, target.peer_id, from_id, entry.since, room, text)
+        self._store.send(route, message, partial(self._relayed, node, done))
 
     def _relayed(self, node: str, done: Done, answer: Any) -> None:
         if answer == 0:
@@ -95,15 +90,11 @@ class Mail:
 
     async def tell(self, node: str, user_id: str, text: str) -> bool:
         """Publish a frame for a user's connections on a node; returns whether the node was reached."""
-        return bool(await self._publish(node, write_told(Told(user_id, text))))
+        return await self._store.publish(node, write_told(Told(user_id, text)))
 
     async def kick(self, node: str, peer_id: str) -> bool:
         """Publish the order to kick a peer; returns whether its node was reached."""
-        return bool(await self._publish(node, write_kicked(Kicked(peer_id))))
-
-    async def _publish(self, node: str, message: bytes) -> int:
-        heard: int = await self._uplink.ask("PUBLISH", self._names.node(node), message)
-        return heard
+        return await self._store.publish(node, write_kicked(Kicked(peer_id)))
 
     # In
 
@@ -118,38 +109,37 @@ class Mail:
         if isinstance(message, Signal):
             self._take(message)
         elif isinstance(message, Beat):
-            if message.number <= self.sent_beat:
-                self.heard_beat = max(self.heard_beat, message.number)
+            self._incarnation.hear(message.number)
         elif isinstance(message, Told):
             if self._is_event(message.text):
-                self.site.tell(message.user_id, message.text)
+                self._site.tell(message.user_id, message.text)
         elif isinstance(message, Kicked):
-            self.site.kick(message.peer_id)
+            self._site.kick(message.peer_id)
 
     def _take(self, signal: Signal) -> None:
-        node, number, target_id, from_id, since, room, _ = signal
+        node, number, target_id, from_id, since, room, text = signal
         expected = self._received.get(node, number - 1) + 1
         self._received[node] = number
         if number > expected:
             message = "%d signals from another node were lost"
             self._lines.write(logging.WARNING, "signals that have not come", message, number - expected)
             self._healing.heal_all()
-        followed = self._rooms.get(room)
-        sender = None if followed is None else followed.replica.entry(from_id)
+        copy = self._rooms.get(room)
+        sender = None if copy is None else copy.entry(from_id)
         if sender is None or sender.since < since or (self._early and (from_id, target_id) in self._early):
             self._keep((from_id, target_id), signal)
-        else:
-            self._deliver(signal, sender)
+        elif sender.since == since and sender.member.node == node and self._is_event(text):
+            self._site.hand_over(room, target_id, text)
 
     def _deliver(self, signal: Signal, sender: Entry | None) -> None:
-        """Pass a signal on if its sender is still the member that it was; the site looks at the target."""
+        """Pass a signal that has waited on if its sender is still the member that it was, as `_take` does."""
         if (
             sender is not None
             and sender.since == signal.since
             and sender.member.node == signal.node
             and self._is_event(signal.text)
         ):
-            self.site.hand_over(signal.room, signal.target_id, signal.text)
+            self._site.hand_over(signal.room, signal.target_id, signal.text)
 
     def _is_event(self, text: str) -> bool:
         """Tell whether a frame is an event: any other frame could close the connection of the peer that gets it.

@@ -15,7 +15,8 @@ import hiredis
 
 from walkie_signal.backends.redis.address import Address
 from walkie_signal.backends.redis.dial import Dialer
-from walkie_signal.backends.redis.wire import Lifetime, Wire, words
+from walkie_signal.backends.redis.wire import Wire, words
+from walkie_signal.backends.shared.lifetime import UNLIMITED
 
 ASKING = 1.5
 """Seconds that the sentinels have to answer."""
@@ -71,7 +72,7 @@ class Sentinels:
             await asyncio.gather(*asked, return_exceptions=True)
 
     async def _ask(self, dialer: Dialer) -> Primary:
-        wire = Wire(lambda *_: None, lambda _: None, Lifetime())
+        wire = Wire(lambda *_: None, lambda _: None, UNLIMITED)
         service = self._address.service or ""
         dialer.renew()
         try:

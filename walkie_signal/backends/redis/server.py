@@ -12,7 +12,8 @@ import hiredis
 from walkie_signal.backends.redis.address import Address
 from walkie_signal.backends.redis.dial import WITHIN, Dialer, Unreachable
 from walkie_signal.backends.redis.sentinels import Primary, Sentinels
-from walkie_signal.backends.redis.wire import Lifetime, Wire
+from walkie_signal.backends.redis.wire import Wire
+from walkie_signal.backends.shared.lifetime import Lifetime
 
 OLDEST = (6, 2)
 """The first release of Redis with everything that nodes ask for; `CLIENT LIST ID` was the last to come."""

@@ -26,7 +26,9 @@ from walkie_signal.backends.redis.outage import Outage
 from walkie_signal.backends.redis.rights import Housekeeping, is_refusal
 from walkie_signal.backends.redis.scripts import Script
 from walkie_signal.backends.redis.server import Server
-from walkie_signal.backends.redis.wire import Answer, Lifetime, Lost, Wire, text_of, words
+from walkie_signal.backends.redis.wire import Answer, Lost, NoWire, Wire, text_of, words
+from walkie_signal.backends.shared.lifetime import Lifetime
+from walkie_signal.backends.shared.store import RefusedError
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
@@ -51,12 +53,10 @@ CANCEL_INTERVAL = 0.1
 
 SILENT = "it does not answer"
 
+NONE = NoWire()
+
 CHANGED = ("NOSCRIPT", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
 """The beginnings of errors of a Redis that has changed since we connected."""
-
-
-Failed = (Lost, hiredis.HiredisError, asyncio.TimeoutError)
-"""The exceptions of a request that Redis did not carry out."""
 
 
 class Uplink:
@@ -64,15 +64,15 @@ class Uplink:
 
     Args:
         url: The URL of the Redis server.
-        restore: Makes everything right on new connections, and then sets `up`.
+        restore: Makes everything right on new connections; requests are taken once it has.
         hear: Takes a channel and what was published on it.
         down: Called when the uplink was up, or about to be, and is not any more.
+        lifetime: How long this process may go on as the node that it is.
 
     Attributes:
-        node_id: The id of this node in its present incarnation. It is empty until the start, because the
-            process may be forked before.
         up: Whether requests are taken.
-        lifetime: How long this process may go on as that node.
+        asking: The connection for requests.
+        listening: The connection for what is published.
     """
 
     def __init__(
@@ -81,17 +81,17 @@ class Uplink:
         restore: Callable[[], Awaitable[None]],
         hear: Callable[[bytes, bytes], None],
         down: Callable[[], None],
+        lifetime: Lifetime,
     ) -> None:
         self._server = Server(url)
         self.address = self._server.address
-        self.node_id = ""
         self.up = False
-        self.lifetime = Lifetime()
+        self._lifetime = lifetime
         self._restore = restore
         self._hear = hear
         self._down = down
-        self._asking: Wire | None = None
-        self.listening: Wire | None = None
+        self.asking: Wire | NoWire = NONE
+        self.listening: Wire | NoWire = NONE
         self._former: list[tuple[int, str]] = []
         self._housekeeping = Housekeeping(self.address)
         self._scripts_kept = False
@@ -136,7 +136,13 @@ class Uplink:
                     first.set_result(None)
                 await self._lost.wait()
                 self._outage.begin(self._why)
-            except (OSError, asyncio.TimeoutError, hiredis.HiredisError, SignalingError) as error:
+            except (
+                OSError,
+                asyncio.TimeoutError,
+                hiredis.HiredisError,
+                RefusedError,
+                SignalingError,
+            ) as error:
                 self._failed(words(error) if isinstance(error, hiredis.ReplyError) else str(error))
             except Exception as error:
                 self._server.shun()
@@ -158,7 +164,7 @@ class Uplink:
         await self._server.find()
         former = len(self._former)
         try:
-            self._asking = asking = await self._open("asks")
+            self.asking = asking = await self._open("asks")
             self.listening = await self._open("listens")
             self._watch_soon(asking)
             await self._end_former(asking, self._former[:former])
@@ -178,7 +184,7 @@ class Uplink:
                 await self._housekeeping.ask(asking, "CLIENT", "KILL", "ID", number)
 
     async def _open(self, part: str) -> Wire:
-        wire = await self._server.open(self._hear, self.lose, self.lifetime)
+        wire = await self._server.open(self._hear, self.lose, self._lifetime)
         try:
             name = f"walkie-signal-{part}-{secrets.token_hex(8)}"
             number = await asyncio.wait_for(self._introduce(wire, name), REPLY_TIMEOUT)
@@ -193,14 +199,14 @@ class Uplink:
         """Log in; returns the connection's number, or ``None`` if Redis does not say it."""
         await self._server.enter(wire)
         await self._housekeeping.ask(wire, "CLIENT", "SETNAME", name)
-        if self._asking is None:  # this is the first of the two connections
+        if self.asking is NONE:  # this is the first of the two connections
             await self._server.examine(wire)
         number: int | None = await self._housekeeping.ask(wire, "CLIENT", "ID")
         return number
 
     async def _restored(self) -> None:
         """Restore, and fail if a connection is lost meanwhile."""
-        restoring = asyncio.ensure_future(self._restore())
+        restoring = asyncio.create_task(self._rise())
         losing = asyncio.create_task(self._lost.wait())
         try:
             await asyncio.wait({restoring, losing}, return_when=asyncio.FIRST_COMPLETED)
@@ -211,13 +217,17 @@ class Uplink:
             losing.cancel()
             await _end(restoring)
 
+    async def _rise(self) -> None:
+        await self._restore()
+        self.up = True
+
     def _watch_soon(self, wire: Wire) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(WATCH_INTERVAL, self._watch, wire, loop.time() + WATCH_INTERVAL)
 
     def _watch(self, wire: Wire, due: float) -> None:
         """Check whether Redis answers."""
-        if wire is not self._asking:
+        if wire is not self.asking:
             return
         now, since = asyncio.get_running_loop().time(), wire.waiting_since()
         # If this process stood still, the answer may have arrived without being read
@@ -231,10 +241,10 @@ class Uplink:
     def _give_up(self) -> None:
         self._lost.set()
         self.up = False
-        wires, self._asking, self.listening = (self._asking, self.listening), None, None
+        wires = (self.asking, self.listening)
+        self.asking = self.listening = NONE
         for wire in wires:
-            if wire is not None:
-                wire.abort()
+            wire.abort()
         self._down()
 
     # What is asked
@@ -245,23 +255,18 @@ class Uplink:
         Raises:
             SignalingError: ``unavailable`` while they are not.
         """
-        if asyncio.get_running_loop().time() > self.lifetime.until:
-            self.lifetime.over()
+        if asyncio.get_running_loop().time() > self._lifetime.until:
+            self._lifetime.tick()
         if not self.up:
             raise unavailable()
 
     def post(self, request: bytes, answer: Answer) -> None:
         """Send a packed request; see `Wire.post`."""
-        if self._asking is None:
-            answer(Lost())
-        else:
-            self._asking.post(request, answer)
+        self.asking.post(request, answer)
 
     def ask(self, *parts: str | bytes | int) -> asyncio.Future[Any]:
         """Send a request; see `Wire.ask`."""
-        if self._asking is None:
-            raise Lost
-        return self._asking.ask(*parts)
+        return self.asking.ask(*parts)
 
     def run(self, script: Script, keys: list[str], *arguments: str | int) -> asyncio.Future[Any]:
         """Run a script; see `Wire.ask`."""

@@ -6,7 +6,6 @@ Requests are answered in order. hiredis does the parsing and packing.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import re
 from collections import deque
@@ -15,11 +14,14 @@ from typing import Any
 
 import hiredis
 
+from walkie_signal.backends.shared.lifetime import Lifetime
+from walkie_signal.backends.shared.store import StoreError
+
 Answer = Callable[[Any], None]
 """Takes what Redis answers; it is an exception if Redis refuses, or if the connection ended before."""
 
 
-class Lost(ConnectionError):  # noqa: N818 - what has happened, not a fault
+class Lost(ConnectionError, StoreError):  # noqa: N818 - what has happened, not a fault
     """The connection ended before Redis answered; the text says why if that is known."""
 
 
@@ -51,26 +53,13 @@ def ignore(_answer: Any) -> None:
     """Do nothing with an answer."""
 
 
-class Lifetime:
-    """The time for which this process may stand still and still go on as the same node.
-
-    Attributes:
-        until: The end of that time, on the loop's clock.
-        over: Called if the process runs again after that, before anything else is done.
-    """
-
-    def __init__(self) -> None:
-        self.until = math.inf
-        self.over: Callable[[], None] = lambda: None
-
-
 class Wire(asyncio.Protocol):
     """A connection.
 
     Args:
         hear: Takes a channel and what was published on it.
         lost: Called with the reason when the connection has ended in any way.
-        lifetime: The lifetime of the process; after it, nothing is sent and nothing is heard.
+        lifetime: The lifetime of the node; after it, nothing is sent and nothing is heard.
     """
 
     def __init__(
@@ -93,7 +82,7 @@ class Wire(asyncio.Protocol):
         """Send a packed request; `answer` is called once, and at once if the connection has ended."""
         now = self._loop.time()
         if now > self._lifetime.until:
-            self._lifetime.over()
+            self._lifetime.tick()
         if self._ended:
             answer(Lost(self._why))
             return
@@ -145,7 +134,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take answers and what was published."""
         if self._loop.time() > self._lifetime.until:
-            self._lifetime.over()
+            self._lifetime.tick()
         if self._ended:
             return
         self._reader.feed(data)
@@ -198,6 +187,28 @@ class Wire(asyncio.Protocol):
             answer(Lost(self._why))
         self._refuse(Lost(self._why))
         self._lost(self._why)
+
+
+class NoWire:
+    """What stands in for a connection while there is none."""
+
+    def post(self, _request: bytes, answer: Answer) -> None:
+        """Answer at once that there is no connection."""
+        answer(Lost())
+
+    def ask(self, *_parts: str | bytes | int) -> asyncio.Future[Any]:
+        """Raise `Lost`."""
+        raise Lost
+
+    def subscribe(self, _channel: str) -> asyncio.Future[None]:
+        """Raise `Lost`."""
+        raise Lost
+
+    def unsubscribe(self, _channel: str) -> None:
+        """Do nothing: nothing is heard."""
+
+    def abort(self) -> None:
+        """Do nothing."""
 
 
 def _resolve(future: asyncio.Future[Any], answer: Any) -> None:
