@@ -84,6 +84,17 @@ async def test_a_change_right_after_the_store_has_forgotten_all_loses_nobody(cha
             assert not gone & stay, site.kept.applied
 
 
+async def test_a_joining_that_finds_its_room_emptied_takes_nobody_out() -> None:
+    """Somebody has removed the room's key, and the node reads the room with a joining before it heals it."""
+    async with pair(1) as (server, (one,)):
+        a = await one.join("a")
+        await server.command("DEL", ROOM)
+        one.backend._followed.get("r")._replica.doubt()  # a change is missing
+        b = await one.join("b")
+        await until(lambda: here(server), lambda found: found == {"a", "b"})
+        assert set(one.kept.applied) == {Joined(a), Joined(b)}
+
+
 @pytest.mark.promise(
     "Many nodes",
     "Work that is under way when a connection, a generation or a right is lost is neither lost nor done "

@@ -61,7 +61,7 @@ class Rooms:
     async def _order_join(self, copy: RoomCopy, member: Member, capacity: int) -> None:
         await asyncio.shield(copy.heard)
         roster = await self._store.join(member, capacity, reads=copy.version is None)
-        if roster is not None:
+        if roster is not None and not copy.is_missed_in(roster):
             self._followed.adopt(copy, roster)
         elif copy.version is None:
             self._healing.heal(member.room)

@@ -108,6 +108,12 @@ class RoomCopy:
         """Tell whether the store lacks a value only because its node has not written it back yet."""
         return self._replica.holds(key)
 
+    def is_missed_in(self, roster: Roster) -> bool:
+        """Tell whether a roster lacks a member of this node that nobody here has taken out."""
+        listed = {entry.member.peer_id for entry in roster.entries}
+        own = self.wanted.keys() - self.changing.keys()
+        return any(peer_id not in listed and self.entry(peer_id) is not None for peer_id in own)
+
     # Its changes: each method returns those that have to be made here
 
     def hear(self, version: Version, event: RoomEvent | None) -> list[Change]:
