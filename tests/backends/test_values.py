@@ -147,3 +147,21 @@ async def test_a_room_that_ends_leaves_no_key_behind() -> None:
         assert await server.command("EXISTS", VALUES) == 1
         await two.backend.leave("r", "b", "left")
         assert await server.command("EXISTS", ROOM, VALUES) == 0
+
+
+async def test_values_of_an_empty_room_are_read_anew_by_who_follows_it_a_few_times_at_most() -> None:
+    async with pair() as (server, (one, two)):
+        await both_in(one, two)
+        await one.backend.leave("r", "a", "left")
+        await two.backend.leave("r", "b", "left")
+        before = await scripts_run(server)
+        for number in range(5):
+            version = (await one.backend.read("r", "call")).version
+            assert await one.backend.swap("r", "call", version, f"ring {number}", keep=60) == "swapped"
+        c = await one.join("c")
+        await two.join("d")
+        await two.until(lambda: Joined(c) in two.kept.applied)
+        for site in (one, two):
+            await asyncio.wait_for(keeps(site, "call", "ring 4"), 5)
+        beats = 4
+        assert await scripts_run(server) - before < 2 * 5 + 2 + 2 * 8 + 2 * beats
