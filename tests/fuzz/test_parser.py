@@ -112,7 +112,7 @@ def raising(error: Exception) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("module", "name", "fault"),
     [
-        (relays, "is_json_text", lambda _text: True),
+        (relays, "strict_reader", lambda: lambda _text: None),
         (events, "fault_of", raising(RecursionError("too deep"))),
         (events, "checked_name", lambda data: data[0]),
         (json, "_loads", raising(KeyError("room"))),

@@ -127,6 +127,7 @@ class InProcess(Service, logging.Handler):
 
     def state(self) -> Any:
         node, manager = self.signaling._node, self.sio.manager
+        joins, signals = node._site._joins, node._site._signals
         coroutines = (getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
         return {
             "peers": sorted(peer.peer_id for peer in node._peers),
@@ -134,10 +135,10 @@ class InProcess(Service, logging.Handler):
             "users": sorted(node._peers._by_user),
             "registry": {room.name: len(room) for room in node._registry},
             "backend": {name: len(room.entries) for name, room in node.backend._ledger._rooms.items()},
-            "paces": sorted(node._fanout._paces),
-            "under way": [*node._site.joining, *node._hooks._last],
-            "early": [*node._signals._early, *node._signals._expiries],
-            "announcements": [*node._site._announcements._paces],
+            "paces": sorted(node._statuses._paces),
+            "under way": [*joins.under_way, *node._hooks._last],
+            "early": [*signals._early, *signals._expiries],
+            "announcements": [*joins._announcements._paces],
             "rooms": {name: len(rooms) for name, rooms in manager.rooms.items()},
             "pending": [
                 {namespace: sorted(sids) for namespace, sids in pending.items()}

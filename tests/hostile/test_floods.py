@@ -56,8 +56,8 @@ def turns_of(running: Any) -> Iterator[tuple[Turns, Turns]]:
     """Count what is taken, and what is worked on; for peers that connect within."""
     node = running.signaling._node
     taken, worked = Turns(), Turns()
-    node.take = taken.counted(node.take)
-    node._events.work = worked.counted(node._events.work)
+    node.gate.receive_frame = taken.counted(node.gate.receive_frame)
+    node.gate.work = worked.counted(node.gate.work)
     tasks = [asyncio.ensure_future(each.run()) for each in (taken, worked)]
     try:
         yield taken, worked

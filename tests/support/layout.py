@@ -54,9 +54,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "backends.redis.store": (("keys",), ("channels", "nodes", "places", "rooms", "values")),
     "node": (
         ("hooks", "peers", "siblings"),
-        ("announcements", "answers", "fanout", "orders"),
-        ("signals", "site"),
-        ("events",),
+        ("announcements", "answers", "fanout"),
+        ("leaving", "signals", "status"),
+        ("joining", "parting"),
+        ("gate", "orders", "site"),
         ("node",),
     ),
     "namespace": (("binding", "credentials", "stock"), ("adapter",), ("namespace",)),

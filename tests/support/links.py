@@ -80,7 +80,9 @@ class Phone:
     def emit(self, name: str, *arguments: Any, ack: bool = False) -> int:
         """Send an event; returns the id of the ack that it asks for."""
         self._asked += 1
-        self._node.receive(self.peer, event_of([name, *arguments], self._asked if ack else None, 64))
+        self._node.gate.receive_event(
+            self.peer, event_of([name, *arguments], self._asked if ack else None, 64)
+        )
         return self._asked
 
     async def call(self, name: str, *arguments: Any) -> Any:

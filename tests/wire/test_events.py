@@ -11,6 +11,7 @@ from walkie_signal.wire.events import (
     RESERVED_EVENTS,
     Event,
     ack_text,
+    confirmation_text,
     disconnect_text,
     event_of,
     event_text,
@@ -111,6 +112,7 @@ def test_packets_are_written_as_the_protocol_has_them() -> None:
     assert event_text(radio, 'quo"te') == '42/radio,["quo\\"te"]'
     assert ack_text("", 0, {"ok": True}) == '430[{"ok":true}]'
     assert ack_text(radio, 12, {"ok": True}) == '43/radio,12[{"ok":true}]'
+    assert confirmation_text(radio, 12) == ack_text(radio, 12, {"ok": True})
     assert (disconnect_text(""), disconnect_text(radio)) == ("41", "41/radio,")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing_extensions import assert_never
 
 from walkie_signal.core.changes import EFFECTS, Change, Joined, Left, Member
-from walkie_signal.core.payloads import Payload, is_polite, new_peer, peer_disconnected
+from walkie_signal.core.payloads import Payload, is_polite, new_peer, peer_disconnected, room_status
 from walkie_signal.core.rooms import Room
 
 
@@ -33,6 +33,11 @@ def deliveries_of(change: Change, room: Room) -> list[Delivery]:
         payload = peer_disconnected(change.peer_id, change.room, change.reason)
         return [Delivery(told, payload, [member.peer_id for member in room])]
     assert_never(change)
+
+
+def status_of(room: Room) -> Delivery:
+    """Return the roster of a room, for each of its members."""
+    return Delivery("room_status", room_status(room.name, room), [member.peer_id for member in room])
 
 
 def _announced(told: str, joiner: Member, others: Sequence[Member]) -> list[Delivery]:

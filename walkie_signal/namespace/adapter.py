@@ -65,7 +65,7 @@ class Adapter:
         if self._server is not None:
             raise ValueError("this SignalingNamespace has a server already: create one for each server")
         transport = transport_of(server)
-        self._node.host_hears = Binding(server, self, is_strict=transport.is_strict).host_hears
+        self._node.gate.host_hears = Binding(server, self, is_strict=transport.is_strict).host_hears
         self._server = server
         self._transport = transport
         transport.before_parting(self.namespace, self._farewell)
@@ -101,7 +101,7 @@ class Adapter:
         except BaseException:
             await self.release(sid, "")
             raise
-        link.listen(partial(self._node.take, peer))
+        link.listen(partial(self._node.gate.receive_frame, peer))
         self._node.admit(peer, identity)
 
     async def _verified(self, sid: str, environ: Mapping[str, Any], auth: object) -> Identity | None:
@@ -138,9 +138,9 @@ class Adapter:
         if peer is None:
             return
         if (name := checked_name(data)) in CLIENT_EVENTS:
-            self._node.receive(peer, event_of(data, ack_id, self._node.settings.nesting_depth))
+            self._node.gate.receive_event(peer, event_of(data, ack_id, self._node.settings.nesting_depth))
         else:
-            self._node.receive(peer, Event(name, (), ack_id, 0, None))
+            self._node.gate.receive_event(peer, Event(name, (), ack_id, 0, None))
 
     def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
         """Answer one of the host's events that could not be carried out."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.facts import EventRefused, Facts
@@ -13,8 +12,6 @@ from walkie_signal.node.peers import Peer
 from walkie_signal.wire.events import Event
 
 log = logging.getLogger("walkie_signal")
-
-OK: dict[str, Any] = {"ok": True}
 
 
 class Answers:

@@ -1,6 +1,6 @@
 """The life of a node, and of each connection on it.
 
-    connection ── open ──▶ admit ──▶ receive … ──▶ disconnect
+    connection ── open ──▶ admit ──▶ events … ──▶ disconnect
                     │                                  ▲
                     └────────── disconnect ────────────┘
 
@@ -12,31 +12,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.facts import Facts
 from walkie_signal.core.identity import Identity
-from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.core.ports import Link
 from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.node.announcements import Announcements
-from walkie_signal.node.answers import OK, Answers
-from walkie_signal.node.events import Events
+from walkie_signal.node.answers import Answers
 from walkie_signal.node.fanout import Fanout
+from walkie_signal.node.gate import Gate
 from walkie_signal.node.hooks import Hooks
+from walkie_signal.node.joining import Joins
+from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.orders import Orders
-from walkie_signal.node.peers import Departure, Peer, Peers
+from walkie_signal.node.parting import Partings
+from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
+from walkie_signal.node.status import Statuses
 from walkie_signal.refusals import Refusals
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import Event, memory_of, prefix_of, read_event, read_size
-from walkie_signal.wire.relays import Relays
 
 log = logging.getLogger("walkie_signal")
 
@@ -45,52 +45,54 @@ class Node:
     """One process's part of the signaling service of one namespace.
 
     Attributes:
-        host_hears: Tells whether the host has a handler for an event; the adapter sets it.
+        gate: Where the events of its peers enter.
+        answers: How events that failed are answered.
     """
 
-    host_hears: Callable[[str], bool] = staticmethod(lambda _name: True)
+    _starting: asyncio.Task[None] | None = None
+    _closed = _ran = _warned = False
 
     def __init__(self, namespace: str, settings: Settings, backend: Backend, host: Host) -> None:
         self.backend = backend
         self.settings = settings
-        self._namespace = namespace
+        self.facts = facts = Facts()
+        self.answers = answers = Answers(facts)
         self._host = host
-        self._registry = Registry()
-        self._peers = Peers(namespace, backend)
-        self._relays = Relays(prefix_of(namespace), settings)
-        self._fanout = Fanout(self._registry, self._peers, settings)
-        self.facts = Facts()
-        self._hooks = Hooks(host, self.facts)
-        Refusals(log).listen(self.facts)
-        self.answers = Answers(self.facts)
-        self._orders = Orders(settings, backend, self._peers, self._end)
-        announcements = Announcements(settings.announce_interval)
-        self._signals = Signals(
-            backend=backend, registry=self._registry, peers=self._peers, answers=self.answers
+        self._registry = registry = Registry()
+        self._peers = peers = Peers(namespace, backend)
+        self._hooks = Hooks(host, facts)
+        Refusals(log).listen(facts)
+        fanout = Fanout(registry, peers)
+        leaves = Leaves(backend, registry)
+        signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)
+        self._statuses = statuses = Statuses(settings, registry, fanout)
+        self._partings = partings = Partings(settings, registry, peers, signals, leaves)
+        joins = Joins(
+            settings,
+            host=host,
+            backend=backend,
+            registry=registry,
+            peers=peers,
+            signals=signals,
+            announcements=Announcements(settings.announce_interval),
+            statuses=statuses,
+            leaves=leaves,
+        )
+        self.gate = Gate(
+            namespace, settings, answers, signals=signals, joins=joins, leaves=leaves, partings=partings
         )
         self._site = NodeSite(
             backend=backend,
-            registry=self._registry,
-            peers=self._peers,
-            announcements=announcements,
-            fanout=self._fanout,
-            facts=self.facts,
-            end=self._end,
+            registry=registry,
+            peers=peers,
+            joins=joins,
+            signals=signals,
+            fanout=fanout,
+            statuses=statuses,
+            facts=facts,
+            partings=partings,
         )
-        self._events = Events(
-            settings=settings,
-            host=host,
-            backend=backend,
-            registry=self._registry,
-            peers=self._peers,
-            answers=self.answers,
-            announcements=announcements,
-            signals=self._signals,
-            site=self._site,
-        )
-        self._starting: asyncio.Task[None] | None = None
-        self._closed = False
-        self._ran = self._warned = False
+        self._orders = Orders(settings, backend, peers, partings)
 
     @property
     def orders(self) -> Orders:
@@ -147,14 +149,14 @@ class Node:
             self._closed = True
             peers = list(self._peers)
             for peer in peers:
-                self._fanout.farewell(peer)
+                self._partings.farewell(peer)
             spread = self.settings.drain_spread
             log.info("draining: peers told to come back within %g s: %d", spread, len(peers))
 
     def farewell(self, peer: Peer) -> None:
         """Tell a peer that its connection is about to close, unless all peers have been told already."""
         if not self._closed:
-            self._fanout.farewell(peer)
+            self._partings.farewell(peer)
 
     async def close(self) -> None:
         """Tell each peer, take it out of its rooms and close its connection, then end what `start` began."""
@@ -164,11 +166,11 @@ class Node:
         begun = time.monotonic()
         peers = list(self._peers)
         for peer in peers:
-            self._end(peer, "disconnected")
+            self._partings.end(peer, "disconnected")
         for peer in peers:
             await peer.settled()
         await self._hooks.settled()
-        self._fanout.close()
+        self._statuses.close()
         await self.backend.close()
         self._host.close()
         if not self.backend.shared:
@@ -181,67 +183,11 @@ class Node:
 
     def open(self, peer_id: str, link: Link) -> Peer:
         """Record a peer that is not admitted yet; its events wait."""
-        return self._peers.open(peer_id, link, self._events.work)
+        return self._peers.open(peer_id, link, self.gate.work)
 
     def admit(self, peer: Peer, identity: Identity | None) -> None:
         """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""
         self._peers.admit(peer, identity)
-
-    def take(self, peer: Peer, text: str) -> bool:
-        """Carry out an event, given as the text of its frame; returns false if the event is not one of ours.
-
-        A plain signal takes the quick way if no earlier event waits.
-
-        Raises:
-            ProtocolViolation: It is a malformed event of this namespace.
-        """
-        plain = self._relays.read(text) if peer.idle else None
-        if plain is not None:
-            ack_id, target_id, value = plain
-            target = self._peers.get(target_id)
-            if target is not None and self._registry.share_room(peer.peer_id, target_id):
-                target.hear(f"{peer.head}{value}}}]")
-                if ack_id:
-                    peer.ack(int(ack_id), OK)
-                return True
-            if target is None and self._signals.relay(
-                peer, target_id, f"{peer.head}{value}}}]", int(ack_id) if ack_id else None
-            ):
-                return True
-        too_large = len(text) > self.settings.event_bytes
-        is_full = self._is_full(peer, 0 if too_large else len(text))
-        if is_full or too_large:
-            event = read_size(text, self._namespace)  # it is refused without being parsed
-        else:
-            event = read_event(text, self._namespace, self.settings.nesting_depth)
-        if event is None or (event.name not in CLIENT_EVENTS and self.host_hears(event.name)):
-            return False
-        if is_full:
-            self._refuse(peer, event)
-        else:
-            self.receive(peer, event)
-        return True
-
-    def _is_full(self, peer: Peer, size: int) -> bool:
-        """Tell whether so many events of a peer wait that another one of that size may not."""
-        settings = self.settings
-        return peer.waiting > 0 and (
-            peer.waiting >= settings.queued_events or peer.waiting_bytes + size > settings.queued_bytes
-        )
-
-    def _refuse(self, peer: Peer, event: Event) -> None:
-        error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
-        self.answers.fail(peer, event, error)
-
-    def receive(self, peer: Peer, event: Event) -> None:
-        """Carry out an event, after the peer's earlier ones."""
-        if event.fault is not None or event.size > self.settings.event_bytes:
-            # It will be refused in its turn, so its arguments need not be kept until then
-            event = event._replace(arguments=(), text=None)
-        if self._is_full(peer, memory_of(event)):
-            self._refuse(peer, event)
-        else:
-            peer.post(event)
 
     def peer(self, peer_id: str) -> Peer | None:
         """Return the peer with that id, or ``None`` if this node has none."""
@@ -252,15 +198,4 @@ class Node:
 
         Returns that peer, or ``None`` the second time.
         """
-        peer = self._peers.get(peer_id)
-        if peer is not None:
-            peer.gone = True
-            self._peers.remove(peer)
-            self._events.forget(peer)
-            peer.post(Departure(reason))
-        return peer
-
-    def _end(self, peer: Peer, reason: Reason) -> None:
-        """Close a peer's connection from this side, and take the peer out of its rooms."""
-        peer.close(for_good=reason == "kicked")
-        self.disconnect(peer.peer_id, reason)
+        return self._partings.part(peer_id, reason)

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from walkie_signal.backends.base import Backend
-from walkie_signal.core.changes import Member, Reason
+from walkie_signal.core.changes import Member
 from walkie_signal.core.identity import UserId, read_user_id
 from walkie_signal.errors import SignalingError
-from walkie_signal.node.peers import Peer, Peers
-from walkie_signal.settings import Settings
+from walkie_signal.node.parting import Partings
+from walkie_signal.node.peers import Peers
+from walkie_signal.settings.limits import LimitSettings
 from walkie_signal.wire.events import RESERVED_EVENTS
 from walkie_signal.wire.values import fault_of
 
 
 class Orders:
-    """Carries out the host's orders; `end` closes a peer's connection, with the reason for its rooms.
+    """Carries out the host's orders.
 
     Each method raises `SignalingError`, ``unavailable``, while other nodes can't be asked.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LimitSettings,
         backend: Backend,
         peers: Peers,
-        end: Callable[[Peer, Reason], None],
+        partings: Partings,
     ) -> None:
         self._settings = settings
         self._backend = backend
         self._peers = peers
-        self._end = end
+        self._partings = partings
 
     async def rooms(self) -> list[str]:
         """Return the names of the rooms with members."""
@@ -66,6 +66,6 @@ class Orders:
         peer = self._peers.get(peer_id)
         if peer is None:
             return await self._backend.kick(peer_id)
-        self._end(peer, "kicked")
+        self._partings.end(peer, "kicked")
         await peer.settled()
         return True

@@ -22,6 +22,7 @@ from walkie_signal.turns import SLICE, Turns
 from walkie_signal.wire.events import (
     Event,
     ack_text,
+    confirmation_text,
     disconnect_text,
     event_text,
     memory_of,
@@ -107,10 +108,19 @@ class Peer:
         for payload in payloads:
             self.hear(event_text(self._prefix, event, payload))
 
+    def tell_latest(self, key: str, event: str, payload: Payload) -> None:
+        """Let it hear an event that outdates the last one of that key."""
+        self.hear_latest(key, event_text(self._prefix, event, payload))
+
     def ack(self, ack_id: int | None, payload: Payload) -> None:
         """Answer an event of its own if it asked for an ack."""
         if ack_id is not None:
             self.hear(ack_text(self._prefix, ack_id, payload))
+
+    def confirm(self, ack_id: int | None) -> None:
+        """Answer an event that was carried out, and that has no answer of its own, if it asked for an ack."""
+        if ack_id is not None:
+            self.hear(confirmation_text(self._prefix, ack_id))
 
     def close(self, *, for_good: bool = False) -> None:
         """Close its link, if it has one; `for_good` tells a stock client not to come back by itself."""

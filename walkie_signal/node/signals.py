@@ -1,4 +1,11 @@
-"""Carries out signals: relays them here or by the target's node, or keeps them for the sender's first join."""
+"""The way of a signal, from its sender to its target on this node or another one.
+
+    `send` ──┬── the target is here ──────────────▶ it hears the signal
+             └── `Backend.relay` ··· `arrive` ────▶ it hears the signal
+
+Each signal goes by `send`, whether it came the quick way, in its turn or before its sender's first join; for that
+join it waits here. What arrives from another node goes by `arrive`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,7 @@ from walkie_signal.core.early import EarlySignal, EarlySignals
 from walkie_signal.core.messages import SignalTo
 from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
-from walkie_signal.node.answers import OK, Answers
+from walkie_signal.node.answers import Answers
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.wire.events import Event
 from walkie_signal.wire.relays import signal_text
@@ -22,16 +29,27 @@ class Signals:
     def __init__(self, *, backend: Backend, registry: Registry, peers: Peers, answers: Answers) -> None:
         self._backend = backend
         self._registry = registry
-        self._peers = peers
         self._answers = answers
+        self._peer = peers.get
         self._early: dict[str, EarlySignals] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
 
-    def relay(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
-        """Pass a signal's frame on to its target's node; returns false if the target is not on another node.
+    def send(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
+        """Send a signal's frame; returns false if no peer with that id shares a room with the sender.
 
-        The sender is answered as soon as it is known whether that node was reached.
+        The sender is answered as soon as it is known whether the target's node was reached.
         """
+        target = self._peer(target_id)
+        if target is None:
+            return self._relay(peer, target_id, text, ack_id)
+        if not self._registry.share_room(peer.peer_id, target_id):
+            return False
+        target.hear(text)
+        if ack_id is not None:
+            peer.confirm(ack_id)
+        return True
+
+    def _relay(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
         target = self._registry.fellow(peer.peer_id, target_id)
         if target is None or target.node == self._backend.node_id:
             return False
@@ -40,13 +58,16 @@ class Signals:
 
     def _relayed(self, peer: Peer, ack_id: int | None, reached: bool) -> None:  # noqa: FBT001 - as `relay` has it
         if reached:
-            peer.ack(ack_id, OK)
+            peer.confirm(ack_id)
         else:
-            self._fail(
-                peer,
-                ack_id,
-                SignalingError("unavailable", "the other peer can't be reached now", retryAfterMs=1000),
-            )
+            away = SignalingError("unavailable", "the other peer can't be reached now", retryAfterMs=1000)
+            self._fail(peer, ack_id, away)
+
+    def arrive(self, room: str, target_id: str, text: str) -> None:
+        """Let a target hear a signal of another node, if it is still in the room that it shared with the sender."""
+        target = self._peer(target_id)
+        if target is not None and self._registry.is_in(target_id, room):
+            target.hear(text)
 
     def carry_out(self, peer: Peer, event: Event, message: SignalTo) -> None:
         """Relay a signal, or let it wait for its sender's first join.
@@ -56,18 +77,13 @@ class Signals:
         """
         text = signal_text(peer.head, message.value)
         if self._registry.rooms_of(peer.peer_id):
-            self._send(peer, message.target_id, text, event.ack_id)
+            self._send_known(peer, message.target_id, text, event.ack_id)
         elif peer.has_joined or peer.gone or not self._keep(peer, message.target_id, text, event.ack_id):
             raise SignalingError("not_in_room", "join a room first")
 
-    def _send(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> None:
-        if self.relay(peer, target_id, text, ack_id):
-            return
-        target = self._peers.get(target_id)
-        if target is None or not self._registry.share_room(peer.peer_id, target_id):
+    def _send_known(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> None:
+        if not self.send(peer, target_id, text, ack_id):
             raise SignalingError("peer_not_found", "no peer with this targetId shares a room with you")
-        target.hear(text)
-        peer.ack(ack_id, OK)
 
     def _fail(self, peer: Peer, ack_id: int | None, error: Exception) -> None:
         self._answers.fail(peer, Event("signal", (), ack_id, 0, None), error)
@@ -93,7 +109,7 @@ class Signals:
         self.forget(peer)
         for signal in early.take_all():
             try:
-                self._send(peer, signal.target_id, signal.text, signal.ack_id)
+                self._send_known(peer, signal.target_id, signal.text, signal.ack_id)
             except Exception as error:  # noqa: BLE001, PERF203 - every fault becomes an answer
                 self._fail(peer, signal.ack_id, error)
 

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from typing_extensions import assert_never
 
 from walkie_signal.backends.base import Backend
-from walkie_signal.core import payloads
-from walkie_signal.core.changes import EFFECTS, Change, Joined, Left, Member, Reason
-from walkie_signal.core.deliveries import deliveries_of, introductions_to
+from walkie_signal.core.changes import EFFECTS, Change, Joined, Left, Member
+from walkie_signal.core.deliveries import deliveries_of
 from walkie_signal.core.facts import Facts, MemberJoined, MemberLeft
 from walkie_signal.core.registry import Registry
-from walkie_signal.core.rooms import Room
-from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.fanout import Fanout
-from walkie_signal.node.peers import Peer, Peers
-from walkie_signal.wire.events import Event
-
-
-@dataclass(frozen=True, slots=True)
-class Joining:
-    """A join that is under way.
-
-    Attributes:
-        peer: The peer that joins.
-        event: The event to answer.
-        leaving: The rooms that the join takes the peer out of, in the same step.
-    """
-
-    peer: Peer
-    event: Event
-    leaving: tuple[str, ...]
+from walkie_signal.node.joining import Joins
+from walkie_signal.node.parting import Partings
+from walkie_signal.node.peers import Peers
+from walkie_signal.node.signals import Signals
+from walkie_signal.node.status import Statuses
 
 
 class NodeSite:
@@ -42,13 +24,12 @@ class NodeSite:
         backend: The backend, which knows the node's present incarnation.
         registry: The rooms; nothing else changes them.
         peers: The peers of this node.
-        announcements: The paces of peers that join their room again.
-        fanout: Tells the peers.
+        joins: Answers the joins under way.
+        signals: Takes what arrives from other nodes.
+        fanout: Tells the members.
+        statuses: Tells them the roster.
         facts: Where the joins and leaves of this node's own peers are told.
-        end: Closes a peer's connection for good, with the reason for its rooms.
-
-    Attributes:
-        joining: The joins under way, by peer and room: each is answered when it is applied.
+        partings: Parts from peers that have to go.
     """
 
     def __init__(
@@ -57,57 +38,37 @@ class NodeSite:
         backend: Backend,
         registry: Registry,
         peers: Peers,
-        announcements: Announcements,
+        joins: Joins,
+        signals: Signals,
         fanout: Fanout,
+        statuses: Statuses,
         facts: Facts,
-        end: Callable[[Peer, Reason], None],
+        partings: Partings,
     ) -> None:
-        self.joining: dict[tuple[str, str], Joining] = {}
         self._backend = backend
         self._registry = registry
         self._peers = peers
-        self._announcements = announcements
+        self._joins = joins
+        self._signals = signals
         self._fanout = fanout
+        self._statuses = statuses
         self._facts = facts
-        self._end = end
+        self._partings = partings
 
     def apply(self, change: Change) -> None:
         """Make a change that the backend has ordered: the joiner gets its ack first, then all are told."""
         peer_id, listed = change.peer_id, EFFECTS[type(change)].listed
         before = self._registry.member(change.room, peer_id)
         room = self._registry.apply(change)
-        joining = self.joining.pop((peer_id, room.name), None) if listed else None
-        if joining is not None and not joining.peer.gone:
-            self._registry.step_in(peer_id, room.name)
-            for left in joining.leaving:
-                self._registry.step_out(peer_id, left)
-            self._acknowledge(joining, room)
+        joiner = self._joins.applied(peer_id, room) if listed else None
         self._fanout.deliver(room.name, deliveries_of(change, room))
-        if joining is not None:
-            self._introduce(joining.peer, room)
         if not listed:
-            self._announcements.forget(peer_id, room.name)
+            self._joins.forget(peer_id, room.name)
         if room.get(peer_id) != before:
-            self._fanout.roster_changed(room.name)
-        elif joining is not None:
-            self._fanout.tell_roster(room.name, joining.peer)
+            self._statuses.changed(room.name)
+        elif joiner is not None:
+            self._statuses.tell(room.name, joiner)
         self._tell_facts(change, before)
-
-    def join_again(self, joining: Joining, room_name: str) -> None:
-        """Answer a member that joins its room again while the others are not to hear of it yet."""
-        room = self._registry.room(room_name)
-        self._acknowledge(joining, room)
-        self._introduce(joining.peer, room)
-        self._fanout.tell_roster(room_name, joining.peer)
-
-    def _acknowledge(self, joining: Joining, room: Room) -> None:
-        peer_id = joining.peer.peer_id
-        joining.peer.ack(joining.event.ack_id, payloads.joined(room.name, peer_id, room.others(peer_id)))
-
-    def _introduce(self, peer: Peer, room: Room) -> None:
-        joiner = room.get(peer.peer_id)
-        if joiner is not None:
-            self._fanout.introduce(peer, introductions_to(joiner, room))
 
     def _tell_facts(self, change: Change, before: Member | None) -> None:
         here = self._backend.node_id
@@ -123,13 +84,11 @@ class NodeSite:
     def forget(self, room: str) -> None:
         """Drop a room that has no members here."""
         self._registry.forget(room)
-        self._fanout.roster_changed(room)
+        self._statuses.changed(room)
 
     def hand_over(self, room: str, peer_id: str, text: str) -> None:
-        """Send a peer a signal's frame if it is still in the room that it shared with the sender."""
-        peer = self._peers.get(peer_id)
-        if peer is not None and self._registry.is_in(peer_id, room):
-            peer.hear(text)
+        """Let a peer hear a signal from another node."""
+        self._signals.arrive(room, peer_id, text)
 
     def tell(self, user_id: str, text: str) -> None:
         """Send each connection of a user a frame."""
@@ -140,7 +99,7 @@ class NodeSite:
         """Close a peer's connection for good."""
         peer = self._peers.get(peer_id)
         if peer is not None:
-            self._end(peer, "kicked")
+            self._partings.end(peer, "kicked")
 
     def lost(self, member: Member) -> None:
         """Tell of a dead node's member that this node has removed."""
@@ -149,5 +108,5 @@ class NodeSite:
     def fenced(self) -> None:
         """Send every peer away, so that they come back as new peers."""
         for peer in self._peers:
-            self._fanout.farewell(peer)
-            self._end(peer, "node_lost")
+            self._partings.farewell(peer)
+            self._partings.end(peer, "node_lost")

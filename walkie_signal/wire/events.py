@@ -173,6 +173,11 @@ def ack_text(prefix: str, ack_id: int, payload: Any) -> str:
     return f"43{prefix}{ack_id}[{dumps(payload)}]"
 
 
+def confirmation_text(prefix: str, ack_id: int) -> str:
+    """Write the ACK to an event that was carried out and that has no answer of its own."""
+    return f'43{prefix}{ack_id}[{{"ok":true}}]'
+
+
 def disconnect_text(prefix: str) -> str:
     """Write a DISCONNECT, after which a stock client stays away."""
     return f"41{prefix}"

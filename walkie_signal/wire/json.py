@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 try:
@@ -102,16 +103,18 @@ def _past_space(text: str, index: int) -> int:
     return index
 
 
-def is_json_text(text: str) -> bool:
-    """Tell whether a text is certainly one JSON value without a lone surrogate; if in doubt, return false."""
-    try:
-        if orjson is not None:
-            orjson.loads(text)  # it reports a lone surrogate as a syntax error
-        else:
-            _loads(text)
-    except ValueError:
-        return False
-    return orjson is not None or "\\u" not in text
+def strict_reader() -> Callable[[str], object]:
+    """Return what raises `ValueError` unless a text is certainly one JSON value without a lone surrogate.
+
+    It is the parser's own function if that will do, because each signal comes by.
+    """
+    return _certain if orjson is None else orjson.loads  # which reports a lone surrogate as a syntax error
+
+
+def _certain(text: str) -> object:
+    if "\\u" in text:
+        raise ValueError("perhaps a lone surrogate")
+    return _loads(text)
 
 
 def dumps(value: Any) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from walkie_signal.settings.limits import LimitSettings
-from walkie_signal.wire.json import dumps, is_json_text
+from walkie_signal.wire.json import dumps, strict_reader
 
 KEY = ',"signal":'
 """The end of a signal's head."""
@@ -24,6 +24,7 @@ class Relays:
     def __init__(self, prefix: str, settings: LimitSettings) -> None:
         head = rf'42{re.escape(prefix)}(\d{{0,16}})\["signal",\{{"targetId":"([\w-]*)","signal":'
         self._match = re.compile(head + r"(.*)\}\]\Z", re.ASCII | re.DOTALL).match
+        self._check = strict_reader()
         self._bytes = settings.event_bytes
         self._depth = settings.nesting_depth
 
@@ -43,7 +44,11 @@ class Relays:
         if not flat and text.count("[") + text.count("{") > self._depth:
             return None
         # It has to be exactly one value, so that it can't add keys to the object that it becomes part of.
-        return (ack_id, target_id, value) if is_json_text(value) else None
+        try:
+            self._check(value)
+        except ValueError:
+            return None
+        return ack_id, target_id, value
 
     def _fits(self, text: str) -> bool:
         try:

@@ -1,0 +1,140 @@
+"""The one way in: each event of a peer enters here, whichever way it came, and one table says who carries it out.
+
+    the text of a frame ──┬── a plain signal, and nothing waits ──▶ `Signals.send`
+                          └──▶ an Event ──┐
+    an event that a stock server parsed ──┴──▶ the peer's queue ──▶ its message ──▶ its row of the table
+
+There is one rule for this file: what bounds the events of a peer stands here, so that no way in is without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from walkie_signal.core.messages import (
+    CLIENT_EVENTS,
+    JoinRoom,
+    LeaveRoom,
+    Message,
+    SignalTo,
+    read_message,
+)
+from walkie_signal.errors import SignalingError
+from walkie_signal.node.answers import Answers
+from walkie_signal.node.joining import Joins
+from walkie_signal.node.leaving import Leaves
+from walkie_signal.node.parting import Partings
+from walkie_signal.node.peers import Announcement, Departure, Item, Peer
+from walkie_signal.node.signals import Signals
+from walkie_signal.settings import Settings
+from walkie_signal.wire.events import Event, memory_of, prefix_of, read_event, read_size
+from walkie_signal.wire.relays import Relays
+
+Pending = Awaitable[None] | None
+"""What is left to do of an item; ``None`` if it is done."""
+
+
+class Gate:
+    """Lets the events of one namespace in, and has them carried out.
+
+    Attributes:
+        host_hears: Tells whether the host has a handler for an event; the adapter sets it.
+        table: Who carries out each message of a peer. They answer it when they have succeeded; if they raise, the
+            error is the answer.
+        own: Who carries out the items that a node itself adds to a peer's queue.
+    """
+
+    host_hears: Callable[[str], bool] = staticmethod(lambda _name: True)
+
+    def __init__(
+        self,
+        namespace: str,
+        settings: Settings,
+        answers: Answers,
+        *,
+        signals: Signals,
+        joins: Joins,
+        leaves: Leaves,
+        partings: Partings,
+    ) -> None:
+        self.table: Mapping[type[Message], Callable[[Peer, Event, Any], Pending]] = {
+            JoinRoom: joins.join,
+            LeaveRoom: leaves.leave,
+            SignalTo: signals.carry_out,
+        }
+        self.own: Mapping[type[Item], Callable[[Peer, Any], Pending]] = {
+            Announcement: joins.announce,
+            Departure: partings.depart,
+        }
+        self._namespace = namespace
+        self._settings = settings
+        self._answers = answers
+        self._relays = Relays(prefix_of(namespace), settings)
+        self._signals = signals
+
+    def receive_frame(self, peer: Peer, text: str) -> bool:
+        """Carry out an event, given as the text of its frame; returns false if the event is not one of ours.
+
+        A plain signal takes the quick way if no earlier event waits.
+
+        Raises:
+            ProtocolViolation: It is a malformed event of this namespace.
+        """
+        plain = self._relays.read(text) if peer.idle else None
+        if plain is not None:
+            ack_id, target_id, value = plain
+            if self._signals.send(peer, target_id, f"{peer.head}{value}}}]", int(ack_id) if ack_id else None):
+                return True
+        too_large = len(text) > self._settings.event_bytes
+        is_full = self._is_full(peer, 0 if too_large else len(text))
+        if is_full or too_large:
+            event = read_size(text, self._namespace)  # it is refused without being parsed
+        else:
+            event = read_event(text, self._namespace, self._settings.nesting_depth)
+        if event is None or (event.name not in CLIENT_EVENTS and self.host_hears(event.name)):
+            return False
+        if is_full:
+            self._refuse(peer, event)
+        else:
+            self.receive_event(peer, event)
+        return True
+
+    def receive_event(self, peer: Peer, event: Event) -> None:
+        """Carry out an event, after the peer's earlier ones."""
+        if event.fault is not None or event.size > self._settings.event_bytes:
+            # It will be refused in its turn, so its arguments need not be kept until then
+            event = event._replace(arguments=(), text=None)
+        if self._is_full(peer, memory_of(event)):
+            self._refuse(peer, event)
+        else:
+            peer.post(event)
+
+    def _is_full(self, peer: Peer, size: int) -> bool:
+        """Tell whether so many events of a peer wait that another one of that size may not."""
+        settings = self._settings
+        return peer.waiting > 0 and (
+            peer.waiting >= settings.queued_events or peer.waiting_bytes + size > settings.queued_bytes
+        )
+
+    def _refuse(self, peer: Peer, event: Event) -> None:
+        error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
+        self._answers.fail(peer, event, error)
+
+    def work(self, peer: Peer, item: Item) -> Pending:
+        """Do what an item of a peer's queue asks for, at once or in the awaitable that this returns."""
+        if not isinstance(item, Event):
+            return self.own[type(item)](peer, item)
+        try:
+            message = read_message(item, self._settings)
+            pending = self.table[type(message)](peer, item, message)
+        except Exception as error:  # noqa: BLE001 - every fault becomes an answer
+            self._answers.fail(peer, item, error)
+            return None
+        return None if pending is None else self._answered(peer, item, pending)
+
+    async def _answered(self, peer: Peer, event: Event, pending: Awaitable[None]) -> None:
+        try:
+            await pending
+        except Exception as error:  # noqa: BLE001 - every fault becomes an answer
+            self._answers.fail(peer, event, error)

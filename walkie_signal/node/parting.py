@@ -1,0 +1,52 @@
+"""How peers go for good: because their connection has ended, or because this node ends it."""
+
+from __future__ import annotations
+
+import random
+
+from walkie_signal.core.changes import Reason
+from walkie_signal.core.registry import Registry
+from walkie_signal.node.leaving import Leaves
+from walkie_signal.node.peers import Departure, Peer, Peers
+from walkie_signal.node.signals import Signals
+from walkie_signal.settings.transport import TransportSettings
+
+
+class Partings:
+    """Parts one node from its peers."""
+
+    def __init__(
+        self, settings: TransportSettings, registry: Registry, peers: Peers, signals: Signals, leaves: Leaves
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._peers = peers
+        self._signals = signals
+        self._leaves = leaves
+
+    def farewell(self, peer: Peer) -> None:
+        """Tell a peer that its connection is about to close, and when to come back: not all at the same time."""
+        seconds = random.uniform(0, self._settings.drain_spread)  # noqa: S311 - no secret
+        peer.tell("server_draining", {"retryAfterMs": round(seconds * 1000)})
+
+    def end(self, peer: Peer, reason: Reason) -> None:
+        """Close a peer's connection from this side, and take the peer out of its rooms."""
+        peer.close(for_good=reason == "kicked")
+        self.part(peer.peer_id, reason)
+
+    def part(self, peer_id: str, reason: Reason) -> Peer | None:
+        """Record that a peer is gone: it leaves its rooms, and has left them when it is settled.
+
+        Returns that peer, or ``None`` the second time.
+        """
+        peer = self._peers.get(peer_id)
+        if peer is not None:
+            peer.gone = True
+            self._peers.remove(peer)
+            self._signals.forget(peer)
+            peer.post(Departure(reason))
+        return peer
+
+    async def depart(self, peer: Peer, departure: Departure) -> None:
+        """Take a peer that is gone out of its rooms: the last item of its queue."""
+        await self._leaves.quit(peer, self._registry.listed_in(peer.peer_id), departure.reason)
