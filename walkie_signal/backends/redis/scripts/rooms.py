@@ -38,20 +38,22 @@ local function beside()
   local all = redis.pcall('HGETALL', values)
   return all.err and {{}} or all  -- a strange key only keeps its own values away
 end
-local function lapse(time)
-  -- Without a room, a value stays until its own time
+local function lapse()
+  -- Without a room, a value stays until its own time. Returns whether any does
   local all, last = beside(), 0
+  if #all == 0 then return false end
+  local time = tonumber(now())
   for index = 1, #all, 2 do
     local till = string.match(all[index + 1], '^%d+ (%d+) ')
     till = till and #till <= {LONGEST_TIME} and tonumber(till) or 0
-    if till <= tonumber(time) then redis.call('HDEL', values, all[index]) end
+    if till <= time then redis.call('HDEL', values, all[index]) end
     last = math.max(last, till)
   end
-  if last > tonumber(time) then
-    redis.call('PEXPIRE', values, string.format('%d', math.ceil((last - time) / 1000)))
-  end
+  if last <= time then return false end
+  redis.call('PEXPIRE', values, string.format('%d', math.ceil((last - time) / 1000)))
+  return true
 end
-if not stored then lapse(epoch) end
+local bare = not stored and not lapse()  -- neither a room nor a value
 local function count()
   number = number + 1
   return epoch .. ' ' .. string.format('%d', number) .. settled
@@ -62,16 +64,19 @@ local function save(kept)
   if kept or not empty then
     redis.call('HSET', room, '', version)
     redis.call('PEXPIRE', room, empty and kept or ARGV[1])
-    if not stored then redis.call('PEXPIRE', values, ARGV[1]) end
+    if not stored and not bare then redis.call('PEXPIRE', values, ARGV[1]) end
     stored = version
   else
     redis.call('DEL', room)
-    lapse(now())
+    lapse()
   end
 end
 local function publish(event)
   redis.call('PUBLISH', channel, '{WRITES} ' .. epoch .. ' ' .. string.format('%d', number) .. ' ' .. event)
 end
+"""
+
+_VALUES = f"""{_ROOM}
 local function version_of(value)
   local version = value and string.match(value, '^(%d+) %d+ %S+ ') or not value and '0'
   return version and #version <= {LONGEST_TIME} and tonumber(version) or nil
@@ -83,7 +88,7 @@ local function put(key, value)
     redis.call('HSET', room, '', version)
     redis.call('PEXPIRE', values, ARGV[1])
   else
-    lapse(epoch)
+    lapse()
   end
   publish('v ' .. key .. ' ' .. value)
 end
@@ -101,7 +106,7 @@ local since = known and string.match(known, '^%d+') or now()
 redis.call('HSET', room, ARGV[2], since .. ' ' .. ARGV[3])
 save()
 publish('j ' .. ARGV[2] .. ' ' .. since .. ' ' .. ARGV[3])
-if ARGV[5] == '1' then return {redis.call('HGETALL', room), beside()} end
+if ARGV[5] == '1' then return {redis.call('HGETALL', room), bare and {} or beside()} end
 return {}
 """
 )
@@ -122,7 +127,7 @@ return 1
 """Takes a member out."""
 
 SETTLE = script(
-    _ROOM
+    _VALUES
     + """
 -- ARGV: expiry, node, reason, whether it writes back, how many values it writes back, each key and value, then each
 -- peer and its member; '' keeps the member as it is, if the peer is one.
@@ -179,7 +184,7 @@ return type(known) == 'table' and strange(known, values) or known
 """Reads a value beside a room."""
 
 SWAP = script(
-    _ROOM
+    _VALUES
     + """
 -- ARGV: expiry, key, version, node, milliseconds for which the value stays without a room, text, member or ''.
 -- Returns 1; 0 if the value has another version; -1 if the peer is no member, or if nothing would keep the value.
