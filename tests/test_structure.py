@@ -40,7 +40,7 @@ IMPURE_IN_TESTS = {"asyncio", "engineio", "pytest_asyncio", "socketio", "support
 
 PURE = ("core", "wire")
 
-MODULE_LINES = 320
+MODULE_LINES, TEST_MODULE_LINES = 300, 320
 FUNCTION_LINES = 40
 BANNED_WORDS = re.compile(
     r"^(managers?|helpers?|utils?|utilit(y|ies)|clients?|sessions?|participants?|misc|common)$"
@@ -110,7 +110,7 @@ def impurities(module: Module) -> Iterator[str]:
 
 def too_long(module: Module) -> Iterator[str]:
     code = len(module.source.splitlines()) - module.lines_of_promises()
-    sizes = {module.name: (code, MODULE_LINES)}
+    sizes = {module.name: (code, MODULE_LINES if module.name.startswith(PACKAGE) else TEST_MODULE_LINES)}
     for node in module.named():
         if not isinstance(node, ast.ClassDef):
             sizes[f"{module.name}:{node.name}"] = (_body_lines(node), FUNCTION_LINES)

@@ -32,7 +32,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("deliveries", "ledger", "registry"),
     ),
     "direct": (
-        ("draining", "handshake", "inbox", "owner", "picows", "rules"),
+        ("closing", "draining", "handshake", "inbox", "owner", "picows", "rules"),
         ("bounds", "frames"),
         ("http", "protocol"),
     ),

@@ -305,7 +305,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 def impatient() -> Any:
     """Make the app, with a server that waits a second for what a closed connection has still to take."""
 
-    from walkie_signal.direct import protocol  # noqa: PLC0415 - the reference runs without it
+    from walkie_signal.direct import closing  # noqa: PLC0415 - the reference runs without it
 
-    protocol.CLOSE_TIMEOUT = 1.0
+    closing.CLOSE_TIMEOUT = 1.0
     return app

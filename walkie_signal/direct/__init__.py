@@ -9,6 +9,7 @@ protocol    a WebSocket, with uvicorn's own class behind it    http       a requ
 frames      what comes and goes on it; rules: RFC 6455         bounds     of a head, in bytes and in time
 handshake   the common handshake, read quickly                 draining   of an answer that nobody takes
 inbox       what waits for an ASGI app                         picows     what is used of picows
+closing     of a WebSocket, which has to end
 
 Some objects here stand in for those of a library, because a measurement paid for it. Each has only what the library
 uses of the original, so look here first when one of them is upgraded:
@@ -17,7 +18,7 @@ uses of the original, so look here first when one of them is upgraded:
 `frames.Frames`       for its `ServerProtocol`, after the accept: less than half of the CPU of a signal
 `inbox.Gate`          for `asyncio.Event`, and `inbox.Inbox` for `asyncio.Queue`, as uvicorn 0.54 uses them: 3 KiB
                       less for each idle connection
-`protocol._Transport` for the transport of asyncio and uvloop: it copies the pieces that picows uses again, and
+`closing.Transport`  for the transport of asyncio and uvloop: it copies the pieces that picows uses again, and
                       ends a close that the other side does not take
 `picows._Nobody`      for the transport of picows' parser, `_Answer` for its answer to a handshake: a frame that is
                       wrong is told after the one before it

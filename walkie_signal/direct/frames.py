@@ -11,29 +11,17 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
 from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.direct import picows
 from walkie_signal.direct.owner import Owner
-from walkie_signal.direct.picows import (
-    LARGE,
-    SMALL,
-    SlowReads,
-    SmallReads,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    feed,
-    new_parser,
-    new_writer,
-)
 from walkie_signal.direct.rules import Fragments, FrameError, close_of, not_utf8, text_of
 
 lines = BoundedLog(logging.getLogger("walkie_signal.transport"))
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-IS_TEXT = WSMsgType.TEXT
+IS_TEXT = picows.WSMsgType.TEXT
 
 
-class Frames(WSListener):
+class Frames(picows.WSListener):
     """The frames of one connection, with the methods of websockets' `ServerProtocol` that uvicorn's class calls.
 
     Attributes:
@@ -51,7 +39,7 @@ class Frames(WSListener):
         self._owner = owner
         self._transport = transport
         self._limit = sys.maxsize if limit is None else limit
-        self._writer = new_writer(transport)
+        self._writer = picows.new_writer(transport)
         self._fragments: Fragments | None = None
         self._large = self._ended = self._held = False
         self._pong: bytes | None = None
@@ -61,12 +49,12 @@ class Frames(WSListener):
         self._on_bytes: Any = None
         self._on_pause: Any = None
         self._on_more: Any = None
-        self.parser: Any = new_parser(self, self._limit, self.refused)
+        self.parser: Any = picows.new_parser(self, self._limit, self.refused)
 
     def feed(self, data: bytes) -> None:
         """Parse what was read before the transport knew the parser."""
         while data and not self._ended:
-            data = feed(self.parser, data)
+            data = picows.feed(self.parser, data)
 
     def silence(self) -> None:
         """Stop reading and writing, because the transport is being aborted."""
@@ -80,7 +68,7 @@ class Frames(WSListener):
 
     # In: what picows calls
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - picows' signature
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:  # noqa: ARG002 - picows' signature
         """Take a frame; if it is a whole text message, it goes the short way."""
         if (
             self._on_text is None
@@ -105,14 +93,14 @@ class Frames(WSListener):
             except Exception as error:  # noqa: BLE001 - the callback may raise anything
                 self._fault(error)
         tail = frame.tail_size
-        if tail or self._large or size > LARGE:
+        if tail or self._large or size > picows.LARGE:
             self._after(tail, size)
 
     def _after(self, tail: int, size: int) -> None:
         """Report that more of the same read follows; after the last of it, give a large buffer back."""
         if tail and self._on_more is not None:
             self._on_more()
-        if self._large or tail > LARGE or size > LARGE:
+        if self._large or tail > picows.LARGE or size > picows.LARGE:
             self._give_back(tail)
 
     def _give_back(self, tail: int) -> None:
@@ -120,14 +108,14 @@ class Frames(WSListener):
             return
         if not tail:
             self._large = False
-            self.parser = new_parser(self, self._limit, self.refused)
+            self.parser = picows.new_parser(self, self._limit, self.refused)
             self._transport.set_protocol(self.parser)
         elif not self._large:
             # The buffer holds what follows the last whole frame, so it stays, but it must not grow any more
             self._large = True
-            self._transport.set_protocol(SmallReads(self.parser, LARGE))
+            self._transport.set_protocol(picows.SmallReads(self.parser, picows.LARGE))
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002
         """Pass this on to the owner."""
         self._owner.connection_lost(None)
 
@@ -157,7 +145,7 @@ class Frames(WSListener):
 
     # In: what the frames mean
 
-    def _receive_frame(self, frame: WSFrame) -> None:
+    def _receive_frame(self, frame: picows.WSFrame) -> None:
         if self._ended:
             return
         try:
@@ -186,7 +174,7 @@ class Frames(WSListener):
             self._end()
             self._owner.handle_close(Frame(Opcode.CLOSE, payload))
 
-    def _data(self, opcode: int, frame: WSFrame) -> None:
+    def _data(self, opcode: int, frame: picows.WSFrame) -> None:
         if (opcode in (TEXT, BINARY)) is (self._fragments is not None):
             expected = "expected" if self._fragments is not None else "unexpected"
             raise FrameError(CloseCode.PROTOCOL_ERROR, f"{expected} continuation frame")
@@ -262,7 +250,7 @@ class Frames(WSListener):
         self.close_sent = close
         self._on_text = self._on_bytes = self._on_pause = self._on_more = None
         # Only a CLOSE counts now, so what else comes may take its time
-        self._transport.set_protocol(SlowReads(self.parser, SMALL, self._transport))
+        self._transport.set_protocol(picows.SlowReads(self.parser, picows.SMALL, self._transport))
 
     def fail(self, code: int, reason: str = "") -> None:
         """Send a CLOSE unless one was sent, and take nothing more; the caller has to close the transport."""
@@ -300,7 +288,7 @@ class Frames(WSListener):
         self.listen(on_message, on_message, on_pause, None)
         self._held = True
         if not self._large and not self._ended:
-            self._transport.set_protocol(SmallReads(self.parser, SMALL))
+            self._transport.set_protocol(picows.SmallReads(self.parser, picows.SMALL))
 
     def send(self, message: str | bytes) -> None:
         """Send a message in one frame."""

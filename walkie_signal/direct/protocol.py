@@ -30,6 +30,7 @@ import uvicorn
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from walkie_signal.direct import closing
 from walkie_signal.direct.bounds import refuse_websocket
 from walkie_signal.direct.frames import Frames
 from walkie_signal.direct.handshake import opening
@@ -45,12 +46,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 EXTENSION = "walkie_signal.direct"
 """The name of the ASGI extension."""
-
-CLOSE_TIMEOUT = 10.0
-"""Seconds that a client has to answer a CLOSE, and that a closed connection has to take more of what is left."""
-
-HASTE = 1.0
-"""The same seconds when the server shuts down."""
 
 
 class Direct:
@@ -130,54 +125,6 @@ def _nowhere(_message: str | bytes) -> None:
     """Do nothing: the connection is gone."""
 
 
-class _Transport:
-    """A transport that doesn't linger for ever, and that copies the pieces that it writes."""
-
-    __slots__ = ("_linger", "_loop", "_patience", "_transport")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._patience = CLOSE_TIMEOUT
-        self._linger: asyncio.TimerHandle | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        # asyncio logs a line for each write to a lost connection
-        if not self._transport.is_closing():
-            self._transport.write(data)
-
-    def writelines(self, pieces: list[bytes]) -> None:
-        self.write(b"".join(pieces))
-
-    def close(self) -> None:
-        self._transport.close()
-        if self._linger is None:
-            self._wait(self._transport.get_write_buffer_size())
-
-    def _wait(self, left: int) -> None:
-        self._linger = self._loop.call_later(self._patience, self._look, left)
-
-    def _look(self, left_before: int) -> None:
-        left = self._transport.get_write_buffer_size()
-        if left < left_before:
-            self._wait(left)
-        else:
-            self._transport.abort()
-
-    def hurry(self) -> None:
-        self._patience = HASTE
-        if self._linger is not None:
-            self._linger.cancel()
-            self._wait(0)
-
-    def gone(self) -> None:
-        if self._linger is not None:
-            self._linger.cancel()
-
-
 class DirectProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol class for WebSockets, with picows' frames."""
 
@@ -190,7 +137,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn.available_extensions = None  # picows does not support compression
-        self.close_timeout = CLOSE_TIMEOUT
+        self.close_timeout = closing.CLOSE_TIMEOUT
         self.queue: Any = Inbox()
         self.writable: Any = Gate()
         self.writable.set()
@@ -203,7 +150,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport from uvicorn's HTTP protocol."""
         super().connection_made(transport)
-        self.transport: Any = _Transport(self.transport, self.loop)
+        self.transport: Any = closing.Transport(self.transport, self.loop)
 
     def handle_connect(self, event: Any) -> None:
         """Take the request, and offer the extension; the app only runs after this returns."""
