@@ -7,7 +7,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("settings",),
     ("bounded_log", "runtime_folder", "turns", "wire"),
     ("core", "direct"),
-    ("auth", "backends", "host", "ice", "metrics", "refusals"),
+    ("auth", "backends", "clock", "host", "ice", "metrics", "refusals"),
     ("node",),
     ("namespace", "transport"),
     ("web",),
@@ -26,7 +26,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
     "core": (
-        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "values"),
+        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "values", "wheel"),
         ("changes", "messages"),
         ("facts", "payloads", "replicas", "rooms"),
         ("deliveries", "ledger", "registry"),

@@ -12,6 +12,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from walkie_signal.clock import Clock
+
 log = logging.getLogger("walkie_signal.transport")
 
 LONGEST = 1.0
@@ -19,6 +21,9 @@ LONGEST = 1.0
 
 SHARE = 20
 """How many ticks fit into the shortest of the times."""
+
+WATCH = object()
+"""What stands on the clock for all connections that are watched."""
 
 
 class Sweep:
@@ -37,58 +42,37 @@ class Sweep:
         due: Callable[[str, float], float | None],
         watched: Callable[[str, float], bool],
     ) -> None:
-        self._tick = min(LONGEST, shortest / SHARE)
+        self._clock = Clock(min(LONGEST, shortest / SHARE))
         self._due = due
         self._watched = watched
-        self._slots: dict[int, set[str]] = {}
-        self._slot_of: dict[str, int] = {}
         self._watching: set[str] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, sid: str, when: float) -> None:
         """Check a connection when its time has come."""
-        slot = self._slot_of[sid] = int(when / self._tick) + 1
-        self._slots.setdefault(slot, set()).add(sid)
-        self._start()
+        self._clock.at(when, sid, self._check)
 
     def forget(self, sid: str) -> None:
         """Stop checking a connection, unless it is watched."""
-        self._slots.get(self._slot_of.pop(sid, 0), set()).discard(sid)
+        self._clock.drop(sid)
 
     def watch(self, sid: str) -> None:
         """Check a connection at every tick while it has to be watched."""
+        if not self._watching:
+            self._clock.at(asyncio.get_running_loop().time(), WATCH, self._look_on)
         self._watching.add(sid)
-        self._start()
 
     def stop(self) -> None:
         """Forget everything."""
-        self._slots.clear()
-        self._slot_of.clear()
         self._watching.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._clock.stop()
 
-    def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._timer is None or self._loop is not loop:  # each test of a host has its own loop
-            self._loop = loop
-            self._timer = loop.call_later(self._tick, self._sweep, loop)
+    def _check(self, sid: str, now: float) -> float | None:
+        try:
+            return self._due(sid, now)
+        except Exception:  # a fault with one connection must not keep it from being checked again
+            log.exception("a fault in looking after a connection")
+            return now + LONGEST
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        self._timer = loop.call_later(self._tick, self._sweep, loop)
-        for slot in sorted(slot for slot in self._slots if slot * self._tick <= now):
-            for sid in self._slots.pop(slot):
-                self._slot_of.pop(sid, None)
-                try:
-                    when = self._due(sid, now)
-                except Exception:  # a fault with one connection must not keep the others from being checked
-                    log.exception("a fault in looking after a connection")
-                    when = now + LONGEST
-                if when is not None:
-                    self.add(sid, when)
+    def _look_on(self, _key: object, now: float) -> float | None:
         self._watching -= {sid for sid in list(self._watching) if not self._watched(sid, now)}
-        if not self._slots and not self._watching:
-            self.stop()
+        return now if self._watching else None
