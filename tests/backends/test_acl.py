@@ -155,7 +155,7 @@ async def test_housekeeping_that_is_refused_is_named_once_and_forgotten(
                 await ready(site)
             assert list(await site.backend.roster("r")) == [a]
             await site.join("b")
-            assert len(site.backend._uplink._former) <= 2
+            assert len(site.backend._uplink._pairs._former) <= 2
         finally:
             await site.backend.close()
     names = [name for name in HOUSEKEEPING if name.startswith(whole)] if how == "as unknown" else [command]

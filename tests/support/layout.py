@@ -37,12 +37,17 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("http", "protocol"),
     ),
     "backends": (("base", "shared", "urls"), ("memory", "redis", "swaps"), ("named",)),
-    "backends.shared": (("incarnation", "lifetime", "states", "store"), ("copies",), ("followed",)),
+    "backends.shared": (
+        ("incarnation", "lifetime", "states", "store", "uplink_states"),
+        ("copies",),
+        ("followed",),
+    ),
     "backends.redis": (
         ("address", "messages", "names", "outage", "strange", "wire"),
         ("dial", "rights", "scripts"),
         ("sentinels",),
         ("server",),
+        ("pairs",),
         ("uplink",),
         ("store",),
         ("healing",),

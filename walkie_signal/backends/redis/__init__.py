@@ -1,9 +1,9 @@
 """Many nodes as one service, by a Redis server that orders the changes of each room.
 
     backend    the port, made of all the others; its life
-    uplink     the two connections and their life      wire   one connection       rights   what Redis lets us do
+    uplink     the way to Redis and its life             pairs   its two connections       wire   one of them
     server     which server, and whether we can use it   address   read from a URL   dial, sentinels   finding it
-    outage     what the log says about a time without Redis
+    rights     what Redis lets us do       outage     what the log says about a time without it
     store/     what Redis keeps and does for the nodes: only there are names and arguments of scripts known
     scripts, messages, names   what Redis holds          strange   keys that others have written
     rooms      joining and leaving       healing   agreeing with Redis         values   the values beside rooms
@@ -12,7 +12,7 @@
 
 What a node does with any store is in `shared`: its copies of rooms, and which node it is.
 
-There are three rules for this folder: a request waits for Redis for at most `uplink.REPLY_TIMEOUT`; each key
+There are three rules for this folder: a request waits for Redis for at most `pairs.REPLY_TIMEOUT`; each key
 has an owner that removes it, and expires when the owner is gone; no node is declared dead by an expiry.
 """
 

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
+from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT
 from walkie_signal.backends.redis.store import Store
-from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT, Uplink
+from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.shared.copies import PAUSE, RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.states import State

@@ -1,12 +1,8 @@
 """This node's way to Redis: one connection that asks, one that listens, and their life.
 
-    away ──connect both──▶ restoring ──everything is right again──▶ up
-      ▲                        │                                    │
-      └───── (jittered) ───────┴── either ends, or does not answer ─┘
-
-The two connections live and die together. If Redis stood still, it may still carry out what was sent on a
-connection that has been given up. So a new connection ends the old ones before it does anything else, and
-`restore` sees whatever they did.
+The two connections live and die together: if either ends or does not answer, a new pair is opened (`pairs`), and
+everything is made right on it before requests are taken. The state only changes by a step in
+`uplink_states.TRANSITIONS`.
 """
 
 from __future__ import annotations
@@ -14,27 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import hiredis
 
-from walkie_signal.backends.redis import scripts
 from walkie_signal.backends.redis.outage import Outage
-from walkie_signal.backends.redis.rights import Housekeeping, is_refusal
+from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT, Pairs
+from walkie_signal.backends.redis.rights import is_refusal
 from walkie_signal.backends.redis.scripts import Script
 from walkie_signal.backends.redis.server import Server
 from walkie_signal.backends.redis.wire import Answer, Lost, NoWire, Wire, text_of, words
 from walkie_signal.backends.shared.lifetime import Lifetime
 from walkie_signal.backends.shared.store import RefusedError
+from walkie_signal.backends.shared.uplink_states import TRANSITIONS, State, Step
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
-
-REPLY_TIMEOUT = 1.5
-"""Seconds for an answer; after that the connections are given up, and waiting requests fail as `unavailable`."""
 
 WATCH_INTERVAL = 0.25
 """Seconds between two checks of the requests that wait for an answer."""
@@ -70,7 +62,8 @@ class Uplink:
         lifetime: How long this process may go on as the node that it is.
 
     Attributes:
-        up: Whether requests are taken.
+        state: Its state, which is a step of `TRANSITIONS` behind the last one.
+        up: Whether that is `UP`, so that requests are taken; each signal asks this.
         asking: The connection for requests.
         listening: The connection for what is published.
     """
@@ -85,15 +78,14 @@ class Uplink:
     ) -> None:
         self._server = Server(url)
         self.address = self._server.address
+        self.state = State.AWAY
         self.up = False
         self._lifetime = lifetime
         self._restore = restore
-        self._hear = hear
         self._down = down
+        self._pairs = Pairs(self._server, lifetime, hear, self.lose)
         self.asking: Wire | NoWire = NONE
         self.listening: Wire | NoWire = NONE
-        self._former: list[tuple[int, str]] = []
-        self._housekeeping = Housekeeping(self.address)
         self._scripts_kept = False
         self._lost: asyncio.Event
         self._running: asyncio.Task[None] | None = None
@@ -158,51 +150,27 @@ class Uplink:
         self._server.shun()
         self._outage.failed(why or self._why or SILENT)
 
+    def _change_state(self, step: Step) -> None:
+        following = TRANSITIONS[self.state].get(step)
+        if following is None:
+            raise RuntimeError(f"an uplink that is {self.state.name} can't {step.name}")
+        self.state = following
+        self.up = following is State.UP
+
     async def _connect(self) -> None:
+        self._change_state(Step.CONNECT)
         self._lost.clear()
         self._why = ""
         await self._server.find()
-        former = len(self._former)
-        try:
-            self.asking = asking = await self._open("asks")
-            self.listening = await self._open("listens")
-            self._watch_soon(asking)
-            await self._end_former(asking, self._former[:former])
-            keep = partial(self._housekeeping.ask, asking, "SCRIPT", "LOAD")
-            kept = await asyncio.gather(*(keep(each.source) for each in scripts.ALL))
-            self._scripts_kept = None not in kept
-        except BaseException:
-            del self._former[former:]  # these have asked for no change, so they need not be ended
-            raise
-        del self._former[:former]
+        self.asking, self.listening = asking, _ = await self._pairs.open()
+        self._watch_soon(asking)
+        self._scripts_kept = await self._pairs.prepare(asking)
+        self._go_on(Step.RESTORE)
 
-    async def _end_former(self, asking: Wire, former: list[tuple[int, str]]) -> None:
-        """End former connections, if Redis allows it; their names show that they are this node's."""
-        for number, name in former:
-            line = await self._housekeeping.ask(asking, "CLIENT", "LIST", "ID", number)
-            if line is not None and f" name={name} " in line.decode("utf-8", "replace"):
-                await self._housekeeping.ask(asking, "CLIENT", "KILL", "ID", number)
-
-    async def _open(self, part: str) -> Wire:
-        wire = await self._server.open(self._hear, self.lose, self._lifetime)
-        try:
-            name = f"walkie-signal-{part}-{secrets.token_hex(8)}"
-            number = await asyncio.wait_for(self._introduce(wire, name), REPLY_TIMEOUT)
-        except BaseException:
-            wire.abort()
-            raise
-        if number is not None:
-            self._former.append((number, name))
-        return wire
-
-    async def _introduce(self, wire: Wire, name: str) -> int | None:
-        """Log in; returns the connection's number, or ``None`` if Redis does not say it."""
-        await self._server.enter(wire)
-        await self._housekeeping.ask(wire, "CLIENT", "SETNAME", name)
-        if self.asking is NONE:  # this is the first of the two connections
-            await self._server.examine(wire)
-        number: int | None = await self._housekeeping.ask(wire, "CLIENT", "ID")
-        return number
+    def _go_on(self, step: Step) -> None:
+        if self.state is State.AWAY:  # meanwhile it was given up
+            raise Lost(self._why)
+        self._change_state(step)
 
     async def _restored(self) -> None:
         """Restore, and fail if a connection is lost meanwhile."""
@@ -219,7 +187,7 @@ class Uplink:
 
     async def _rise(self) -> None:
         await self._restore()
-        self.up = True
+        self._go_on(Step.RISE)
 
     def _watch_soon(self, wire: Wire) -> None:
         loop = asyncio.get_running_loop()
@@ -240,7 +208,7 @@ class Uplink:
 
     def _give_up(self) -> None:
         self._lost.set()
-        self.up = False
+        self._change_state(Step.GIVE_UP)
         wires = (self.asking, self.listening)
         self.asking = self.listening = NONE
         for wire in wires:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT
 from walkie_signal.backends.redis.store.keys import Keys
-from walkie_signal.backends.redis.uplink import REPLY_TIMEOUT
 from walkie_signal.backends.redis.wire import Answer
 
 
