@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from walkie_signal.core.changes import Change, Member
+from walkie_signal.core.changes import Change, Joined, Left, Member
 
 
 class KeptSite:
-    """A `Site` that only records its calls."""
+    """A `Site` that records its calls."""
 
     def __init__(self) -> None:
         self.applied: list[Change] = []
@@ -46,9 +46,12 @@ class KeptSite:
         self.applied = [change for change in self.applied if change.room != room]
         self._grew.set()
 
-    def hand_over(self, _room: str, peer_id: str, text: str) -> None:
-        self.handed_over.append((peer_id, text))
-        self._grew.set()
+    def hand_over(self, room: str, peer_id: str, text: str) -> None:
+        """Record a signal, unless its target is not in the room any more: a node looks at that, not its backend."""
+        changes = [change for change in self.applied if change.room == room and _peer_of(change) == peer_id]
+        if changes and isinstance(changes[-1], Joined):
+            self.handed_over.append((peer_id, text))
+            self._grew.set()
 
     def tell(self, user_id: str, text: str) -> None:
         self.told.append((user_id, text))
@@ -65,3 +68,7 @@ class KeptSite:
     def fenced(self) -> None:
         self.fences += 1
         self._grew.set()
+
+
+def _peer_of(change: Change) -> str:
+    return change.peer_id if isinstance(change, Left) else change.member.peer_id
