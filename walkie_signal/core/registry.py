@@ -71,10 +71,14 @@ class Registry:
 
     def share_room(self, peer_id: str, other: str) -> bool:
         """Tell whether there is a room that both peers are in."""
-        theirs = self._rooms_of.get(other, ())
-        for room in self._rooms_of.get(peer_id, ()):  # noqa: SIM110 - each signal comes here, and any() is slower
-            if room in theirs:
-                return True
+        rooms_of = self._rooms_of
+        try:  # each signal comes here, and `get` with a default is slower
+            theirs = rooms_of[other]
+            for room in rooms_of[peer_id]:
+                if room in theirs:
+                    return True
+        except KeyError:  # one of them is in no room
+            pass
         return False
 
     def fellow(self, peer_id: str, other: str) -> Member | None:
