@@ -127,7 +127,7 @@ class InProcess(Service, logging.Handler):
 
     def state(self) -> Any:
         node, manager = self.signaling._node, self.sio.manager
-        joins, signals = node._site._joins, node._site._signals
+        joins, early = node._site._joins, node._partings._early
         coroutines = (getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
         return {
             "peers": sorted(peer.peer_id for peer in node._peers),
@@ -137,7 +137,7 @@ class InProcess(Service, logging.Handler):
             "backend": {name: len(room.entries) for name, room in node.backend._ledger._rooms.items()},
             "paces": sorted(node._statuses._paces),
             "under way": [*joins.under_way, *node._hooks._last],
-            "early": [*signals._early, *signals._expiries],
+            "early": [*early._waiting, *early._expiries],
             "announcements": [*joins._announcements._paces],
             "rooms": {name: len(rooms) for name, rooms in manager.rooms.items()},
             "pending": [

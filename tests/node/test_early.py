@@ -41,7 +41,7 @@ def codes(peer: Phone) -> dict[int, Any]:
 
 
 def held(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
-    return node._site._signals._early, node._site._signals._expiries
+    return node._partings._early._waiting, node._partings._early._expiries
 
 
 class Door:

@@ -61,6 +61,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("hooks", "peers", "siblings"),
         ("announcements", "answers", "fanout"),
         ("leaving", "signals", "status"),
+        ("early",),
         ("joining", "parting"),
         ("gate", "orders", "site"),
         ("node",),

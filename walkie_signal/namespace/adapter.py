@@ -11,7 +11,6 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.facts import ConnectRefused
 from walkie_signal.core.identity import Identity
-from walkie_signal.core.messages import CLIENT_EVENTS
 from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.host import Host
 from walkie_signal.namespace.binding import Binding
@@ -19,7 +18,6 @@ from walkie_signal.namespace.credentials import address_of, read_credentials
 from walkie_signal.namespace.stock import transport_of
 from walkie_signal.node.node import Node
 from walkie_signal.node.peers import Peer
-from walkie_signal.wire.events import Event, checked_name, event_of
 
 log = logging.getLogger("walkie_signal")
 
@@ -135,18 +133,14 @@ class Adapter:
     def receive(self, sid: str, data: list[Any], ack_id: int | None) -> None:
         """Carry out an event that the server has parsed; an event without a handler is answered with an error."""
         peer = self._peer(sid)
-        if peer is None:
-            return
-        if (name := checked_name(data)) in CLIENT_EVENTS:
-            self._node.gate.receive_event(peer, event_of(data, ack_id, self._node.settings.nesting_depth))
-        else:
-            self._node.gate.receive_event(peer, Event(name, (), ack_id, 0, None))
+        if peer is not None:
+            self._node.gate.receive_data(peer, data, ack_id)
 
     def fail(self, sid: str, data: list[Any], ack_id: int | None, error: Exception) -> None:
         """Answer one of the host's events that could not be carried out."""
         peer = self._peer(sid)
         if peer is not None:
-            self._node.answers.fail(peer, event_of(data, ack_id, self._node.settings.nesting_depth), error)
+            self._node.gate.fail_data(peer, data, ack_id, error)
 
     def violate(self, sid: str, violation: ProtocolViolation) -> None:
         """Close a connection that broke the protocol."""

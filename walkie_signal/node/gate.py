@@ -22,13 +22,22 @@ from walkie_signal.core.messages import (
 )
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.answers import Answers
+from walkie_signal.node.early import Early
 from walkie_signal.node.joining import Joins
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Announcement, Departure, Item, Peer
 from walkie_signal.node.signals import Signals
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import Event, memory_of, prefix_of, read_event, read_size
+from walkie_signal.wire.events import (
+    Event,
+    checked_name,
+    event_of,
+    memory_of,
+    prefix_of,
+    read_event,
+    read_size,
+)
 from walkie_signal.wire.relays import Relays
 
 Pending = Awaitable[None] | None
@@ -52,8 +61,9 @@ class Gate:
         namespace: str,
         settings: Settings,
         answers: Answers,
-        *,
         signals: Signals,
+        *,
+        early: Early,
         joins: Joins,
         leaves: Leaves,
         partings: Partings,
@@ -61,7 +71,7 @@ class Gate:
         self.table: Mapping[type[Message], Callable[[Peer, Event, Any], Pending]] = {
             JoinRoom: joins.join,
             LeaveRoom: leaves.leave,
-            SignalTo: signals.carry_out,
+            SignalTo: early.carry_out,
         }
         self.own: Mapping[type[Item], Callable[[Peer, Any], Pending]] = {
             Announcement: joins.announce,
@@ -99,6 +109,17 @@ class Gate:
         else:
             self.receive_event(peer, event)
         return True
+
+    def receive_data(self, peer: Peer, data: list[Any], ack_id: int | None) -> None:
+        """Carry out an event whose data a server has parsed; one that nobody handles is answered with an error."""
+        if (name := checked_name(data)) in CLIENT_EVENTS:
+            self.receive_event(peer, event_of(data, ack_id, self._settings.nesting_depth))
+        else:
+            self.receive_event(peer, Event(name, (), ack_id, 0, None))
+
+    def fail_data(self, peer: Peer, data: list[Any], ack_id: int | None, error: Exception) -> None:
+        """Answer an event of the host's, parsed by a server, that could not be carried out."""
+        self._answers.fail(peer, event_of(data, ack_id, self._settings.nesting_depth), error)
 
     def receive_event(self, peer: Peer, event: Event) -> None:
         """Carry out an event, after the peer's earlier ones."""

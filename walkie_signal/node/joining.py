@@ -15,9 +15,9 @@ from walkie_signal.core.rooms import Room
 from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.node.announcements import Announcements
+from walkie_signal.node.early import Early
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.peers import Announcement, Peer, Peers
-from walkie_signal.node.signals import Signals
 from walkie_signal.node.status import Statuses
 from walkie_signal.settings.rooms import RoomSettings
 from walkie_signal.wire.events import Event
@@ -53,7 +53,7 @@ class Joins:
         backend: Backend,
         registry: Registry,
         peers: Peers,
-        signals: Signals,
+        early: Early,
         announcements: Announcements,
         statuses: Statuses,
         leaves: Leaves,
@@ -64,7 +64,7 @@ class Joins:
         self._backend = backend
         self._registry = registry
         self._peers = peers
-        self._signals = signals
+        self._early = early
         self._announcements = announcements
         self._statuses = statuses
         self._leaves = leaves
@@ -75,12 +75,12 @@ class Joins:
         Raises:
             SignalingError: ``forbidden``, ``too_many_rooms``, ``room_full``, ``unavailable``, ``internal``.
         """
-        self._signals.join_begins(peer)
+        self._early.join_begins(peer)
         try:
             leaving = await self._enter(peer, event, message)
             await self._leaves.quit(peer, leaving, "left")
         finally:
-            self._signals.join_ends(peer)
+            self._early.join_ends(peer)
 
     async def _enter(self, peer: Peer, event: Event, message: JoinRoom) -> tuple[str, ...]:
         """Make a peer a member, which also answers the event; returns the rooms that the peer steps out of."""

@@ -23,6 +23,7 @@ from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.answers import Answers
+from walkie_signal.node.early import Early
 from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.gate import Gate
 from walkie_signal.node.hooks import Hooks
@@ -46,7 +47,6 @@ class Node:
 
     Attributes:
         gate: Where the events of its peers enter.
-        answers: How events that failed are answered.
     """
 
     _starting: asyncio.Task[None] | None = None
@@ -54,9 +54,8 @@ class Node:
 
     def __init__(self, namespace: str, settings: Settings, backend: Backend, host: Host) -> None:
         self.backend = backend
-        self.settings = settings
         self.facts = facts = Facts()
-        self.answers = answers = Answers(facts)
+        answers = Answers(facts)
         self._host = host
         self._registry = registry = Registry()
         self._peers = peers = Peers(namespace, backend)
@@ -65,21 +64,22 @@ class Node:
         fanout = Fanout(registry, peers)
         leaves = Leaves(backend, registry)
         signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)
+        early = Early(registry, signals)
         self._statuses = statuses = Statuses(settings, registry, fanout)
-        self._partings = partings = Partings(settings, registry, peers, signals, leaves)
+        self._partings = partings = Partings(settings, registry, peers, early, leaves)
         joins = Joins(
             settings,
             host=host,
             backend=backend,
             registry=registry,
             peers=peers,
-            signals=signals,
+            early=early,
             announcements=Announcements(settings.announce_interval),
             statuses=statuses,
             leaves=leaves,
         )
         self.gate = Gate(
-            namespace, settings, answers, signals=signals, joins=joins, leaves=leaves, partings=partings
+            namespace, settings, answers, signals, early=early, joins=joins, leaves=leaves, partings=partings
         )
         self._site = NodeSite(
             backend=backend,
@@ -147,11 +147,7 @@ class Node:
         """Tell each peer that this node is about to close, and refuse new connections from now on."""
         if not self._closed:
             self._closed = True
-            peers = list(self._peers)
-            for peer in peers:
-                self._partings.farewell(peer)
-            spread = self.settings.drain_spread
-            log.info("draining: peers told to come back within %g s: %d", spread, len(peers))
+            self._partings.drain()
 
     def farewell(self, peer: Peer) -> None:
         """Tell a peer that its connection is about to close, unless all peers have been told already."""

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 import random
 
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.registry import Registry
+from walkie_signal.node.early import Early
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.peers import Departure, Peer, Peers
-from walkie_signal.node.signals import Signals
 from walkie_signal.settings.transport import TransportSettings
+
+log = logging.getLogger("walkie_signal")
 
 
 class Partings:
     """Parts one node from its peers."""
 
     def __init__(
-        self, settings: TransportSettings, registry: Registry, peers: Peers, signals: Signals, leaves: Leaves
+        self, settings: TransportSettings, registry: Registry, peers: Peers, early: Early, leaves: Leaves
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._peers = peers
-        self._signals = signals
+        self._early = early
         self._leaves = leaves
 
     def farewell(self, peer: Peer) -> None:
         """Tell a peer that its connection is about to close, and when to come back: not all at the same time."""
         seconds = random.uniform(0, self._settings.drain_spread)  # noqa: S311 - no secret
         peer.tell("server_draining", {"retryAfterMs": round(seconds * 1000)})
+
+    def drain(self) -> None:
+        """Tell every peer."""
+        peers = list(self._peers)
+        for peer in peers:
+            self.farewell(peer)
+        spread = self._settings.drain_spread
+        log.info("draining: peers told to come back within %g s: %d", spread, len(peers))
 
     def end(self, peer: Peer, reason: Reason) -> None:
         """Close a peer's connection from this side, and take the peer out of its rooms."""
@@ -43,7 +54,7 @@ class Partings:
         if peer is not None:
             peer.gone = True
             self._peers.remove(peer)
-            self._signals.forget(peer)
+            self._early.forget(peer)
             peer.post(Departure(reason))
         return peer
 
