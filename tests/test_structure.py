@@ -10,11 +10,11 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from support.layout import DIRECT_KNOWS, LAYERS, LIBRARIES, ROOMS
+from support.layout import DIRECT_KNOWS, KNOWN_TO, LAYERS, LIBRARIES, ROOMS
 from support.modules import ROOT, Module, modules_under
 
 PACKAGE = "walkie_signal"
@@ -95,8 +95,19 @@ def libraries_out_of_place(module: Module) -> Iterator[str]:
         if library in sys.stdlib_module_names or library in (PACKAGE, "typing_extensions"):
             continue
         places = LIBRARIES.get(library, ())
-        if not any(f"{module.place}.".startswith(f"{place}.") for place in places):
+        if not _is_below(places, module.place):
             yield f"{module.name} imports {library}, known in {' and '.join(places) or 'no place yet'} alone"
+
+
+def told_too_widely(module: Module) -> Iterator[str]:
+    for name in module.imports():
+        for known, places in KNOWN_TO.items():
+            if f"{name}.".startswith(f"{PACKAGE}.{known}.") and not _is_below(places, module.place):
+                yield f"{module.name} imports {name}, known to {' and '.join(places)} alone"
+
+
+def _is_below(places: Iterable[str], place: str) -> bool:
+    return any(f"{place}.".startswith(f"{each}.") for each in places)
 
 
 def impurities(module: Module) -> Iterator[str]:
@@ -158,6 +169,7 @@ Check = Callable[[Module], Iterator[str]]
         against_the_direction,
         against_the_direction_of_its_room,
         libraries_out_of_place,
+        told_too_widely,
         impurities,
         too_long,
         banned_words,
@@ -223,6 +235,16 @@ LONG_FUNCTION = "async def f():\n    'Doc.'\n" + "    await g()\n" * (FUNCTION_L
             "try:\n    import socketio\nexcept ImportError: pass",
         ),
         (libraries_out_of_place, f"{PACKAGE}.asgi", "import uvicorn"),
+        (
+            told_too_widely,
+            f"{PACKAGE}.backends.redis.heart",
+            f"from {PACKAGE}.backends.redis.scripts import BEAT",
+        ),
+        (
+            told_too_widely,
+            f"{PACKAGE}.backends.redis.mail",
+            f"from {PACKAGE}.backends.redis.store.names import Names",
+        ),
         (libraries_out_of_place, f"{PACKAGE}.cli.serve", "import new_library"),
         (impurities, CORE, "from time import monotonic"),
         (impurities, CORE, "def f():\n    import os.path"),

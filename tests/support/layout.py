@@ -43,7 +43,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("followed",),
     ),
     "backends.redis": (
-        ("address", "messages", "names", "outage", "strange", "wire"),
+        ("address", "messages", "outage", "wire"),
         ("dial", "rights", "scripts"),
         ("sentinels",),
         ("server",),
@@ -56,7 +56,11 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("backend",),
     ),
     "backends.redis.scripts": (("script",), ("nodes", "rooms")),
-    "backends.redis.store": (("keys",), ("channels", "nodes", "places", "rooms", "values")),
+    "backends.redis.store": (
+        ("names", "strange"),
+        ("keys",),
+        ("channels", "nodes", "places", "rooms", "values"),
+    ),
     "node": (
         ("hooks", "peers", "siblings"),
         ("announcements", "answers", "fanout"),
@@ -95,6 +99,17 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 """The same inside each folder. So there is no circle of imports, and those for types only count too."""
+
+KNOWN_TO: dict[str, tuple[str, ...]] = {
+    "backends.redis.store.names": ("backends.redis.store",),
+    "backends.redis.scripts": (
+        "backends.redis.scripts",
+        "backends.redis.pairs",
+        "backends.redis.uplink",
+        "backends.redis.store",
+    ),
+}
+"""What only some places may import: the names of keys, and the scripts, whose arguments only the store knows."""
 
 DIRECT_KNOWS = ("bounded_log",)
 """All of the package that `direct` may import."""

@@ -5,7 +5,7 @@
     server     which server, and whether we can use it   address   read from a URL   dial, sentinels   finding it
     rights     what Redis lets us do       outage     what the log says about a time without it
     store/     what Redis keeps and does for the nodes: only there are names and arguments of scripts known
-    scripts, messages, names   what Redis holds          strange   keys that others have written
+    scripts/   what Redis does in one step               messages   the format of what it holds and publishes
     rooms      joining and leaving       healing   agreeing with Redis         values   the values beside rooms
     mail       what nodes send one another             directory   where peers and users are
     heart      leases, and the removal of dead nodes

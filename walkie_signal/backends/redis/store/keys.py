@@ -8,8 +8,8 @@ from typing import Any
 
 import hiredis
 
-from walkie_signal.backends.redis.names import Names
-from walkie_signal.backends.redis.strange import StrangeKeys, is_strange
+from walkie_signal.backends.redis.store.names import Names
+from walkie_signal.backends.redis.store.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.redis.wire import Lost, words
 from walkie_signal.backends.shared.incarnation import Incarnation

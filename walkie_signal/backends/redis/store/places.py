@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of
-from walkie_signal.backends.redis.strange import is_strange
+from walkie_signal.backends.redis.store.strange import is_strange
 from walkie_signal.backends.redis.wire import ignore, packed
 
 
