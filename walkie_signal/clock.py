@@ -29,6 +29,11 @@ class Clock:
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf
 
+    @property
+    def now(self) -> float:
+        """The time of the running event loop's clock, in seconds."""
+        return asyncio.get_running_loop().time()
+
     def at(self, when: float, key: Any, act: Act) -> None:
         """Do something at a time of the loop's clock; what had that key before is not done any more."""
         due_at = self._wheel.put(key, when, act)

@@ -19,6 +19,7 @@ import socketio
 from starlette.applications import Starlette
 
 from support.leaks import TOLERATED_TASKS
+from support.nodes import on_the_clock
 from support.processes import Program
 from support.raw import raw_peer
 from support.servers import hosted, serve
@@ -137,7 +138,7 @@ class InProcess(Service, logging.Handler):
             "backend": {name: len(room.entries) for name, room in node.backend._ledger._rooms.items()},
             "paces": sorted(node._statuses._paces),
             "under way": [*joins.under_way, *node._hooks._last],
-            "early": [*early._waiting, *early._expiries],
+            "early": [*early._waiting, *on_the_clock(node, "early")],
             "announcements": [*joins._announcements._paces],
             "rooms": {name: len(rooms) for name, rooms in manager.rooms.items()},
             "pending": [

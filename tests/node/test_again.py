@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.links import Phone
-from support.nodes import phone, running
+from support.nodes import on_the_clock, phone, running
 from support.redis import RedisServer, redis_server
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.node.node import Node
@@ -117,7 +117,7 @@ async def test_who_leaves_or_goes_is_not_announced_and_leaves_nothing_behind(cou
         await other.link.until(lambda: len(other.link.events("peer_disconnected")) == 2)
         for node in nodes:
             paces = node._site._joins._announcements
-            assert (paces._paces, paces._timers) == ({}, {})
+            assert (paces._paces, on_the_clock(node, "announcement")) == ({}, {})
 
 
 @pytest.mark.promise(

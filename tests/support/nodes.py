@@ -34,3 +34,9 @@ def phone(node: Node, peer_id: str, identity: Identity | None = None) -> Phone:
     connected = Phone(node, peer_id)
     node.admit(connected.peer, identity)
     return connected
+
+
+def on_the_clock(node: Node, kind: str) -> dict[Any, int]:
+    """Return what is still to be done at its time on a node, of those whose key begins with that word."""
+    slots: dict[Any, int] = dict(node._clock._wheel._slot_of)
+    return {key: slot for key, slot in slots.items() if key[0] == kind}

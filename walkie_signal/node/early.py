@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from walkie_signal.clock import Clock
 from walkie_signal.core.early import EarlySignal, EarlySignals
 from walkie_signal.core.messages import SignalTo
 from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
-from walkie_signal.node.peers import Peer
+from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.node.signals import Signals
 from walkie_signal.wire.events import Event
 from walkie_signal.wire.relays import signal_text
@@ -17,11 +16,12 @@ from walkie_signal.wire.relays import signal_text
 class Early:
     """Keeps the signals of one node's peers that have not joined a room yet."""
 
-    def __init__(self, registry: Registry, signals: Signals) -> None:
+    def __init__(self, registry: Registry, peers: Peers, signals: Signals, clock: Clock) -> None:
         self._registry = registry
+        self._peer = peers.get
         self._signals = signals
+        self._clock = clock
         self._waiting: dict[str, EarlySignals] = {}
-        self._expiries: dict[str, asyncio.TimerHandle] = {}
 
     def carry_out(self, peer: Peer, event: Event, message: SignalTo) -> None:
         """Send a signal, or let it wait for its sender's first join.
@@ -43,7 +43,7 @@ class Early:
         """Let the waiting signals wait for as long as this join takes."""
         early = self._waiting.get(peer.peer_id)
         if early is not None:
-            early.stop(asyncio.get_running_loop().time())
+            early.stop(self._clock.now)
             self._await_expiry(peer, early)
 
     def join_ends(self, peer: Peer) -> None:
@@ -52,7 +52,7 @@ class Early:
         if early is None or peer.gone:
             return
         if not peer.has_joined:
-            early.go_on(asyncio.get_running_loop().time())
+            early.go_on(self._clock.now)
             self._await_expiry(peer, early)
             return
         self.forget(peer)
@@ -64,33 +64,32 @@ class Early:
 
     def forget(self, peer: Peer) -> None:
         """Keep nothing of a peer."""
-        self._waiting.pop(peer.peer_id, None)
-        expiry = self._expiries.pop(peer.peer_id, None)
-        if expiry is not None:
-            expiry.cancel()
+        if self._waiting.pop(peer.peer_id, None) is not None:
+            self._clock.drop(("early", peer.peer_id))
 
     def _keep(self, peer: Peer, target_id: str, text: str, ack_id: int | None) -> bool:
         early = self._waiting.setdefault(peer.peer_id, EarlySignals())
-        kept = early.add(EarlySignal(target_id, text, ack_id), asyncio.get_running_loop().time())
+        kept = early.add(EarlySignal(target_id, text, ack_id), self._clock.now)
         if not early:
             self.forget(peer)
-        elif peer.peer_id not in self._expiries:
+        else:
             self._await_expiry(peer, early)
         return kept
 
     def _await_expiry(self, peer: Peer, early: EarlySignals) -> None:
-        """Set a timer for the time when the first signal has waited too long, unless the clock is stopped."""
-        expiry = self._expiries.pop(peer.peer_id, None)
-        if expiry is not None:
-            expiry.cancel()
-        loop = asyncio.get_running_loop()
-        wait = early.wait(loop.time())
-        if wait is not None:
-            self._expiries[peer.peer_id] = loop.call_later(wait, self._expire, peer, early)
+        """Let the first signal expire when it has waited too long, unless a join is under way."""
+        now, key = self._clock.now, ("early", peer.peer_id)
+        wait = early.wait(now)
+        if wait is None:
+            self._clock.drop(key)
+        else:
+            self._clock.at(now + wait, key, self._expire)
 
-    def _expire(self, peer: Peer, early: EarlySignals) -> None:
-        del self._expiries[peer.peer_id]
-        for signal in early.expire(asyncio.get_running_loop().time()):
+    def _expire(self, key: tuple[str, str], now: float) -> None:
+        peer, early = self._peer(key[1]), self._waiting.get(key[1])
+        if peer is None or early is None:
+            return
+        for signal in early.expire(now):
             self._signals.fail(peer, signal.ack_id, SignalingError("not_in_room", "join a room first"))
         if early:
             self._await_expiry(peer, early)

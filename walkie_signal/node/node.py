@@ -14,6 +14,7 @@ import logging
 import time
 
 from walkie_signal.backends.base import Backend
+from walkie_signal.clock import Clock
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.facts import Facts
 from walkie_signal.core.identity import Identity
@@ -41,6 +42,9 @@ from walkie_signal.settings import Settings
 
 log = logging.getLogger("walkie_signal")
 
+TICK = 0.01
+"""Seconds by which something of a node may be late: of the shortest of its times, `status_interval`, 5 %."""
+
 
 class Node:
     """One process's part of the signaling service of one namespace.
@@ -53,10 +57,10 @@ class Node:
     _closed = _ran = _warned = False
 
     def __init__(self, namespace: str, settings: Settings, backend: Backend, host: Host) -> None:
-        self.backend = backend
+        self.backend, self._host = backend, host
+        self._clock = clock = Clock(TICK)
         self.facts = facts = Facts()
         answers = Answers(facts)
-        self._host = host
         self._registry = registry = Registry()
         self._peers = peers = Peers(namespace, backend)
         self._hooks = Hooks(host, facts)
@@ -64,8 +68,8 @@ class Node:
         fanout = Fanout(registry, peers)
         leaves = Leaves(backend, registry)
         signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)
-        early = Early(registry, signals)
-        self._statuses = statuses = Statuses(settings, registry, fanout)
+        early = Early(registry, peers, signals, clock)
+        self._statuses = statuses = Statuses(settings, registry, fanout, clock)
         self._partings = partings = Partings(settings, registry, peers, early, leaves)
         joins = Joins(
             settings,
@@ -74,7 +78,7 @@ class Node:
             registry=registry,
             peers=peers,
             early=early,
-            announcements=Announcements(settings.announce_interval),
+            announcements=Announcements(settings.announce_interval, peers, clock),
             statuses=statuses,
             leaves=leaves,
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from walkie_signal.clock import Clock
 from walkie_signal.core.deliveries import status_of
 from walkie_signal.core.pacing import Pace
 from walkie_signal.core.registry import Registry
@@ -15,27 +14,27 @@ from walkie_signal.settings.pacing import PaceSettings
 class Statuses:
     """Tells the members on this node; other nodes tell theirs."""
 
-    def __init__(self, settings: PaceSettings, registry: Registry, fanout: Fanout) -> None:
+    def __init__(self, settings: PaceSettings, registry: Registry, fanout: Fanout, clock: Clock) -> None:
         self._settings = settings
         self._registry = registry
         self._fanout = fanout
         self._paces: dict[str, Pace] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._clock = clock
 
     def changed(self, room: str) -> None:
         """Tell the new roster of a room, now or when its pace allows."""
         if not self._registry.room(room):
             self._forget(room)
             return
-        loop = asyncio.get_running_loop()
+        now = self._clock.now
         pace = self._paces.get(room)
         if pace is None:
             pace = self._paces[room] = Pace(self._settings.status_interval, self._settings.status_bytes)
-        wait = pace.changed(loop.time())
+        wait = pace.changed(now)
         if wait == 0 and not self._tell(room, pace):
             self._forget(room)  # nobody here was told, so the next one need not wait
         elif wait:
-            self._timers[room] = loop.call_later(wait, self._due, room)
+            self._clock.at(now + wait, ("status", room), self._tell_later)
 
     def tell(self, room: str, peer: Peer) -> None:
         """Tell the roster of a room to one peer; this does not delay the roster for the others."""
@@ -47,10 +46,10 @@ class Statuses:
         for room in list(self._paces):
             self._forget(room)
 
-    def _due(self, room: str) -> None:
-        del self._timers[room]
+    def _tell_later(self, key: tuple[str, str], now: float) -> None:
+        _, room = key
         pace = self._paces[room]
-        pace.tell(asyncio.get_running_loop().time())
+        pace.tell(now)
         self._tell(room, pace)
 
     def _tell(self, room: str, pace: Pace) -> bool:
@@ -60,7 +59,5 @@ class Statuses:
         return size > 0
 
     def _forget(self, room: str) -> None:
-        self._paces.pop(room, None)
-        timer = self._timers.pop(room, None)
-        if timer is not None:
-            timer.cancel()
+        if self._paces.pop(room, None) is not None:
+            self._clock.drop(("status", room))
