@@ -1,16 +1,15 @@
 """What a store does in each step: it orders the changes of its rooms, and of the values beside them.
 
-    no room ──join, or settle with members──▶ room ──the last member goes──▶ no room
-       │                                       ▲ ▲                              ▲
-       └── settle that writes back no member ──┼─┴─ room without members ───────┘ after `STAYS`
-                                               join
+    none ──join, or settle with members──▶ with members ──the last member goes──▶ none
+    none ──settle that writes back nobody──▶ without members ──join──▶ with members
+                                                     └──after `STAYS`──▶ none
 
 There are three rules for this file:
 
 1. A step is one call. It returns its answer and what is published, in order; a step that changes nothing publishes
    nothing. Steps of one ledger are never under way together.
-2. Time is an argument, in microseconds. It only decides when a room begins, since when a member is one, and how
-   long something stays without members.
+2. Time is an argument, in microseconds. It decides when a room begins, since when a member is one, which version a
+   value gets, and how long something stays without members; nothing else.
 3. The scripts of the store on Redis do the same (`backends/redis/scripts`); a test plays the same steps to both.
 """
 
