@@ -99,7 +99,7 @@ class RedisBackend:
             forget=site.forget,
             owing=self._pay_soon,
         )
-        self._healing = Healing(self._store, self._uplink, self._followed)
+        self._healing = Healing(self._store.rooms, self._store.nodes, self._uplink, self._followed)
         self._rooms = Rooms(self._store.rooms, self._uplink, self._incarnation, self._followed, self._healing)
         self._values = Values(self._store.values, self._uplink, self._followed)
         self._mail = Mail(

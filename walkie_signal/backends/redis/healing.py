@@ -8,12 +8,11 @@ from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
 from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT
-from walkie_signal.backends.redis.store import Store
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.shared.copies import PAUSE, RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.states import State
-from walkie_signal.backends.shared.store import Failed, StrangeKeyError
+from walkie_signal.backends.shared.store import Failed, NodeStore, RoomStore, StrangeKeyError
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member
 from walkie_signal.core.replicas import NOWHERE
@@ -34,8 +33,9 @@ AT_ONCE = 100
 class Healing:
     """Heals the rooms of one node."""
 
-    def __init__(self, store: Store, uplink: Uplink, rooms: FollowedRooms) -> None:
+    def __init__(self, store: RoomStore, nodes: NodeStore, uplink: Uplink, rooms: FollowedRooms) -> None:
         self._store = store
+        self._nodes = nodes
         self._uplink = uplink
         self._rooms = rooms
         self._lines = BoundedLog(log)
@@ -77,7 +77,7 @@ class Healing:
             One of `Failed`: The store is away, or was, or the room's key is strange.
         """
         values = copy.own_values() if writes_back else []
-        roster = await self._store.rooms.settle(copy.room, copy.own(), values, writes_back=writes_back)
+        roster = await self._store.settle(copy.room, copy.own(), values, writes_back=writes_back)
         self._rooms.adopt(copy, roster)
 
     def _set_aside(self, room: str) -> None:
@@ -94,14 +94,14 @@ class Healing:
             One of `Failed`: The store is away.
         """
         try:
-            return await self._store.rooms.remove(room, node)
+            return await self._store.remove(room, node)
         except StrangeKeyError:
             self._set_aside(room)
             return None
 
     def touch(self) -> None:
         """Renew some of the rooms, and check that their changes are known here; over time each has its turn."""
-        self._store.nodes.touch_list()
+        self._nodes.touch_list()
         for _ in range(len(self._rooms) // TOUCHED_IN + 1):
             room = next(self._to_touch, None)
             if room is None:
@@ -114,7 +114,7 @@ class Healing:
     async def check(self, room: str) -> None:
         """Heal a room if Redis knows changes that have not arrived here."""
         try:
-            version = await self._store.rooms.touch(room)
+            version = await self._store.touch(room)
         except StrangeKeyError:
             self._set_aside(room)
             return
@@ -161,7 +161,7 @@ class Healing:
         """
         copies = [each for room in self._rooms if (each := self._rooms.get(room)) is not None]
         for copy in copies:
-            copy.hear_anew(self._store.rooms.follow(copy.room))
+            copy.hear_anew(self._store.follow(copy.room))
         await asyncio.wait_for(_heard(copies), REPLY_TIMEOUT)
         await self.pay()
         self._rooms.list_all()
@@ -216,7 +216,7 @@ class Healing:
                 continue
             node, reason = owed.pop((room, peer_id))
             try:
-                await self._store.rooms.leave(room, peer_id, node, reason)
+                await self._store.leave(room, peer_id, node, reason)
             except BaseException as error:
                 owed.setdefault((room, peer_id), (node, reason))
                 if not isinstance(error, StrangeKeyError):

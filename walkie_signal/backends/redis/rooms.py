@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from walkie_signal.backends.redis.healing import Healing
-from walkie_signal.backends.redis.store.rooms import StoredRooms
 from walkie_signal.backends.redis.uplink import Uplink, unavailable
 from walkie_signal.backends.shared.copies import RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.incarnation import Incarnation
-from walkie_signal.backends.shared.store import Failed, StrangeKeyError
+from walkie_signal.backends.shared.store import Failed, RoomStore, StrangeKeyError
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.errors import SignalingError
 
@@ -23,7 +22,7 @@ class Rooms:
 
     def __init__(
         self,
-        store: StoredRooms,
+        store: RoomStore,
         uplink: Uplink,
         incarnation: Incarnation,
         followed: FollowedRooms,

@@ -26,8 +26,8 @@ class FollowedRooms:
         owing: Called when something was added to `owed`.
 
     Attributes:
-        owed: Members that still have to leave Redis, by room and peer, each with its node and reason.
-        holding: Whether members may only be missing in Redis because they have not been written back yet.
+        owed: Members that still have to leave the store, by room and peer, each with its node and reason.
+        holding: Whether members may only be missing in the store because they have not been written back yet.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class FollowedRooms:
 
     def entry(self, room: str, peer_id: str) -> Entry | None:
         """Return the entry of a member, or ``None``."""
-        followed = self._by_room.get(room)
-        return None if followed is None else followed.entry(peer_id)
+        copy = self._by_room.get(room)
+        return None if copy is None else copy.entry(peer_id)
 
     def members_of(self, node: str) -> set[tuple[str, str]]:
         """Return the members of a node, by room and peer."""
-        rooms = self._by_room.items()
-        return {(room, each.member.peer_id) for room, one in rooms for each in one.entries_of(node)}
+        copies = self._by_room.items()
+        return {(room, each.member.peer_id) for room, copy in copies for each in copy.entries_of(node)}
 
     # Following
 
@@ -77,13 +77,13 @@ class FollowedRooms:
         Raises:
             StoreError: The store is away.
         """
-        followed = self._by_room.get(room)
-        if followed is None:
-            followed = RoomCopy(room, self._incarnation, self._rooms.follow(room))
-            self._by_room[room] = self._by_channel[self._rooms.channel(room)] = followed
+        copy = self._by_room.get(room)
+        if copy is None:
+            copy = RoomCopy(room, self._incarnation, self._rooms.follow(room))
+            self._by_room[room] = self._by_channel[self._rooms.channel(room)] = copy
             self._nodes.list_rooms([room], self._by_room)
-        followed.use()
-        return followed
+        copy.use()
+        return copy
 
     def list_all(self) -> None:
         """Write each room into this node's list of rooms."""
@@ -92,9 +92,9 @@ class FollowedRooms:
 
     def sweep(self, now: float) -> None:
         """Stop following the rooms that have long had no members here."""
-        for room, followed in list(self._by_room.items()):
-            idle = followed.idle_since
-            if idle is not None and now - idle > LINGER and not followed.healing:
+        for room, copy in list(self._by_room.items()):
+            idle = copy.idle_since
+            if idle is not None and now - idle > LINGER and not copy.healing:
                 self._unfollow(room)
 
     def _unfollow(self, room: str) -> None:
@@ -136,7 +136,7 @@ class FollowedRooms:
                 self.owe(member, "left")
 
     def owe(self, member: Member, reason: Reason) -> None:
-        """Record that a member still has to leave Redis."""
+        """Record that a member still has to leave the store."""
         self.owed[member.room, member.peer_id] = (member.node, reason)
         self._owing()
 
