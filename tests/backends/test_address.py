@@ -84,7 +84,7 @@ def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
         ("rediss://h?ssl_chek_hostname=false", "ssl_chek_hostname: there is no such option"),
         ("rediss://h?ssl_check_hostname=maybe", "ssl_check_hostname: one of true, false"),
         ("rediss://h?ssl_check_hostname=", "ssl_check_hostname: it has no value"),
-        ("rediss://h?ssl_cert_reqs=nothing", "ssl_cert_reqs: one of required, none"),
+        ("rediss://h?ssl_cert_reqs=nothing", "ssl_cert_reqs: one of required, optional, none"),
         ("redis://h?ssl_cert_reqs=none", "ssl_cert_reqs: TLS is what a URL with rediss"),
         ("unix:///p?ssl_ca_certs=x", "ssl_ca_certs: TLS is what a URL with rediss"),
         ("rediss://h?ssl_keyfile=x", "ssl_keyfile, ssl_password: they go with ssl_certfile"),

@@ -107,7 +107,7 @@ class Address:
         options = self._tls_options
         requirement = REQUIREMENTS.get(options.get("ssl_cert_reqs", "required").lower())
         if requirement is None:
-            raise UnusableURLError("ssl_cert_reqs: one of required, none")
+            raise UnusableURLError("ssl_cert_reqs: one of required, optional, none")
         context = ssl.create_default_context(
             cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
         )
