@@ -57,12 +57,12 @@ class Inside(SignalingMiddleware):
         await send({"type": "http.response.body", "body": body})
 
     def inside(self) -> dict[str, Any]:
-        eio, descriptors = self.sio.eio, Path("/proc/self/fd")
+        engine, descriptors = self.sio.eio.census(), Path("/proc/self/fd")
         return {
             **self._state(),
-            "outboxes": sum(len(connection.outbox) for connection in eio.sockets.values()),
-            "lingering": len(eio.lingering),
-            "spawned": len(eio._tasks),
+            "outboxes": engine.waiting,
+            "lingering": engine.lingering,
+            "spawned": engine.tasks,
             "descriptors": len(list(descriptors.iterdir())) if descriptors.exists() else None,
         }
 

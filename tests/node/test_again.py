@@ -116,8 +116,7 @@ async def test_who_leaves_or_goes_is_not_announced_and_leaves_nothing_behind(cou
         await second.peer.settled()
         await other.link.until(lambda: len(other.link.events("peer_disconnected")) == 2)
         for node in nodes:
-            paces = node._site._joins._announcements
-            assert (paces._paces, on_the_clock(node, "announcement")) == ({}, {})
+            assert (node.census().announcements, on_the_clock(node, "announcement")) == (0, {})
 
 
 @pytest.mark.promise(

@@ -40,8 +40,8 @@ def codes(peer: Phone) -> dict[int, Any]:
     return {number: ack["ok"] or ack["error"]["code"] for number, ack in peer.link.acks().items()}
 
 
-def held(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
-    return node._partings._early._waiting, on_the_clock(node, "early")
+def held(node: Node) -> tuple[int, dict[Any, int]]:
+    return node.census().early, on_the_clock(node, "early")
 
 
 class Door:
@@ -81,7 +81,7 @@ async def test_what_was_saved_while_offline_goes_out_behind_the_first_join(count
         assert back.link.order()[:2] == ["ack", "new_peer"]
         ((_, error),) = back.link.events("signal_error")
         assert (error["event"], error["code"], silent) == ("signal", "peer_not_found", 7)
-        assert [held(node) for node in nodes] == [({}, {})] * len(nodes)
+        assert [held(node) for node in nodes] == [(0, {})] * len(nodes)
 
 
 @pytest.mark.promise(
@@ -119,7 +119,7 @@ async def test_who_does_not_join_in_time_is_answered_each_once_in_order() -> Non
         assert codes(ann) == dict.fromkeys(numbers[1:], "not_in_room")
         assert (await ann.call("join_room", {"room": "r"}))["ok"]
         assert len(ann.link.acks()) == 3
-        assert held(node) == ({}, {})
+        assert held(node) == (0, {})
 
 
 @pytest.mark.promise(
@@ -135,13 +135,13 @@ async def test_a_flood_is_bounded_in_number_and_in_bytes_and_goes_with_its_peer(
             large.emit("signal", {"targetId": "b", "signal": "x" * 60_000}, ack=True)
         fit = MOST_BYTES // 60_000
         assert codes(large) == dict.fromkeys(range(fit + 1, 21), "not_in_room")
-        waiting, expiries = held(node)
+        waiting, expiries = node._early._waiting, on_the_clock(node, "early")
         assert [len(early) for early in waiting.values()] == [MOST, fit]
         assert len(expiries) == 2
         for peer in (many, large):
             node.disconnect(peer.peer_id, "disconnected")
             peer.emit("signal", {"targetId": "b", "signal": "behind the end"})
-        assert held(node) == ({}, {})
+        assert held(node) == (0, {})
 
 
 async def test_who_goes_while_it_joins_sends_nothing() -> None:
@@ -159,7 +159,7 @@ async def test_who_goes_while_it_joins_sends_nothing() -> None:
         door.answers.put_nowait("in")
         await ann.peer.settled()
         assert bob.link.events("signal", "new_peer") == []
-        assert held(node) == ({}, {})
+        assert held(node) == (0, {})
 
 
 async def test_who_has_been_in_a_room_is_answered_at_once() -> None:
@@ -171,7 +171,7 @@ async def test_who_has_been_in_a_room_is_answered_at_once() -> None:
         assert await ann.call("leave_room") == {"ok": True}
         answer = await ann.call("signal", {"targetId": "a", "signal": 1})
         assert answer["error"]["code"] == "not_in_room"
-        assert held(node) == ({}, {})
+        assert held(node) == (0, {})
 
 
 async def test_a_wrong_one_is_refused_at_once() -> None:
@@ -181,4 +181,4 @@ async def test_a_wrong_one_is_refused_at_once() -> None:
         assert (await ann.call("signal", {"targetId": "b", "signal": "x" * 70_000}))["error"]["code"] == (
             "payload_too_large"
         )
-        assert held(node) == ({}, {})
+        assert held(node) == (0, {})

@@ -62,7 +62,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("channels", "nodes", "places", "rooms", "values"),
     ),
     "node": (
-        ("hooks", "peers", "siblings"),
+        ("census", "hooks", "peers", "siblings"),
         ("announcements", "answers", "fanout"),
         ("leaving", "signals", "status"),
         ("early",),
@@ -73,7 +73,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "namespace": (("binding", "credentials", "stock"), ("adapter",), ("namespace",)),
     "transport": (("beneath", "engineio"), ("workers",), ("socketio",)),
     "transport.engineio": (
-        ("http", "outbox", "states", "sweep"),
+        ("census", "http", "outbox", "states", "sweep"),
         ("carriers", "cors"),
         ("connection",),
         ("polling", "websocket"),

@@ -31,6 +31,11 @@ class Registry:
     def __iter__(self) -> Iterator[Room]:
         return iter(self._rooms.values())
 
+    @property
+    def listed(self) -> int:
+        """How many peers are listed in some room, those that are stepping out among them."""
+        return len(self._rooms_of.keys() | self._stepping_out.keys())
+
     def room(self, name: str) -> Room:
         """Return the room of that name; an empty one if there is none."""
         return self._rooms.get(name) or Room(name)

@@ -20,6 +20,11 @@ class Announcements:
         self._clock = clock
         self._paces: dict[tuple[str, str], Pace] = {}
 
+    @property
+    def kept(self) -> int:
+        """Of how many announcements it is kept when they were made."""
+        return len(self._paces)
+
     def now(self, peer: Peer, room: str) -> bool:
         """Tell whether the others are to hear of a peer now; if not, they will when the interval is over.
 

@@ -23,6 +23,11 @@ class Early:
         self._clock = clock
         self._waiting: dict[str, EarlySignals] = {}
 
+    @property
+    def peers(self) -> int:
+        """Of how many peers signals wait."""
+        return len(self._waiting)
+
     def carry_out(self, peer: Peer, event: Event, message: SignalTo) -> None:
         """Send a signal, or let it wait for its sender's first join.
 

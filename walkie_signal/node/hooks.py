@@ -23,6 +23,11 @@ class Hooks:
                 MemberLeft, lambda fact: self._queue(fact.member, on_leave(fact.member, fact.reason))
             )
 
+    @property
+    def under_way(self) -> int:
+        """How many peers have a hook that has not returned yet."""
+        return len(self._last)
+
     async def settled(self) -> None:
         """Wait until each hook that was called has returned or has run out of time."""
         while self._last:

@@ -69,6 +69,11 @@ class Joins:
         self._statuses = statuses
         self._leaves = leaves
 
+    @property
+    def announcements(self) -> int:
+        """Of how many announcements it is kept when they were made."""
+        return self._announcements.kept
+
     async def join(self, peer: Peer, event: Event, message: JoinRoom) -> None:
         """Make a peer a member, and take it out of the room that it moves from.
 

@@ -24,6 +24,7 @@ from walkie_signal.errors import SignalingError
 from walkie_signal.host import Host
 from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.answers import Answers
+from walkie_signal.node.census import Census
 from walkie_signal.node.early import Early
 from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.gate import Gate
@@ -68,10 +69,10 @@ class Node:
         fanout = Fanout(registry, peers)
         leaves = Leaves(backend, registry)
         signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)
-        early = Early(registry, peers, signals, clock)
+        self._early = early = Early(registry, peers, signals, clock)
         self._statuses = statuses = Statuses(settings, registry, fanout, clock)
         self._partings = partings = Partings(settings, registry, peers, early, leaves)
-        joins = Joins(
+        self._joins = joins = Joins(
             settings,
             host=host,
             backend=backend,
@@ -112,6 +113,23 @@ class Node:
                 "attach() returned, or the app with SignalingMiddleware; `fastapi run` only finds the latter"
             )
         return self._orders
+
+    def census(self) -> Census:
+        """Count what this node holds now."""
+        rooms, peers = list(self._registry), list(self._peers)
+        return Census(
+            peers=len(peers),
+            users=self._peers.users,
+            rooms=len(rooms),
+            members=sum(map(len, rooms)),
+            listed=self._registry.listed,
+            waiting=sum(peer.waiting for peer in peers),
+            early=self._early.peers,
+            joining=len(self._joins.under_way),
+            hooks=self._hooks.under_way,
+            rosters=self._statuses.rosters,
+            announcements=self._joins.announcements,
+        )
 
     # The life of the node
 

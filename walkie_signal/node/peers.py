@@ -210,6 +210,11 @@ class Peers:
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._by_id.values()))
 
+    @property
+    def users(self) -> int:
+        """How many users the peers speak for."""
+        return len(self._by_user)
+
     def open(self, peer_id: str, link: Link, work: Work) -> Peer:
         """Add a peer that is not admitted yet; its events wait, and then `work` does them."""
         peer = self._by_id[peer_id] = Peer(peer_id, self._prefix, work, self._turns)

@@ -21,6 +21,11 @@ class Statuses:
         self._paces: dict[str, Pace] = {}
         self._clock = clock
 
+    @property
+    def rosters(self) -> int:
+        """Of how many rooms it is kept when the roster was told."""
+        return len(self._paces)
+
     def changed(self, room: str) -> None:
         """Tell the new roster of a room, now or when its pace allows."""
         if not self._registry.room(room):

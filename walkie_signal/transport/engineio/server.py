@@ -19,6 +19,7 @@ from walkie_signal.core.facts import Facts
 from walkie_signal.refusals import Refusals
 from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport.engineio import http
+from walkie_signal.transport.engineio.census import Census
 from walkie_signal.transport.engineio.connection import Above, Connection
 from walkie_signal.transport.engineio.cors import Cors
 from walkie_signal.transport.engineio.doors import Doors, HandOver
@@ -133,6 +134,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             return self.sockets[sid]
         except KeyError:
             raise KeyError("Session not found") from None
+
+    def census(self) -> Census:
+        """Count what this server holds now."""
+        return Census(
+            connections=len(self.sockets),
+            waiting=sum(len(connection.outbox) for connection in self.sockets.values()),
+            lingering=len(self.lingering),
+            watched=self._sweep.watched,
+            tasks=len(self._tasks),
+        )
 
     # What connections ask
 

@@ -61,6 +61,11 @@ class Sweep:
             self._clock.at(asyncio.get_running_loop().time(), WATCH, self._look_on)
         self._watching.add(sid)
 
+    @property
+    def watched(self) -> int:
+        """How many connections are checked at every tick."""
+        return len(self._watching)
+
     def stop(self) -> None:
         """Forget everything."""
         self._watching.clear()
