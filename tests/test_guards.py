@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import operator
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from xml.etree import ElementTree as ET
@@ -17,6 +15,7 @@ import pytest
 
 from support.process_table import table
 from support.processes import running
+from support.waiting import eventually
 
 TESTS = Path(__file__).parent
 PYTEST = Path(sys.executable).with_name("pytest")
@@ -269,23 +268,16 @@ async def test_a_run_that_is_cut_leaves_nothing_behind(
     """The signal comes to pytest, and not to its workers, nor to what the tests have started."""
     command, told = doctored(tmp_path, SERVES_ON, "-n", workers), tmp_path / "pids"
     async with running(command, cwd=tmp_path) as run:
-        await eventually(told.exists, lambda: f"nothing started:\n{run.output}", within=30)
+        await eventually(told.exists, what=lambda: f"started:\n{run.output}", within=30)
         started = {int(pid) for pid in told.read_text().split()}
         assert len(started) == 3
         assert started <= {entry.pid for entry in table()}
         run.send_signal(number)
-        await eventually(lambda: left(started) == {}, lambda: f"{left(started)}:\n{run.output}", within=30)
+        await eventually(lambda: left(started), operator.not_, lambda: f"ended:\n{run.output}", within=30)
 
 
 def left(pids: set[int]) -> dict[int, str]:
     return {entry.pid: entry.command for entry in table() if entry.pid in pids}
-
-
-async def eventually(seen: Callable[[], bool], otherwise: Callable[[], str], within: float) -> None:
-    deadline = time.monotonic() + within
-    while not seen():
-        assert time.monotonic() < deadline, otherwise()
-        await asyncio.sleep(0.02)
 
 
 def test_a_test_that_is_to_be_alone_has_no_other_beside_it(tmp_path: Path) -> None:

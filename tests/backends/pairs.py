@@ -9,6 +9,7 @@ from typing import Any
 
 from support.redis import RedisServer, redis_server
 from support.sites import KeptSite
+from support.waiting import WITHIN, becomes, eventually
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.changes import Member
 
@@ -40,7 +41,7 @@ class Site:
     def channel(self) -> str:
         return f"walkie-signal:/:node:{{{self.backend.node_id}}}"
 
-    async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], within: float = WITHIN) -> None:
         await self.kept.until(condition, within)
 
 
@@ -57,21 +58,11 @@ async def pair(count: int = 2) -> AsyncIterator[tuple[RedisServer, Any]]:
         yield server, sites
 
 
-async def ready(site: Site, within: float = 5.0) -> None:
+async def ready(site: Site, within: float = WITHIN) -> None:
     """Wait until a backend can order changes."""
-
-    async def hold() -> None:
-        while not site.backend.ready:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
-
-    await asyncio.wait_for(hold(), within)
+    await eventually(lambda: site.backend.ready, what="ready", within=within)
 
 
-async def away(site: Site, within: float = 5.0) -> None:
+async def away(site: Site, within: float = WITHIN) -> None:
     """Wait until a backend knows that it can't."""
-
-    async def hold() -> None:
-        while site.backend.ready:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.01)
-
-    await asyncio.wait_for(hold(), within)
+    await becomes(lambda: site.backend.ready, expected=False, within=within)

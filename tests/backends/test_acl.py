@@ -15,6 +15,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from backends.pairs import Site, away, frame, ready
 from support.redis import RedisServer, redis_server
+from support.waiting import eventually
 from walkie_signal.backends.redis.directory import AT_ONCE
 from walkie_signal.backends.redis.store.nodes import StoredNodes
 from walkie_signal.backends.shared.followed import LINGER
@@ -211,8 +212,7 @@ async def test_a_right_that_is_taken_away_is_named_too(caplog: pytest.LogCapture
                 await site.join("b")
             assert caught.value.code == "unavailable"
             await away(site)
-            while "it refuses HSET, which a node needs" not in caplog.text:
-                await site.kept.pause()
+            await eventually(lambda: caplog.text, lambda text: "it refuses HSET, which a node needs" in text)
         finally:
             await site.backend.close()
 
@@ -253,8 +253,7 @@ async def _remove_a_dead_one(owner: Owner, one: Site, two: Site) -> None:
     await owner.does("SADD", rooms, "r")
     await owner.does("ZADD", f"{BASE}:{{nodes}}", "1000000000000000", "dead")
     asked = ("ZSCORE", f"{BASE}:{{nodes}}", "dead")
-    while await owner.does(*asked) is not None:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.05)
+    await eventually(lambda: owner.does(*asked), lambda score: score is None, "removed", within=30)
     assert {each.peer_id for site in (one, two) for each in site.kept.removed} == {"ghost"}
     assert await owner.does("EXISTS", rooms) == 0
 

@@ -10,6 +10,7 @@ import pytest
 
 from support.redis import redis_server
 from support.sites import KeptSite
+from support.waiting import eventually
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.redis import RedisBackend
@@ -219,8 +220,7 @@ async def test_a_value_that_is_kept_outlives_the_last_member_by_its_time(
     assert await backend.swap("r", "none", 0, "none") == "swapped"
     await backend.leave("r", "a", "left")
     assert await backend.swap("r", "later", 0, "later", keep=60) == "swapped"
-    while await backend.read("r", "short") != ABSENT:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.02)
+    await eventually(lambda: backend.read("r", "short"), lambda value: value == ABSENT)
     await backend.join(member("b"), 10)
     texts = {key: (await backend.read("r", key)).text for key in ("short", "long", "none", "later")}
     assert texts == {"short": "", "long": "long", "none": "", "later": "later"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ import pytest
 from backends.pairs import ROOM, Site, away, frame, pair, ready
 from support.redis import RedisServer, redis_server
 from support.sites import KeptSite
+from support.waiting import becomes, eventually
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.redis import RedisBackend
@@ -27,14 +27,6 @@ T = TypeVar("T")
 async def here(server: RedisServer) -> set[str]:
     """Return the members that Redis has in the room."""
     return set(await server.command("HKEYS", ROOM)) - {""}
-
-
-async def until(probe: Callable[[], Awaitable[T]], accepts: Callable[[T], bool], within: float = 5.0) -> None:
-    """Look again and again at what can't be awaited."""
-    deadline = asyncio.get_running_loop().time() + within
-    while not accepts(found := await probe()):
-        assert asyncio.get_running_loop().time() < deadline, found
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.promise(
@@ -78,7 +70,7 @@ async def test_a_change_right_after_the_store_has_forgotten_all_loses_nobody(cha
         else:
             await one.backend.leave("r", "a2", "left")
         stay = {"a1", "b1", "b2", *(["a2"] if change == "join" else [])}
-        await until(lambda: here(server), lambda found: stay <= found)
+        await eventually(lambda: here(server), lambda found: stay <= found)
         for site in (one, two):
             gone = {each.peer_id for each in site.kept.applied if isinstance(each, Left)}
             assert not gone & stay, site.kept.applied
@@ -91,7 +83,7 @@ async def test_a_joining_that_finds_its_room_emptied_takes_nobody_out() -> None:
         await server.command("DEL", ROOM)
         one.backend._followed.get("r")._replica.doubt()  # a change is missing
         b = await one.join("b")
-        await until(lambda: here(server), lambda found: found == {"a", "b"})
+        await eventually(lambda: here(server), lambda found: found == {"a", "b"})
         assert set(one.kept.applied) == {Joined(a), Joined(b)}
 
 
@@ -180,7 +172,7 @@ async def test_a_start_right_after_a_close_stays_connected() -> None:
         await one.backend.close()
         await one.backend.start(one.kept)
         assert one.backend.ready
-        with pytest.raises(asyncio.TimeoutError):
+        with pytest.raises(AssertionError, match=r"within 1\.5 s"):
             await away(one, within=1.5)
 
 
@@ -280,10 +272,7 @@ async def test_signals_that_wait_for_a_second_joining_do_not_wait_for_ever() -> 
         await server.command("PUBLISH", ROOM, f"1 {epoch} {int(number) + 1} j b {value}")
         await one.until(lambda: one.kept.handed_over == [("a", frame("signal 1"))])
 
-        async def waiting() -> int:
-            return len(mail._early)
-
-        await until(waiting, lambda count: count == 0)
+        await becomes(lambda: len(mail._early), 0)
 
 
 async def test_a_member_that_cannot_be_read_keeps_no_node_from_its_room(

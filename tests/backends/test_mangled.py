@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from backends.pairs import ROOM, frame, pair
 from support.redis import RedisServer
+from support.waiting import eventually
 from walkie_signal.backends.redis.messages import (
     Beat,
     Kicked,
@@ -171,8 +172,7 @@ async def test_a_malformed_change_costs_its_room_a_reading_and_nothing_else(
         assert room is not None
         assert untouched is not None
         for number, (what, malformed) in enumerate(MALFORMED.items()):
-            while room.version is None:  # it is being read
-                await one.kept.pause()
+            await eventually(lambda: room.version, what="read")
             version = room.version
             await server.command("PUBLISH", ROOM, malformed(version._replace(number=version.number + 1)))
             expected += [Joined(await two.join(f"c{number}")), Joined(await one.join(f"d{number}"))]
@@ -270,8 +270,7 @@ async def test_a_stray_message_to_a_node_changes_nothing() -> None:
             await one.until(lambda: len(one.kept.handed_over) == len(expected))
             assert incarnation.heard <= incarnation.sent, what
         before = incarnation.heard
-        while incarnation.heard < before + 2:  # it goes on hearing its own
-            await one.kept.pause()
+        await eventually(lambda: incarnation.heard, lambda beat: beat >= before + 2, "heard by itself")
         assert one.kept.handed_over == expected
         assert one.backend._uplink.listening is listening, "it has connected anew"
         assert (one.kept.kicked, one.kept.told) == (["nobody"], [])
@@ -329,7 +328,6 @@ async def test_a_gap_in_a_node_s_signals_reads_its_rooms_a_few_at_a_time() -> No
             waiting.append(sum(each is not None and each.healing for each in followed))
             return all(each is not None and each.read_at > 0 for each in followed)
 
-        while not all_read():
-            await one.kept.pause()
+        await eventually(all_read, what="read")
         assert max(waiting) <= 100
         assert one.backend.ready

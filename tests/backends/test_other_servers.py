@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import sys
 
@@ -19,6 +18,7 @@ from backends.test_strange_keys import (  # noqa: F401 - likewise
 )
 from backends.test_traps import *  # noqa: F403 - likewise
 from support.redis import other_servers, redis_server
+from support.waiting import eventually
 
 pytestmark = pytest.mark.promise(
     "Many nodes", "Redis 6.2 and Valkey do as Redis 7.0 does; an older Redis is refused with a word"
@@ -69,9 +69,6 @@ async def test_an_error_of_a_script_begins_with_its_word(
     async with pair(1) as (server, (site,)):
         await server.command(*refuses.split())
         await away(site)
-        deadline = asyncio.get_running_loop().time() + 10
-        while f"/0: {word} " not in caplog.text:
-            assert asyncio.get_running_loop().time() < deadline, caplog.text
-            await asyncio.sleep(0.05)  # nothing tells of it
+        await eventually(lambda: caplog.text, lambda text: f"/0: {word} " in text)
         await server.command(*takes.split())
         await ready(site)

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from backends.pairs import Site, away, pair, ready
 from support.redis import redis_server
+from support.waiting import eventually
 from walkie_signal.backends.redis.outage import Outage
 
 DENIED = (
@@ -132,8 +133,7 @@ async def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
             await owner.client_kill_filter(_type=kind, skipme=True)
         outage = site.backend._uplink._outage
         await site.until(lambda: not site.backend.ready)
-        while outage._tries < 5:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.05)
+        await eventually(lambda: outage._tries, lambda tries: tries >= 5, within=30)
         tries = outage._tries
         await owner.config_set("maxclients", 100)
         await ready(site)
@@ -163,8 +163,7 @@ async def test_a_refusal_is_told_by_its_word(
         site = Site(server.url)
         await site.backend.start(site.kept)
         try:
-            while site.backend._uplink._outage._tries < 3:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.05)
+            await eventually(lambda: site.backend._uplink._outage._tries, lambda tries: tries >= 3, within=30)
             (line,) = lines(caplog)
             assert line.startswith(f"{word} ")
             await owner.execute_command("CONFIG", "SET", *takes.split(" "))  # type: ignore[no-untyped-call]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from backends.pairs import NODES, ROOM, Site, away, pair, ready
 from support.redis import RedisServer
+from support.waiting import becomes, eventually
 from walkie_signal.core.changes import Joined, Left
 from walkie_signal.errors import SignalingError
 
@@ -114,8 +116,7 @@ async def test_what_is_owed_to_a_strange_room_is_asked_once_a_try_and_paid_at_la
         await write(server, ROOM, ("SET", "of another"))
         await asyncio.gather(*(one.backend.leave("r", peer, "left") for peer in peers))
         owed = one.backend._followed.owed
-        while len(owed) < 100:  # one is being tried
-            await one.kept.pause()
+        await becomes(lambda: len(owed), 100)  # one is being tried
         await server.command("CONFIG", "RESETSTAT")
         await hiccup(server, one)
         calls = (await server.command("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
@@ -124,10 +125,8 @@ async def test_what_is_owed_to_a_strange_room_is_asked_once_a_try_and_paid_at_la
         await server.command("DEL", ROOM)
         await server.command("HSET", ROOM, *(text for pair in members.items() for text in pair))
         one.backend._healing.pay_soon()
-        while await server.command("EXISTS", ROOM):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
-        while owed:
-            await one.kept.pause()
+        await eventually(lambda: server.command("EXISTS", ROOM), operator.not_, "over")
+        await becomes(lambda: len(owed), 0)
 
 
 async def test_of_a_dead_node_a_strange_room_keeps_no_other_from_being_left(
@@ -146,19 +145,20 @@ async def test_of_a_dead_node_a_strange_room_keeps_no_other_from_being_left(
         await server.command("SET", strange, "of another")
         await server.command("SADD", f"{BASE}node:{{dead}}:rooms", "good", "strange", "r")
         await server.command("ZADD", NODES, time, "dead")
-        while await server.command("EXISTS", ROOM):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.05)
+        await eventually(lambda: server.command("EXISTS", ROOM), operator.not_, "over", within=30)
         good = f"{BASE}room:{{good}}"
-        while await server.command("HEXISTS", good, "ghost"):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.05)
+        await eventually(
+            lambda: server.command("HEXISTS", good, "ghost"), operator.not_, "removed", within=30
+        )
         assert {each.peer_id for site in (one, two) for each in site.kept.removed} == {"ghost"}
         assert len(lines(caplog, strange)) == 1, caplog.text
         assert await server.command("ZSCORE", NODES, "dead") is not None, "it is to be tried again"
         await server.command("DEL", strange)
         for site in (one, two):
             site.backend._heart._later.clear()  # a minute later
-        while await server.command("ZSCORE", NODES, "dead") is not None:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.05)
+        await eventually(
+            lambda: server.command("ZSCORE", NODES, "dead"), lambda score: score is None, "removed", within=30
+        )
         assert await server.command("EXISTS", f"{BASE}node:{{dead}}:rooms") == 0
     assert caplog.text.count("could not be removed") == 0
 
@@ -259,8 +259,7 @@ async def test_a_key_that_concerns_all_is_named_and_the_nodes_come_back_when_it_
         await one.until(lambda: Joined(b) in one.kept.applied)
         await write(server, key, ("RPUSH", "of another"))
         await asyncio.gather(away(one), away(two))
-        while caplog.text.count(f"STRANGE {key} holds") < 2:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.05)
+        await eventually(lambda: caplog.text, lambda text: text.count(f"STRANGE {key} holds") >= 2)
         for site in (one, two):
             await refused(site.join("c"), "a joining")
         await server.command("DEL", key)
@@ -288,8 +287,7 @@ async def test_thousands_of_strange_rooms_are_tried_again_a_few_with_each_beat()
         incarnation = one.backend._incarnation
         await server.command("CONFIG", "RESETSTAT")
         before = incarnation.heard
-        while incarnation.heard < before + 3:
-            await one.kept.pause()
+        await eventually(lambda: incarnation.heard, lambda beat: beat >= before + 3)
         calls = (await server.command("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
         assert calls < 5 * (count // 60 + 3), "more than a share of them with each beat"
         assert one.backend.ready

@@ -8,6 +8,7 @@ import pytest
 
 from backends.pairs import ROOM, Site, away, pair, ready
 from support.redis import RedisServer
+from support.waiting import becomes
 from walkie_signal.core.changes import Joined
 from walkie_signal.core.values import ABSENT
 from walkie_signal.errors import SignalingError
@@ -43,8 +44,7 @@ def kept(site: Site, key: str) -> str | None:
 
 
 async def keeps(site: Site, key: str, text: str | None) -> None:
-    while kept(site, key) != text:
-        await asyncio.wait_for(site.kept.pause(), 5)
+    await becomes(lambda: kept(site, key), text)
 
 
 async def test_a_swap_is_heard_by_the_nodes_that_follow_the_room_and_reads_nothing_anew() -> None:

@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from support.bare import bare_serve
-from support.heads import caller, head
+from support.heads import head
+from support.peers import raw_peer
 from support.process_table import children_of
 from support.processes import SCRIPTS, running
-from support.raw import raw_peer
 from support.redis import redis_server
 from support.servers import Serving, serve
+from support.waiting import eventually
+from support.wire import wire
 
 Serve = Callable[..., AbstractAsyncContextManager[Serving]]
 BOTH = pytest.mark.parametrize("run", [serve, bare_serve], ids=["uvloop", "asyncio"])
@@ -64,15 +66,15 @@ def is_open(connection: socket.socket) -> bool:
 
 async def answers(url: str, within: float = 10.0) -> None:
     """Wait until a new connection is answered."""
-    deadline = time.monotonic() + within
-    status = 0
-    while status != 200:
-        assert time.monotonic() < deadline, f"no new connection is answered within {within} s"
+
+    async def status() -> int:
         with suppress(ConnectionError):
-            async with caller(url) as client:
+            async with wire(url) as client:
                 await client.send(head("/healthz", "Connection: close"))
-                status, _ = await client.answer()
-        await asyncio.sleep(0.05)
+                return (await client.answer())[0]
+        return 0
+
+    await eventually(status, lambda answered: answered == 200, "answered", within=within)
 
 
 @pytest.mark.promise(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,14 +15,17 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from hosts.peers import web
 from support.bare import bare_serve
 from support.certificates import certificate
+from support.heads import POLLING, head
 from support.node import victim
+from support.peers import raw_peer
 from support.processes import SCRIPTS, running
-from support.raw import raw_peer
 from support.redis import RedisServer, redis_server
 from support.servers import Serving, free_port, serve
+from support.stock import web
+from support.waiting import eventually
+from support.wire import wire
 from walkie_signal.cli.serving import HASTE, POLL_TIMEOUT
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
@@ -114,14 +116,9 @@ async def test_a_python_client_comes_back_by_itself(transport: str) -> None:
         await client.line("^disconnected")
         before = client.output.count("connected\n")
         await stack.enter_async_context(serve("--port", port))
-        await until(lambda: client.output.count("connected\n") > before, lambda: client.output)
-
-
-async def until(seen: Callable[[], bool], shown: Callable[[], str], within: float = 15.0) -> None:
-    deadline = time.monotonic() + within
-    while not seen():
-        assert time.monotonic() < deadline, f"not within {within} s: {shown()}"
-        await asyncio.sleep(0.02)
+        await eventually(
+            lambda: client.output, lambda output: output.count("connected\n") > before, "connected", within=15
+        )
 
 
 # Those who do not do their part
@@ -132,28 +129,25 @@ Stuck = Callable[[Serving, AsyncExitStack], Awaitable[None]]
 async def half_a_post(server: Serving, stack: AsyncExitStack) -> None:
     peer = await stack.enter_async_context(raw_peer(server.url, "polling"))
     await peer.join("gate")
-    query = f"EIO=4&transport=polling&sid={peer.handshake['sid']}"
-    await half(
-        server, stack, f"POST /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nhalf"
-    )
+    target = f"{POLLING}&sid={peer.session.sid}"
+    await half(server, stack, head(target, "Content-Length: 99", method="POST") + b"half")
 
 
 async def half_a_head(server: Serving, stack: AsyncExitStack) -> None:
-    await half(server, stack, "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost:")
+    await half(server, stack, head(POLLING)[:-15])
 
 
 async def half_a_probe(server: Serving, stack: AsyncExitStack) -> None:
-    await half(server, stack, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nhalf")
+    await half(server, stack, head("/healthz", "Content-Length: 99", method="POST") + b"half")
 
 
 async def nothing_said(server: Serving, stack: AsyncExitStack) -> None:
-    await half(server, stack, "")
+    await half(server, stack, b"")
 
 
-async def half(server: Serving, stack: AsyncExitStack, said: str) -> None:
-    address = urlsplit(server.url)
-    connection = stack.enter_context(closing(socket.create_connection((address.hostname, address.port))))
-    connection.sendall(said.encode())
+async def half(server: Serving, stack: AsyncExitStack, said: bytes) -> None:
+    connection = await stack.enter_async_context(wire(server.url))
+    await connection.send(said)
     async with web(server.url) as http:  # so that it has come in
         await http.get("/healthz")
 
@@ -167,10 +161,9 @@ async def kept_alive(server: Serving, stack: AsyncExitStack) -> None:
 async def reads_nothing(server: Serving, stack: AsyncExitStack) -> None:
     deaf = await stack.enter_async_context(raw_peer(server.url))
     await deaf.join("gate")
-    transport = deaf.socket.transport
-    transport.pause_reading()
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    stack.callback(transport.abort)
+    await deaf.pause()
+    deaf.session.wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stack.push_async_callback(deaf.abort)
     sender = await stack.enter_async_context(raw_peer(server.url))
     await sender.join("gate")
     for _ in range(12):  # less than `outbox_bytes`, so that it is not closed for that

@@ -15,11 +15,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hosts.peers import TRANSPORTS, meet, web
 from support.certificates import certificate
 from support.processes import SCRIPTS, running
 from support.redis import redis_server
 from support.servers import serve
+from support.stock import TRANSPORTS, meet, web
 from walkie_signal import __version__
 
 COMMAND: list[str | Path] = [SCRIPTS / "walkie-signal", "serve"]

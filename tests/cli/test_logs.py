@@ -15,11 +15,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from hosts.peers import TRANSPORTS, peers, refusal, web
 from support.bare import bare_serve
+from support.peers import raw_peer
 from support.processes import SCRIPTS, running
-from support.raw import raw_peer
 from support.servers import Serving, free_port, hosted, serve
+from support.stock import TRANSPORTS, peers, refusal, web
 from walkie_signal import Identity, Settings, SignalingError, attach
 from walkie_signal.bounded_log import MOST
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 import click
 import pytest
 
-from hosts.peers import peers, web
 from support.processes import SCRIPTS
 from support.servers import serve
+from support.stock import peers, web
 from walkie_signal.cli.serve import serve as command
 from walkie_signal.settings import ServeOptions, Settings
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
 
 import httpx
 import pytest
 
-from hosts.peers import meet, web
 from support.processes import Program
 from support.redis import redis_server
 from support.servers import free_port, serve
+from support.stock import meet, web
+from support.waiting import eventually
 
 WITHIN = 10.0
 """Seconds in which a node is ready once Redis is there."""
@@ -20,19 +19,18 @@ WITHIN = 10.0
 
 async def is_answered(http: httpx.AsyncClient, path: str, status: int, within: float = WITHIN) -> None:
     """Ask again and again until the answer has that status."""
-    deadline = time.monotonic() + within
     close = {"connection": "close"}  # the next may come to another worker
-    while (answer := await http.get(path, headers=close)).status_code != status:
-        assert time.monotonic() < deadline, f"{path}: {answer.status_code} for {within} s, not {status}"
-        await asyncio.sleep(0.05)  # what a balancer does, too
+    await eventually(
+        lambda: http.get(path, headers=close), lambda answer: answer.status_code == status, within=within
+    )
 
 
 async def all_connected(program: Program, workers: int) -> None:
     """Wait until each worker has said so: a probe is answered by one of them."""
-    deadline = time.monotonic() + WITHIN
-    while len(re.findall("Redis at .*: connected", program.output)) < workers:
-        assert time.monotonic() < deadline, program.output
-        await asyncio.sleep(0.05)  # the same line again, which no pattern tells apart
+    connected = re.compile("Redis at .*: connected")
+    await eventually(
+        lambda: program.output, lambda output: len(connected.findall(output)) >= workers, within=WITHIN
+    )
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

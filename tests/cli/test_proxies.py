@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hosts.peers import TRANSPORTS, peers
 from support.processes import SCRIPTS, running
 from support.servers import serve
+from support.stock import TRANSPORTS, peers
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.9"}
 

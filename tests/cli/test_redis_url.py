@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
-from hosts.peers import meet
 from support.processes import SCRIPTS, running
 from support.redis import redis_server
 from support.servers import free_port, serve
+from support.stock import meet
 
 PASSWORD = "hunter2/of:the@url"
 USER = "walkie-of-the-url"

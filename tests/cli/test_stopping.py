@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hosts.peers import peers
 from support.processes import SCRIPTS, running
 from support.servers import serve
+from support.stock import peers
 from walkie_signal.cli.serving import HASTE, POLL_TIMEOUT
 
 BOUND = POLL_TIMEOUT + HASTE + 3.0

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import os
 import re
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
-from hosts.peers import Peer, meet, peers
 from support.process_table import children_of, table
 from support.processes import SCRIPTS, Program, running
 from support.redis import RedisServer, redis_server
 from support.servers import Serving, serve
+from support.stock import StockPeer, meet, peers
+from support.waiting import eventually
+from support.wire import wire
 
 BOUND = 8.0
 """Seconds for a service to end: the graceful timeout, what Redis takes, and some for a busy machine."""
@@ -40,7 +40,7 @@ async def two_workers(redis: RedisServer) -> AsyncIterator[Serving]:
         yield server
 
 
-async def node_of(redis: RedisServer, peer: Peer, room: str = "gate") -> str:
+async def node_of(redis: RedisServer, peer: StockPeer, room: str = "gate") -> str:
     """Tell which node holds a member, as Redis keeps it."""
     kept = await redis.command("HGET", f"walkie-signal:/:room:{{{room}}}", peer.peer_id)
     assert kept is not None, f"{peer.peer_id} is not in the room"
@@ -48,9 +48,11 @@ async def node_of(redis: RedisServer, peer: Peer, room: str = "gate") -> str:
 
 
 @asynccontextmanager
-async def peers_on_each(redis: RedisServer, url: str, count: int = 2) -> AsyncIterator[dict[str, list[Peer]]]:
+async def peers_on_each(
+    redis: RedisServer, url: str, count: int = 2
+) -> AsyncIterator[dict[str, list[StockPeer]]]:
     """Connect peers until so many nodes hold some; they all are in the room "gate"."""
-    held: dict[str, list[Peer]] = {}
+    held: dict[str, list[StockPeer]] = {}
     async with AsyncExitStack() as stack:
         for _ in range(200):
             (peer,) = await stack.enter_async_context(peers(url, "gate"))
@@ -67,10 +69,8 @@ def workers_of(program: Program) -> set[int]:
 
 
 async def gone(pids: set[int], within: float) -> None:
-    deadline = time.monotonic() + within
-    while left := [entry for entry in table() if entry.pid in pids]:
-        assert time.monotonic() < deadline, f"still running after {within} s: {left}"
-        await asyncio.sleep(0.02)  # they are no children of ours, so that there is nothing to wait on
+    # they are no children of ours, so that there is nothing to wait on
+    await eventually(lambda: [e for e in table() if e.pid in pids], operator.not_, "ended", within=within)
 
 
 async def test_two_workers_are_one_service_and_say_so_once(redis: RedisServer) -> None:
@@ -157,30 +157,21 @@ async def test_a_signal_ends_all_with_0_and_each_peer_is_told(
 async def test_who_comes_while_they_end_is_refused_and_does_not_wait(redis: RedisServer) -> None:
     """The parent has the port open as well, and it ends last: here Redis, which is frozen, holds workers up."""
     async with two_workers(redis) as server, peers_on_each(redis, server.url):
-        address = urlsplit(server.url)
-        to = (address.hostname, address.port)
         redis.stop()
-        start = time.monotonic()
         server.program.send_signal(signal.SIGTERM)
         try:
-            while await connects(to):
-                assert time.monotonic() - start < BOUND, "it is let in, and nobody is there"
-                await asyncio.sleep(0.05)  # more would fill the queue of the port
+            await eventually(lambda: connects(server.url), operator.not_, "refused", within=BOUND)
             assert len(workers_of(server.program)) == 2, "nothing held them up"
         finally:
             redis.cont()
         assert await server.program.wait(BOUND) == 0
 
 
-async def connects(to: tuple[Any, Any]) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(*to)
-    except ConnectionError:  # refused, or reset where the port closes just now
-        return False
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
-    return True
+async def connects(url: str) -> bool:
+    with suppress(ConnectionError):  # refused, or reset where the port closes just now
+        async with wire(url):
+            return True
+    return False
 
 
 async def test_ctrl_c_reaches_parent_and_workers_at_once(redis: RedisServer) -> None:
@@ -213,8 +204,7 @@ async def test_a_signal_while_they_start_ends_all(number: signal.Signals, redis:
     command: list[str | Path] = [SCRIPTS / "walkie-signal", "serve", "--port", "0", "--workers", "2"]
     for delay in (0, 0.05, 0.1, 0.2, 0.4, 0.8):
         async with running([*command, "--redis-url", redis.url]) as program:
-            while not workers_of(program):  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.001)
+            await eventually(lambda: workers_of(program))
             await asyncio.sleep(delay)  # the moment is the point
             os.killpg(program.pid, number)
             assert await program.wait(BOUND) in (0, 1, -number)

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hosts.peers import Peer
 from support.process_table import children_of
 from support.redis import redis_server
 from support.servers import Serving, serve
+from support.stock import StockPeer
 
 PEERS = 20
 """About half of them have their WebSocket at another worker than their session: the kernel gives it to either."""
@@ -23,9 +23,9 @@ BOUND = 8.0
 
 
 @asynccontextmanager
-async def upgraded(url: str) -> AsyncIterator[list[Peer]]:
+async def upgraded(url: str) -> AsyncIterator[list[StockPeer]]:
     """Connect peers as a stock client does, by polling that becomes a WebSocket."""
-    connected = [Peer() for _ in range(PEERS)]
+    connected = [StockPeer() for _ in range(PEERS)]
     try:
         for peer in connected:
             await peer.sio.connect(url)
@@ -46,7 +46,7 @@ def workers_of(server: Serving) -> list[int]:
     return [pid for pid, command in children_of(server.program.pid).items() if "spawn_main" in command]
 
 
-def events(peer: Peer) -> list[str]:
+def events(peer: StockPeer) -> list[str]:
     return [event for event, _ in peer.heard if event in ("server_draining", "disconnect")]
 
 

@@ -6,7 +6,6 @@ impolite of two offers), without a word from this side; here is what both must h
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
@@ -20,6 +19,7 @@ import pytest
 
 from support.processes import Program, running
 from support.servers import serve
+from support.waiting import eventually
 
 pytestmark = pytest.mark.java
 
@@ -71,10 +71,9 @@ class JavaPeer:
 
     async def answered(self, number: int, within: float = 30.0) -> None:
         """Wait for so many acks of signals."""
-        deadline = asyncio.get_running_loop().time() + within
-        while len(self.acks("signal")) < number:
-            assert asyncio.get_running_loop().time() < deadline, self.program.output
-            await asyncio.sleep(0.02)  # what is awaited is a line that comes several times
+        await eventually(
+            lambda: self.acks("signal"), lambda acks: len(acks) >= number, lambda: self.program.output, within
+        )
 
     def signals(self, sender: JavaPeer) -> list[Any]:
         return [each["signal"] for each in self.all("signal") if each["fromId"] == sender.peer_id]

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 
 from support.bare import bare_serve
 from support.node import Transports, victim
+from support.peers import RawPeer, raw_peer
 from support.processes import Program
-from support.raw import RawPeer, raw_peer
 from support.servers import hosted, serve
 from walkie_signal import attach
 

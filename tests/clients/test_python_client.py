@@ -6,12 +6,15 @@ Payloads are compared as JSON text: the order of keys, and whether a number is o
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import combinations
 from typing import Any
 
 import pytest
 
-from clients.python_peer import peers_of
+from support.servers import serve
+from support.stock import StockPeer, peers
 
 
 @pytest.fixture(params=["polling", "websocket", "polling,websocket"])
@@ -19,6 +22,17 @@ def transports(request: pytest.FixtureRequest) -> list[str]:
     """Return what the client may use; with both it connects by polling and upgrades."""
     names: str = request.param
     return names.split(",")
+
+
+@asynccontextmanager
+async def peers_of(transports: list[str], *names: str) -> AsyncIterator[list[StockPeer]]:
+    """Start a server and connect a peer for each name; a name is a room to join, ``-`` for none."""
+    rooms = [None if name == "-" else name for name in names]
+    async with (
+        serve() as server,
+        peers(server.url, *rooms, transport=",".join(transports), keeps_acks=True) as connected,
+    ):
+        yield connected
 
 
 def same(actual: Any, expected: Any) -> None:
@@ -123,7 +137,7 @@ async def test_a_mistake_is_told_to_its_sender_alone(*, asked: bool) -> None:
         for event, data, code in MISTAKES:
             sent = {k: ids.get(v, v) for k, v in data.items()} if isinstance(data, dict) else data
             if asked:
-                ack = await one.request(event, sent)
+                ack = await one.ask(event, sent)
                 same([list(ack), list(ack["error"])[:2]], [["ok", "error"], ["code", "message"]])
                 assert (ack["ok"], ack["error"]["code"]) == (False, code), (event, sent, ack)
             else:
@@ -141,7 +155,7 @@ async def test_who_joins_nothing_has_nobody_to_signal_and_nothing_to_leave(trans
     """It is answered when it has had its time to join."""
     async with peers_of(transports, "-", "patrol") as (outside, member):
         assert (await outside.signal(member, 1))["error"]["code"] == "not_in_room"
-        assert (await outside.request("leave_room", {"room": "patrol"}))["error"]["code"] == "not_in_room"
+        assert (await outside.ask("leave_room", {"room": "patrol"}))["error"]["code"] == "not_in_room"
         await outside.sio.emit("signal", {"targetId": member.peer_id, "signal": 1})
         assert (await outside.hears("signal_error"))["code"] == "not_in_room"
 
@@ -149,7 +163,7 @@ async def test_who_joins_nothing_has_nobody_to_signal_and_nothing_to_leave(trans
 @pytest.mark.parametrize("named", [{"room": "patrol"}, {}], ids=["one-room", "every-room"])
 async def test_who_leaves_is_gone_at_once_and_can_come_back(named: dict[str, str]) -> None:
     async with peers_of(["websocket"], "patrol", "patrol") as (stays, leaves):
-        same(await leaves.request("leave_room", named), {"ok": True})
+        same(await leaves.ask("leave_room", named), {"ok": True})
         gone = {"peerId": leaves.peer_id, "room": "patrol", "reason": "left"}
         same(await stays.hears("peer_disconnected"), gone)
         await stays.hears_roster(stays.peer_id)
@@ -204,6 +218,6 @@ async def test_a_disconnect_is_heard_by_the_room(transports: list[str]) -> None:
         same(await stays.hears("peer_disconnected"), gone)
         await stays.hears_roster(stays.peer_id)
         stays.heard.clear()
-        refused = await stays.request("signal", {"targetId": gone_id, "signal": 1})
+        refused = await stays.ask("signal", {"targetId": gone_id, "signal": 1})
         assert refused["error"]["code"] == "peer_not_found"
         assert [name for name, _ in stays.heard] == ["ack"]

@@ -60,11 +60,8 @@ WAYS: dict[str, Callable[[RedisServer], AbstractAsyncContextManager[str]]] = {
 }
 
 
-async def _started(program: Program, number: int, within: float = 30.0) -> None:
-    deadline = asyncio.get_running_loop().time() + within
-    while program.output.count("Application startup complete") < number:
-        assert asyncio.get_running_loop().time() < deadline, program.output
-        await asyncio.sleep(0.02)  # what is awaited is a line that comes several times
+async def _started(program: Program, number: int) -> None:
+    await program.says("Application startup complete", number)
 
 
 def _no_fault(program: Program) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
-from cluster.peers import Peer
+from support.peers import RawPeer
 from support.redis import RedisServer
 from support.servers import Serving, serve
 
@@ -41,7 +40,7 @@ async def rosters(redis: RedisServer) -> dict[str, dict[str, str]]:
     return found
 
 
-async def holders(redis: RedisServer, *peers: Peer) -> dict[str, str]:
+async def holders(redis: RedisServer, *peers: RawPeer) -> dict[str, str]:
     """Tell which node serves each URL; fails unless each of the peers is held by its own URL's node."""
     kept = await rosters(redis)
     found: dict[str, str] = {}
@@ -74,17 +73,6 @@ async def traces(redis: RedisServer, *marks: str) -> dict[str, str]:
     """Return the keys in whose name or value one of the marks stands: the id of a node, or of a peer."""
     found = await contents(redis)
     return {key: value for key, value in found.items() if any(mark in f"{key} {value}" for mark in marks)}
-
-
-async def eventually(
-    probe: Callable[[], Awaitable[T]], accepts: Callable[[T], bool], what: str, within: float
-) -> T:
-    """Look again and again at what can't be awaited, such as what Redis holds; returns what was accepted."""
-    deadline = time.monotonic() + within
-    while not accepts(found := await probe()):
-        assert time.monotonic() < deadline, f"not {what} within {within} s: {found!r}"
-        await asyncio.sleep(0.05)  # nothing tells of it
-    return found
 
 
 async def quiet(seconds: float) -> None:

@@ -10,10 +10,12 @@ from collections import Counter
 
 import pytest
 
-from cluster.peers import Crowd, Peer, crowd
-from cluster.service import eventually, holders, nodes, rosters
+from cluster.crowds import Crowd, crowd
+from cluster.service import holders, nodes, rosters
 from support.cut import Cut, cut
+from support.peers import RawPeer
 from support.redis import RedisServer
+from support.waiting import eventually
 
 ROOMS = [f"room {number}" for number in range(3)]
 SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns() % 100_000)))
@@ -80,7 +82,7 @@ async def _make_trouble(
         await asyncio.sleep(chance.random())
 
 
-async def _wander(peers: Crowd, urls: list[str], seed: int, until: float) -> Peer | None:
+async def _wander(peers: Crowd, urls: list[str], seed: int, until: float) -> RawPeer | None:
     """Come, move, leave and be dropped; returns the peer if it is in a room in the end."""
     chance = random.Random(SEED + seed)  # noqa: S311 - as above
     peer = await peers.connect(chance.choice(urls))
@@ -89,7 +91,7 @@ async def _wander(peers: Crowd, urls: list[str], seed: int, until: float) -> Pee
         if deed == "move":
             await peer.enter(chance.choice(ROOMS))
         elif deed == "leave":
-            await peer.call("leave_room", {})
+            await peer.ask("leave_room", {})
         elif deed == "drop while joining":
             await peer.begin("join_room", {"room": chance.choice(ROOMS)})
         if deed.startswith("drop"):
@@ -104,15 +106,15 @@ async def _places(redis: RedisServer) -> dict[str, str]:
     return {peer: room for room, members in (await rosters(redis)).items() for peer in members}
 
 
-def _was_told_right(peer: Peer, everybody: list[Peer], settled: list[Peer]) -> None:
+def _was_told_right(peer: RawPeer, everybody: list[RawPeer], settled: list[RawPeer]) -> None:
     """What it was told adds up to who is there, and none of those who never moved was announced gone."""
     known: Counter[str] = Counter()
-    for _, event, data in peer.told[peer.entered :]:
-        if event == "new_peer":
-            known[data["peerId"]] = 1
-        elif event == "peer_disconnected":
-            assert known.pop(data["peerId"], None), f"{data} twice, or of nobody: {peer.history()}"
+    for each in peer.told[peer.entered :]:
+        if each.event == "new_peer":
+            known[each.data["peerId"]] = 1
+        elif each.event == "peer_disconnected":
+            assert known.pop(each.data["peerId"], None), f"{each.data} twice, or of nobody: {peer.history()}"
     there = {each.peer_id for each in everybody if each.room == peer.room} - {peer.peer_id}
     assert set(known) == there, f"{sorted(there)} are there; {peer.history()}"
-    for each in settled:
-        assert not peer.all("peer_disconnected", peerId=each.peer_id), peer.history()
+    for other in settled:
+        assert not peer.all("peer_disconnected", peerId=other.peer_id), peer.history()

@@ -7,9 +7,11 @@ import random
 
 import pytest
 
-from cluster.peers import Crowd, Peer, crowd
-from cluster.service import BASE, ROOM, contents, eventually, holders, nodes, rosters
+from cluster.crowds import Crowd, crowd
+from cluster.service import BASE, ROOM, contents, holders, nodes, rosters
+from support.peers import RawPeer
 from support.redis import RedisServer
+from support.waiting import eventually
 
 ROOMS = [f"room {number}" for number in range(6)]
 
@@ -46,14 +48,14 @@ async def test_after_much_coming_and_going_every_key_belongs_to_the_living(redis
         await _each_has_an_end_or_an_owner(redis, empty, set(held_by.values()))
 
 
-async def _churn(peers: Crowd, urls: tuple[str, ...], seed: int) -> Peer:
+async def _churn(peers: Crowd, urls: tuple[str, ...], seed: int) -> RawPeer:
     """Come, go, move and be dropped; returns the peer that stays in the end."""
     chance = random.Random(seed)  # noqa: S311 - the same run each time
     peer = await peers.join(chance.choice(urls), chance.choice(ROOMS), userId=seed)
     for _ in range(12):
         deed = chance.choice(("move", "leave", "again", "goodbye", "drop", "drop while joining"))
         if deed == "leave":
-            await peer.call("leave_room", {})
+            await peer.ask("leave_room", {})
         elif deed == "again":
             await peer.enter(peer.room, role=chance.choice(("guard", "gate")))
         elif deed == "goodbye":

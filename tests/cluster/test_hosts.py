@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from cluster.peers import crowd
+from cluster.crowds import crowd
 from cluster.service import holders, nodes
 from support.redis import RedisServer
 from support.servers import hosted

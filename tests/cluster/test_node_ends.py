@@ -9,10 +9,13 @@ from collections import Counter
 
 import pytest
 
-from cluster.peers import Crowd, Peer, crowd
-from cluster.service import contents, eventually, holders, nodes, quiet, rosters, traces
+from cluster.crowds import Crowd, crowd
+from cluster.service import contents, holders, nodes, quiet, rosters, traces
 from support.cut import cut
+from support.peers import RawPeer
+from support.raw import RefusedError
 from support.redis import RedisServer
+from support.waiting import eventually
 from walkie_signal.cli.serving import SHUTDOWN_TIMEOUT
 
 ROOMS = [f"room {number}" for number in range(10)]
@@ -148,11 +151,11 @@ async def test_a_node_that_was_cut_off_for_longer_than_its_lease_finds_out_too(r
             assert held_by[lonely.url] not in (await holders(redis, *again)).values()
 
 
-async def _settled_by(deadline: float, peers: Crowd, survivors: list[Peer]) -> None:
+async def _settled_by(deadline: float, peers: Crowd, survivors: list[RawPeer]) -> None:
     await peers.settled(*survivors, within=deadline - time.monotonic())
 
 
-def _lost_just_once(survivor: Peer, lost: list[Peer]) -> None:
+def _lost_just_once(survivor: RawPeer, lost: list[RawPeer]) -> None:
     expected = Counter(each.peer_id for each in lost if each.room == survivor.room)
     assert expected, "it has lost nobody"
     assert survivor.counted("peer_disconnected", survivor.room, reason="node_lost") == expected, (
@@ -161,14 +164,14 @@ def _lost_just_once(survivor: Peer, lost: list[Peer]) -> None:
     assert survivor.counted("peer_disconnected", survivor.room) == expected, survivor.history()
 
 
-async def _joined_at_last(peers: Crowd, url: str, room: str) -> Peer:
-    async def connected() -> Peer | None:
+async def _joined_at_last(peers: Crowd, url: str, room: str) -> RawPeer:
+    async def connected() -> RawPeer | None:
         try:
             return await peers.connect(url)
-        except (OSError, AssertionError):  # not taking any yet
+        except (OSError, RefusedError, AssertionError):  # not taking any yet
             return None
 
-    peer = await eventually(connected, lambda peer: peer is not None, "connected", 10)
+    peer: RawPeer | None = await eventually(connected, lambda peer: peer is not None, "connected", 10)
     assert peer is not None
     await peer.enter_at_last(room)
     return peer

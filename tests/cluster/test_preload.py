@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.peers import Peer, crowd
-from cluster.service import BASE, eventually, rosters
+from cluster.crowds import crowd
+from cluster.service import BASE, rosters
+from support.peers import RawPeer
 from support.processes import SCRIPTS, Program, running
 from support.redis import RedisServer
+from support.waiting import eventually
 
 WORKERS = 4
 
@@ -46,7 +48,7 @@ async def test_workers_that_are_forks_of_one_process_are_nodes_of_their_own(redi
             joined.append(await peers.join(url, "gate"))  # the kernel has given one worker all of them
         await peers.settled(*joined)
 
-        async def speak(sender: Peer, target: Peer) -> None:
+        async def speak(sender: RawPeer, target: RawPeer) -> None:
             assert await sender.signal(target, {"to": target.peer_id}) == {"ok": True}
             await target.hears("signal", fromId=sender.peer_id, signal={"to": target.peer_id})
 

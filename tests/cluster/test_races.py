@@ -7,9 +7,10 @@ import random
 
 import pytest
 
-from cluster.peers import Peer, crowd
+from cluster.crowds import crowd
 from cluster.service import holders, nodes, rosters
 from support.cut import Cut, cut
+from support.peers import RawPeer
 from support.redis import RedisServer
 
 
@@ -102,21 +103,21 @@ def _about(data: dict[str, object]) -> object:
     return data.get("fromId", data.get("peerId"))
 
 
-async def _has_heard(target: Peer, signals: int) -> None:
+async def _has_heard(target: RawPeer, signals: int) -> None:
     await target.holds(lambda: len(target.all("signal")) >= signals, f"{signals} signals")
 
 
-async def _offers(sender: Peer, target: Peer, rounds: int, burst: int) -> None:
+async def _offers(sender: RawPeer, target: RawPeer, rounds: int, burst: int) -> None:
     """Leave, come back and send an offer and its candidates in one go, again and again."""
     room = sender.room
     for number in range(1, rounds + 1):
-        await sender.call("leave_room", {})
+        await sender.ask("leave_room", {})
         ack = await sender.enter(room)
         assert [each["peerId"] for each in ack["peers"]] == [target.peer_id], ack
         for candidate in range(burst):
             await sender.emit("signal", {"targetId": target.peer_id, "signal": candidate})
         await _has_heard(target, number * burst)
-    await sender.call("leave_room", {})
+    await sender.ask("leave_room", {})
     await target.holds(
         lambda: len(target.all("peer_disconnected", peerId=sender.peer_id)) == rounds + 1, "the last leave"
     )

@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.peers import Crowd, Peer, crowd
-from cluster.service import eventually, holders, nodes, quiet, rosters
+from cluster.crowds import Crowd, crowd
+from cluster.service import holders, nodes, quiet, rosters
+from support.peers import RawPeer
 from support.raw import NO_CERTIFICATES
 from support.redis import RedisServer
+from support.waiting import eventually
 
 ANSWERED = 2.5
 """Seconds in which anything is answered: 2, and some for a busy machine."""
@@ -156,7 +158,7 @@ async def _in_time(answer: Awaitable[Any]) -> Any:
     return ack
 
 
-async def _talk(sender: Peer, target: Peer, until: float) -> list[Any]:
+async def _talk(sender: RawPeer, target: RawPeer, until: float) -> list[Any]:
     """Send signals with numbers until a time; returns the acks."""
     acks: list[Any] = []
     while time.monotonic() < until:
@@ -165,7 +167,7 @@ async def _talk(sender: Peer, target: Peer, until: float) -> list[Any]:
     return acks
 
 
-async def _kept_out(peer: Peer, until: float) -> None:
+async def _kept_out(peer: RawPeer, until: float) -> None:
     """Ask for a place until a time, and get none; the connection stays."""
     while time.monotonic() < until - ANSWERED:
         ack = await _in_time(peer.enter("gate"))
@@ -175,7 +177,7 @@ async def _kept_out(peer: Peer, until: float) -> None:
     assert peer.is_open
 
 
-async def _sees_late(peers: Crowd, url: str, room: str, stay: list[Peer]) -> None:
+async def _sees_late(peers: Crowd, url: str, room: str, stay: list[RawPeer]) -> None:
     """Join as soon as that can be done; at that time or soon after nobody but the living is there."""
     peer = await peers.connect(url)
     await peer.enter_at_last(room)
@@ -183,13 +185,13 @@ async def _sees_late(peers: Crowd, url: str, room: str, stay: list[Peer]) -> Non
     await peer.holds(lambda: members <= set(peer.roster()), f"{members} in the roster", HEALED)
 
 
-def _nobody_was_gone(*members: Peer) -> None:
+def _nobody_was_gone(*members: RawPeer) -> None:
     for peer in members:
         assert not peer.all("peer_disconnected"), peer.history()
         assert set(peer.counted("new_peer", peer.room).values()) <= {1}, peer.history()
 
 
-def _only_these_were_gone(stay: list[Peer], leave: list[Peer]) -> None:
+def _only_these_were_gone(stay: list[RawPeer], leave: list[RawPeer]) -> None:
     for peer in stay:
         gone = {each.peer_id: 1 for each in leave if each.room == peer.room}
         assert gone, "nobody has left"

@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.peers import Crowd, Peer, crowd
-from cluster.service import eventually, holders, nodes, rosters
+from cluster.crowds import Crowd, crowd
+from cluster.service import holders, nodes, rosters
 from support.cut import cut
+from support.peers import RawPeer
 from support.redis import RedisServer
+from support.waiting import eventually
 
 PEERS = 300
 ROOMS = [f"room {number}" for number in range(30)]
@@ -60,7 +62,7 @@ async def test_300_peers_dropped_at_once_are_all_back_and_no_ghost_with_them(
                 assert set(peer.counted("new_peer", peer.room).values()) == {1}, peer.history()
 
 
-async def _back(peers: Crowd, url: str, room: str, delay: float) -> tuple[Peer, float]:
+async def _back(peers: Crowd, url: str, room: str, delay: float) -> tuple[RawPeer, float]:
     await asyncio.sleep(delay)
     start = time.monotonic()
     peer = await peers.connect(url)

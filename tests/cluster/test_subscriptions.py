@@ -9,10 +9,12 @@ from typing import Literal
 
 import pytest
 
-from cluster.peers import Crowd, Peer, crowd
-from cluster.service import BASE, eventually, holders, nodes
+from cluster.crowds import Crowd, crowd
+from cluster.service import BASE, holders, nodes
 from support.cut import cut
+from support.peers import RawPeer
 from support.redis import RedisServer
+from support.waiting import eventually
 
 MENDED = 4.0
 """Seconds: 3 are promised, one more for a busy machine."""
@@ -64,7 +66,7 @@ async def test_a_node_that_went_deaf_notices(
         )
 
 
-async def _mended(peers: Crowd, members: list[Peer], start: float) -> list[Peer]:
+async def _mended(peers: Crowd, members: list[RawPeer], start: float) -> list[RawPeer]:
     """Wait until a join, and signals both ways, are heard across the nodes; returns all members then.
 
     No member was announced gone. A joiner may be announced twice: its first try can have been
@@ -87,7 +89,7 @@ async def _mended(peers: Crowd, members: list[Peer], start: float) -> list[Peer]
     return [*members, *joiners]
 
 
-async def _reaches(sender: Peer, target: Peer, start: float) -> None:
+async def _reaches(sender: RawPeer, target: RawPeer, start: float) -> None:
     """Send signals until one is heard."""
     numbers: list[str] = []
     while time.monotonic() < start + MENDED:

@@ -11,11 +11,11 @@ import pytest
 
 from clients.test_java import jar
 from docs.pages import DOCS, PAGES, SERVER
-from hosts.peers import peers
 from support.cut import cut
 from support.node import PEERS, require_packages
 from support.processes import running
 from support.servers import serve
+from support.stock import peers
 
 __all__ = ["jar"]
 

@@ -21,10 +21,10 @@ import jwt
 import pytest
 
 from docs.pages import PAGES, SERVER, Block, Page
-from hosts.peers import meet, peers, refusal, web
+from support.peers import raw_peer
 from support.processes import SCRIPTS, running
-from support.raw import raw_peer
 from support.servers import hosted, serve
+from support.stock import meet, peers, refusal, web
 
 SECRET = "a secret of at least thirty-two bytes, for the tests"
 SITE = "gate"

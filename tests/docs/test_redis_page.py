@@ -20,6 +20,7 @@ from support.certificates import certificate
 from support.cut import cut
 from support.redis import redis_server
 from support.servers import free_port
+from support.waiting import eventually
 from walkie_signal.backends.redis.address import OPTIONS
 from walkie_signal.core.changes import Joined, Left
 
@@ -79,8 +80,7 @@ async def _beaten(site: Site) -> None:
     """Wait for the next beat, which gives what was new an expiry."""
     incarnation = site.backend._incarnation
     before = incarnation.heard
-    while incarnation.heard < before + 2:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.05)
+    await eventually(lambda: incarnation.heard, lambda heard: heard >= before + 2)
 
 
 async def test_sizes_are_about_what_they_are() -> None:
@@ -121,8 +121,10 @@ async def test_a_room_s_key_that_is_removed_comes_back_in_a_minute() -> None:
         applied = one.kept.applied + two.kept.applied
         assert not [each for each in applied if isinstance(each, Left)]
         # Whichever reads it first finds its own members only
-        while not any(isinstance(each, Left) for each in one.kept.applied + two.kept.applied):
-            await one.kept.pause()
+        await eventually(
+            lambda: one.kept.applied + two.kept.applied,
+            lambda applied: any(isinstance(each, Left) for each in applied),
+        )
         for site in (one, two):
             await site.until(lambda site=site: [*map(type, site.kept.applied[2:])] in ([], [Left, Joined]))
         assert len(await two.backend.roster("r")) == 2
@@ -217,8 +219,7 @@ async def test_a_replica_takes_over(tmp_path: Path) -> None:
         await two.join("b")
         await one.join("leaves")
         await replica.command("REPLICAOF", "127.0.0.1", primary.port)
-        while await replica.command("HLEN", ROOM) != 4:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.05)
+        await eventually(lambda: replica.command("HLEN", ROOM), lambda length: length == 4)
         replica.stop()
         await one.join("comes")
         await one.backend.leave("r", "leaves", "left")

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fuzz.frames import PEER, Generator, body_of
-from fuzz.wire import BINARY, CLOSE, FIN, HANDSHAKE, PING, PONG, TEXT, Gone, Wire, framed
+from fuzz.steps import begin_polling, hear, poll, post, say, upgrade
+from support.frames import BINARY, CLOSE, FIN, PING, PONG, TEXT, framed
+from support.heads import UPGRADE
 from support.raw import SEPARATOR, Frame
+from support.wire import Wire
 
 Carrier = Literal["websocket", "upgrade", "polling", "http"]
 Stage = Literal["open", "connected", "joined", "everywhere"]
@@ -23,6 +26,7 @@ Piece = tuple[int | None, bytes]
 ACK = 8_007_199_254_740_992
 """The id of the ack that is asked for in the end."""
 
+HANDSHAKE = "".join(f"{line}\r\n" for line in UPGRADE)
 INTERNAL_ERROR = 1011
 PATIENCE = 10.0
 """Seconds for an attack, which the server answers in a few milliseconds."""
@@ -124,7 +128,14 @@ def request(generator: Generator) -> bytes:
     method = chance.choice(("GET", "GET", "POST", "PUT", "OPTIONS", "HEAD", "DELETE"))
     path = chance.choice(("/socket.io/", "/socket.io", "/socket.io/x", "//socket.io/", "/"))
     headers = chance.choice(
-        ("", "", HANDSHAKE, "Origin: null\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 9\r\n")
+        (
+            "",
+            "",
+            HANDSHAKE,
+            "Origin: null\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Content-Length: 9\r\n",
+        )
     )
     wire = f"{method} {path}?{query} HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode()
     return generator.mutated(wire) if chance.random() < 0.5 else wire
@@ -152,16 +163,16 @@ async def _carry_out(attack: Attack, wires: list[Wire], url: str) -> str:
     if attack.carrier == "http":
         return await _http(wire, attack)
     if attack.carrier == "websocket":
-        assert await wire.upgrade() == 101
-        await wire.text(b"0{")
+        assert await upgrade(wire) == 101
+        await hear(wire, b"0{")
         peer_id = await _enter_by_websocket(wire, attack.stage, room)
     else:
-        sid = await wire.begin_polling()
+        sid = await begin_polling(wire)
         peer_id = await _enter_by_polling(wire, sid, attack.stage, room)
         if attack.carrier == "polling":
             return await _on_polling(wire, sid, attack, peer_id)
         wires.append(wire := await Wire.to(url))
-        assert await wire.upgrade(sid) == 101
+        assert await upgrade(wire, sid) == 101
     became = await _on_websocket(wire, attack, peer_id)
     if became == "acked" and chance.random() < 0.5:
         wire.reset()
@@ -170,10 +181,10 @@ async def _carry_out(attack: Attack, wires: list[Wire], url: str) -> str:
 
 async def _http(wire: Wire, attack: Attack) -> str:
     for _, data in attack.pieces:
-        wire.writer.write(data)
-    wire.writer.write_eof()
+        await wire.send(data)
+    wire.end()
     wire.awaits = "an answer, or the end"
-    answer = await wire.reader.read(1 << 16)
+    answer = await wire.some()
     assert not answer.startswith(b"HTTP/1.1 5"), answer
     return "answered" if answer else "dropped"
 
@@ -188,15 +199,15 @@ def _steps(stage: Stage, room: str) -> list[tuple[str, bytes]]:
 async def _enter_by_websocket(wire: Wire, stage: Stage, room: str) -> str:
     answers = []
     for text, start in _steps(stage, room):
-        wire.send(text)
-        answers.append(await wire.text(start))
+        await say(wire, text)
+        answers.append(await hear(wire, start))
     return _id_in(answers)
 
 
 async def _enter_by_polling(wire: Wire, sid: str, stage: Stage, room: str) -> str:
     answers = []
     for text, start in _steps(stage, room):
-        assert await wire.post(sid, text.encode()) == 200
+        assert await post(wire, sid, text.encode()) == 200
         answers.append(await _packet(wire, sid, start))
     return _id_in(answers)
 
@@ -209,14 +220,14 @@ def _id_in(answers: list[bytes]) -> str:
 async def _packet(wire: Wire, sid: str, start: bytes) -> bytes:
     """Poll until a packet begins like this; returns it, or nothing where the session has ended."""
     while True:
-        status, packets = await wire.poll(sid)
+        status, packets = await poll(wire, sid)
         found = [each for each in packets if each.startswith(start)]
         if found:
             return found[0]
         if status != 200 or b"1" in packets:
             return b""
         if b"2" in packets:
-            await wire.post(sid, b"3")
+            await post(wire, sid, b"3")
 
 
 def _last_words(asks: Asks, peer_id: str) -> str:
@@ -226,16 +237,16 @@ def _last_words(asks: Asks, peer_id: str) -> str:
 async def _on_websocket(wire: Wire, attack: Attack, peer_id: str) -> str:
     for head, payload in attack.pieces:
         data = payload.replace(PEER.encode(), peer_id.encode())
-        wire.writer.write(payload if head is None else framed(head, data))
+        await wire.send(payload if head is None else framed(head, data))
     if attack.asks == "nothing":
-        wire.writer.write_eof()
-        await wire.ended()
+        wire.end()
+        await wire.rest(PATIENCE)
         return "ended"
-    wire.send(_last_words(attack.asks, peer_id))
+    await say(wire, _last_words(attack.asks, peer_id))
     wire.awaits = f"{attack.asks}, or to be closed"
-    with suppress(*Gone):
+    with suppress(EOFError):
         while True:
-            opcode, payload = await wire.message()
+            opcode, payload = await wire.frame()
             if opcode == CLOSE:
                 code = int.from_bytes(payload[:2], "big")
                 assert code != INTERNAL_ERROR, "closed with 1011"
@@ -243,17 +254,17 @@ async def _on_websocket(wire: Wire, attack: Attack, peer_id: str) -> str:
             if opcode == TEXT and payload.startswith(f"43{ACK}".encode()):
                 return "acked"
             if payload == b"2":
-                wire.send("3")
+                await say(wire, "3")
     return "gone"
 
 
 async def _on_polling(wire: Wire, sid: str, attack: Attack, peer_id: str) -> str:
     bodies: Iterable[bytes] = (body.replace(PEER.encode(), peer_id.encode()) for _, body in attack.pieces)
     for body in (*bodies, _last_words(attack.asks, peer_id).encode()):
-        status = await wire.post(sid, body)
+        status = await post(wire, sid, body)
         assert status in (200, 400), (status, body)
         if status != 200:
-            status, _ = await wire.poll(sid)
+            status, _ = await poll(wire, sid)
             assert status == 400, "refused, and still there"
             return "refused"
     assert attack.asks != "the end", "not closed"

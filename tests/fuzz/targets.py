@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import operator
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import pytest
 
-from fuzz.wire import Wire
+from fuzz.steps import upgrade
 from hostile.services import Line
 from support.processes import Program, running
+from support.waiting import eventually, in_time
+from support.wire import wire
 
 TESTS = Path(__file__).parents[1]
 SETTLES = 15.0
@@ -54,11 +56,8 @@ class Target:
         return any("Traceback" in line and not OF_UVICORN.search(line) for line in new)
 
     async def _ask(self, path: str) -> dict[str, Any]:
-        wire = await Wire.to(self.url)
-        try:
-            status, body = await asyncio.wait_for(wire.request("GET", path), SETTLES)
-        finally:
-            wire.close()
+        async with wire(self.url) as asking:
+            status, body = await in_time(asking.request("GET", path), lambda: f"no answer to {path}", SETTLES)
         assert status == 200, body
         told: dict[str, Any] = json.loads(body)
         return told
@@ -73,12 +72,12 @@ class Target:
 
     async def settled(self, expected: dict[str, Any]) -> None:
         """Wait until it is inside as expected."""
-        deadline = asyncio.get_running_loop().time() + SETTLES
-        while different := {
-            key: each for key, each in (await self.inside()).items() if each != expected.get(key, each)
-        }:
-            assert asyncio.get_running_loop().time() < deadline, f"left behind after {SETTLES} s: {different}"
-            await asyncio.sleep(0.05)  # it tells nobody when it changes
+
+        async def different() -> dict[str, Any]:
+            inside = await self.inside()
+            return {key: each for key, each in inside.items() if each != expected.get(key, each)}
+
+        await eventually(different, operator.not_, "gone", within=SETTLES)
 
 
 def line_of(text: str) -> Line:
@@ -96,9 +95,7 @@ async def target(kind: Kind) -> AsyncIterator[Target]:
     async with running(command, env={"PYTHONPATH": str(TESTS)}) as program:
         found = await program.line(r"listening on (http://[^/\s\"]+)")
         aim = Target(found[1], program)
-        wire = await Wire.to(aim.url)
-        await wire.upgrade()
-        wire.close()
-        await wire.ended()
+        async with wire(aim.url) as first:
+            await upgrade(first)
         await aim.settled(NOBODY)
         yield aim

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fuzz.seeds import SEED
+from fuzz.steps import begin_polling, hear, poll, post, say, upgrade
 from fuzz.targets import BOTH, Kind, Target, target
-from fuzz.wire import CLOSE, FIN, OPEN, Wire, framed
+from support.frames import CLOSE, FIN, framed
+from support.heads import POLLING, head
+from support.wire import Wire
 
 CONNECTIONS = 6_000
 WARM_UP = 1_000
@@ -59,40 +62,40 @@ class Crowd:
                 wire.close()
 
     async def _websocket(self, wire: Wire, number: int) -> str:
-        assert await wire.upgrade() == 101
-        await wire.text(b"0{")
-        wire.send("40")
-        await wire.text(b"40{")
+        assert await upgrade(wire) == 101
+        await hear(wire, b"0{")
+        await say(wire, "40")
+        await hear(wire, b"40{")
         return await self._join_and_go(wire, number)
 
     async def _upgrade(self, wire: Wire, number: int) -> str:
-        sid = await wire.begin_polling()
-        assert await wire.post(sid, b"40") == 200
+        sid = await begin_polling(wire)
+        assert await post(wire, sid, b"40") == 200
         other = await Wire.to(self._url)
         try:
-            assert await other.upgrade(sid) == 101
-            other.send("2probe")
-            await other.text(b"3probe")
-            other.send("5")
+            assert await upgrade(other, sid) == 101
+            await say(other, "2probe")
+            await hear(other, b"3probe")
+            await say(other, "5")
             return f"upgraded, {await self._join_and_go(other, number)}"
         finally:
             other.close()
 
     async def _join_and_go(self, wire: Wire, number: int) -> str:
         """Join, and go: one of five before it is answered."""
-        wire.send(join(number))
+        await say(wire, join(number))
         if self._chance.random() < 0.8:
-            await wire.text(b'430[{"ok":true')
+            await hear(wire, b'430[{"ok":true')
         if self._chance.random() < 0.5:
             return self._vanish(wire)
         way = self._chance.choice(list(GOODBYES))
         if GOODBYES[way]:
-            wire.send(GOODBYES[way])
+            await say(wire, GOODBYES[way])
         if way == "Engine.IO CLOSE":  # the server closes the WebSocket, too, and waits for an answer to that
-            while (await wire.message()).opcode != CLOSE:
+            while (await wire.frame()).opcode != CLOSE:
                 pass
-        wire.writer.write(CLOSE_FRAME)
-        await wire.ended()
+        await wire.send(CLOSE_FRAME)
+        await wire.rest(PATIENCE)
         return way
 
     def _vanish(self, wire: Wire) -> str:
@@ -102,20 +105,18 @@ class Crowd:
         return way
 
     async def _polling(self, wire: Wire, number: int) -> str:
-        sid = await wire.begin_polling()
-        assert await wire.post(sid, b"40\x1e" + join(number).encode()) == 200
+        sid = await begin_polling(wire)
+        assert await post(wire, sid, b"40\x1e" + join(number).encode()) == 200
         heard = b""
         while b'430[{"ok":true' not in heard:
-            status, packets = await wire.poll(sid)
+            status, packets = await poll(wire, sid)
             assert status == 200, packets
             heard = b"\x1e".join(packets)
         if self._chance.random() < 0.5:
-            assert await wire.post(sid, b"1") == 200
+            assert await post(wire, sid, b"1") == 200
             return "polling, CLOSE"
         if self._chance.random() < 0.5:
-            wire.writer.write(
-                f"GET /socket.io/?{OPEN['polling']}&sid={sid} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
-            )
+            await wire.send(head(f"{POLLING}&sid={sid}"))
             return f"polling, {self._vanish(wire)} in a poll"
         return f"polling, {self._vanish(wire)} between two polls"
 

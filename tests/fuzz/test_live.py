@@ -14,7 +14,7 @@ import pytest
 from fuzz.attacks import Attack, Piece, attack_of, carry_out
 from fuzz.seeds import SEED, for_as_long, numbers
 from fuzz.targets import BOTH, Kind, Target, target
-from support.raw import RawPeer, raw_peer
+from support.peers import RawPeer, raw_peer
 
 INPUTS = 5_000
 AT_ONCE = 50

@@ -9,8 +9,10 @@ from typing import Any
 
 import socketio
 
-from hostile.services import ROOM, InProcess, Kind, Service, eventually, service
-from support.raw import Frame, RawPeer, Transport, raw_peer
+from hostile.services import ROOM, InProcess, Kind, Service, service
+from support.peers import RawPeer, raw_peer
+from support.raw import Frame, Transport
+from support.waiting import becomes
 from walkie_signal.bounded_log import MOST
 
 
@@ -46,9 +48,9 @@ class Arena:
             await self._unharmed(told, attacker.peer_id if joined else None)
             await self.serves_on()
             self.expected += lines
-            await eventually(lambda: self._left_out() <= 0 or self._at_the_bound(), expected=True)
+            await becomes(lambda: self._left_out() <= 0 or self._at_the_bound(), expected=True)
             self.quiet()
-            await eventually(self.service.state, self._peace)
+            await becomes(self.service.state, self._peace, within=2)
         except AssertionError as error:
             raise AssertionError(f"{what}: {error}") from error
 

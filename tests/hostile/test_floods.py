@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from hostile.services import ATTACHED, Kind, eventually, service
-from support.raw import RawPeer, Transport, raw_peer
-from transport.direct_peer import PING, PONG, frame
+from hostile.services import ATTACHED, Kind, service
+from support.frames import CLOSE, PING, PONG, TEXT, frame
+from support.peers import RawPeer, raw_peer
+from support.raw import Transport
+from support.waiting import becomes
 from walkie_signal import Settings
 from walkie_signal.bounded_log import MOST
 from walkie_signal.direct.frames import Frames
@@ -67,8 +69,8 @@ def turns_of(running: Any) -> Iterator[tuple[Turns, Turns]]:
 
 
 def masked(text: str) -> bytes:
-    """Make the WebSocket frame of a client, of at most 125 bytes, with a mask of zeros."""
-    return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode()
+    """Make the WebSocket frame of a client."""
+    return frame(TEXT, text)
 
 
 async def flood(peer: RawPeer, frames: list[str], transport: Transport) -> None:
@@ -76,8 +78,7 @@ async def flood(peer: RawPeer, frames: list[str], transport: Transport) -> None:
     if transport == "polling":
         await peer.send(*frames)
     else:
-        socket: Any = peer
-        socket.socket.transport.write(b"".join(map(masked, frames)))
+        await peer.session.wire.send(b"".join(map(masked, frames)))
 
 
 def frames_of(kind: str, peer: RawPeer) -> list[str]:
@@ -141,8 +142,8 @@ async def test_pings_take_no_more_than_other_frames(monkeypatch: pytest.MonkeyPa
         for last in (PINGS, 2 * PINGS):
             turns.counts = [0]
             payloads = [f"{number:06}" for number in range(last - PINGS + 1, last + 1)]
-            peer.socket.transport.write(b"".join(frame(PING, payload) for payload in payloads))
-            await eventually(lambda: answered[-1:], [payloads[-1].encode()], within=10)
+            await peer.session.wire.send(b"".join(frame(PING, payload) for payload in payloads))
+            await becomes(lambda: answered[-1:], [payloads[-1].encode()], within=10)
         counting.cancel()
         assert len(answered) < PINGS, len(answered)
         assert max(turns.counts) <= SMALL // len(frame(PING, "000000")) + 1, max(turns.counts)
@@ -164,7 +165,7 @@ async def test_what_comes_behind_a_violation_takes_few_frames_of_a_turn(
     async with service("direct") as running, raw_peer(running.url) as peer:
         await peer.join("gate")
         counting = asyncio.create_task(turns.run())
-        peer.socket.transport.write(masked("2") * 200_000)
+        await peer.session.wire.send(masked("2") * 200_000)
         await peer.closed(within=10)
         counting.cancel()
         assert max(turns.counts) <= SMALL // len(masked("2")) + 1, max(turns.counts)
@@ -190,12 +191,10 @@ async def test_what_came_before_the_end_of_a_connection_is_carried_out_before_it
         await peer.join("gate")
         frames = [f'42["signal",{{"targetId":"{friend.peer_id}","signal":{n}}}]' for n in range(900)]
         blob = b"".join(map(masked, frames))
-        blob += (
-            b"\x88\x80\0\0\0\0" if farewell == "close" else b"" if farewell == "abort" else masked(farewell)
-        )
-        peer.socket.transport.write(blob)
+        blob += frame(CLOSE) if farewell == "close" else b"" if farewell == "abort" else masked(farewell)
+        await peer.session.wire.send(blob)
         if farewell == "abort":
-            peer.socket.transport.write_eof()
+            peer.session.wire.end()
         await friend.event("peer_disconnected")
         heard = [payload.get("signal") for name, payload in friend.events() if name == "signal"]
         assert heard == [*range(900)]
@@ -213,13 +212,10 @@ async def test_who_floods_and_leaves_is_answered_no_more(kind: Kind, *, wrapped:
         for _ in range(5):
             async with raw_peer(running.url) as peer:
                 await peer.join("gate")
-                socket: Any = peer
-                socket.socket.transport.pause_reading()
-                socket.socket.transport.write(b"".join(map(masked, frames_of("malformed", peer))))
-                while socket.socket.transport.get_write_buffer_size():  # noqa: ASYNC110
-                    await asyncio.sleep(0)
-                socket.socket.transport.abort()  # which resets it, for there is something unread
-        await eventually(lambda: [*running.sio.eio.sockets], [])
+                await peer.pause()
+                await flood(peer, frames_of("malformed", peer), "websocket")
+                await peer.abort()  # which resets it, for there is something unread
+        await becomes(lambda: [*running.sio.eio.sockets], [])
         assert not running.lines()
 
 

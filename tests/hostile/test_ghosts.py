@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from hostile.arena import arena
-from hostile.services import IN_PROCESS, OWN_FAULT, Kind, eventually, service
-from support.raw import PollingPeer, RawPeer, Transport, raw_peer
+from hostile.services import IN_PROCESS, OWN_FAULT, Kind, service
+from support.peers import RawPeer, raw_peer
+from support.raw import RawPolling, Transport
+from support.waiting import becomes
 from walkie_signal import Credentials, Identity, Member, Settings
 from walkie_signal.bounded_log import MOST
 
@@ -42,9 +44,9 @@ WAYS: dict[str, tuple[Transport, float, Callable[[Any], Awaitable[Any]]]] = {
 
 
 def _begin(kind: Kind, ghost: Any) -> Awaitable[Any]:
-    if kind == "stock" and isinstance(ghost, PollingPeer):
+    if kind == "stock" and isinstance(ghost.session, RawPolling):
         # The POST is answered once the CONNECT is: `send` would hold up the next one for as long
-        return ghost.http.post("", content=b"40")
+        return ghost.session.beside("40")
     sending: Awaitable[None] = ghost.send("40")
     return sending
 
@@ -75,15 +77,15 @@ async def test_who_goes_while_it_is_let_in_leaves_no_ghost(kind: Kind, way: str)
         calls, peace = counted(running.sio), running.state()
         ghosts = [await peers.enter_async_context(raw_peer(running.url, transport)) for _ in range(MANY)]
         connecting = asyncio.gather(*(_begin(kind, ghost) for ghost in ghosts))
-        await eventually(lambda: asked, MANY)
+        await becomes(lambda: asked, MANY)
         await asyncio.gather(*map(go, ghosts))
         if kind != "stock" or ping < 10:  # a stock server reads no WebSocket before it has decided
-            await eventually(lambda: [*running.sio.environ], [], within=5)
+            await becomes(lambda: [*running.sio.environ], [], within=5)
         decided.set()
         await connecting
         await peers.aclose()
         # A stock server finds by a sweep of its own that it has been left over polling
-        await eventually(running.state, peace, within=5 if kind == "stock" else 2)
+        await becomes(running.state, peace, within=5 if kind == "stock" else 2)
         assert calls == {"connect": MANY, "disconnect": MANY}
         assert await running.signaling.send(7, "event") == 0
         # A stock server has tracebacks of its own for polls and POSTs that race with the end
@@ -104,9 +106,9 @@ async def test_who_leaves_the_namespace_while_it_is_let_in_leaves_no_ghost(kind:
             ghost = await peers.enter_async_context(raw_peer(running.url))
             await ghost.send("40", "41")
         decided.set()
-        await eventually(lambda: calls["connect"], MANY)
+        await becomes(lambda: calls["connect"], MANY)
         await peers.aclose()
-        await eventually(running.state, peace, within=2)
+        await becomes(running.state, peace, within=2)
         assert calls == {"connect": MANY, "disconnect": MANY}
 
 
@@ -132,7 +134,7 @@ async def test_a_connect_that_fails_is_answered_and_leaves_nothing(
                 told = await peer.connect()
                 assert told["data"]["code"] == "internal", told
                 assert OWN_FAULT not in str(told)
-        await eventually(running.state, peace, within=2)
+        await becomes(running.state, peace, within=2)
         assert calls == {"connect": MANY, "disconnect": MANY}
         assert len(running.lines()) == MOST
         assert all(line.traceback for line in running.lines())
@@ -159,7 +161,7 @@ async def test_a_connect_of_the_host_that_fails_is_answered_and_leaves_nothing(
             async with raw_peer(running.url) as peer:
                 told = await peer.connect()
                 assert told["data"]["code"] == "internal", told
-        await eventually(running.state, peace, within=2)
+        await becomes(running.state, peace, within=2)
         assert len(running.lines()) == MOST
 
 
@@ -173,7 +175,7 @@ async def test_a_connect_too_slow_is_answered_and_leaves_nothing(kind: Kind) -> 
         peace = running.state()
         async with raw_peer(running.url) as peer:
             assert (await peer.connect())["data"]["code"] == "internal"
-        await eventually(running.state, peace)
+        await becomes(running.state, peace)
 
 
 @IN_PROCESS
@@ -191,7 +193,7 @@ async def test_a_refused_connection_leaves_nothing(kind: Kind) -> None:
             async with raw_peer(running.url) as peer:
                 assert (await peer.connect(auth))["data"]["code"] == "unauthorized"
                 assert peer.peer_id == ""
-        await eventually(running.state, peace)
+        await becomes(running.state, peace)
         assert calls == {"connect": 30, "disconnect": 30}
         line = "INFO walkie_signal: connect refused: unauthorized (from 127.0.0.1)"
         assert [each.text for each in running.lines()] == [line] * MOST
@@ -228,7 +230,7 @@ async def test_a_disconnect_of_the_host_that_fails_leaves_nothing(
                 await peer.join("yard")
                 await peer.send("40/other,")
                 await peer.until(lambda frame: frame.startswith("40/other,"))
-        await eventually(fight.service.state, fight._peace, within=2)
+        await becomes(fight.service.state, fight._peace, within=2)
         assert len(others) == MANY
         assert await fight.service.signaling.rooms() == ["gate"]
         fight.expected = MANY if kind == "stock" else 2 * MANY
@@ -300,8 +302,8 @@ async def test_a_fault_of_the_hosts_functions_is_answered_and_loses_nothing(kind
                 answer = await peer.ask("own", 1, 2, 3)
                 assert answer["error"]["code"] == "invalid_payload"
                 await peer.join("yard")
-        await eventually(lambda: host.hooked, {"on_join": MANY, "on_leave": MANY})
-        await eventually(running.state, peace, within=2)
+        await becomes(lambda: host.hooked, {"on_join": MANY, "on_leave": MANY})
+        await becomes(running.state, peace, within=2)
         kinds = Counter(line.text.partition(": ")[2] for line in running.lines())
         assert {kind: kinds[kind] for kind in ("authorize failed", "on_join failed", "on_leave failed")} == {
             "authorize failed": MOST,

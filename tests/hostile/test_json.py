@@ -11,9 +11,11 @@ import pytest
 
 from hostile import services
 from hostile.arena import Arena, arena
-from hostile.services import ATTACHED, Kind, eventually, service
+from hostile.services import ATTACHED, Kind, service
 from support.bare import bare_serve
-from support.raw import Frame, raw_peer
+from support.peers import raw_peer
+from support.raw import Frame
+from support.waiting import becomes
 from walkie_signal import Credentials, Identity
 
 BARE = pytest.param("serve", id="bare")
@@ -261,7 +263,7 @@ async def test_attachments_of_events_that_wait_hold_no_more_than_one_frame_may(k
             '421["join_room",{"room":"gate"}]', *binary_signals(20), f'42["signal",["{large}"]]'
         )
         await attacker.send('422["leave_room",{}]')
-        await eventually(lambda: peer.waiting, 22)
+        await becomes(lambda: peer.waiting, 22)
         assert held([item.arguments for item in peer._waiting]) <= 1_000_000
         opened.set()
         assert (await attacker.acked(2)) == {"ok": True}

@@ -9,9 +9,11 @@ import pytest
 from starlette.applications import Starlette
 
 from hostile.arena import arena
-from hostile.services import ATTACHED, IN_PROCESS, OURS, Kind, eventually, service
-from support.raw import Transport, raw_peer
+from hostile.services import ATTACHED, IN_PROCESS, OURS, Kind, service
+from support.peers import RawPeer, raw_peer
+from support.raw import Transport
 from support.servers import hosted, serve
+from support.waiting import becomes, eventually
 from walkie_signal import Credentials, Identity, attach
 
 TRANSPORTS: list[Transport] = ["websocket", "polling"]
@@ -65,13 +67,14 @@ async def test_a_peer_that_the_host_disconnects_can_not_come_back_on_its_transpo
         assert last == "41", attacker.heard
 
 
-async def _cut_off(peer: Any, deadline: float) -> None:
+async def _cut_off(peer: RawPeer, within: float) -> None:
     """Wait until what a peer sends meets a socket that is closed, which it hears of without reading."""
-    loop = asyncio.get_running_loop()
-    while peer.is_open:
-        assert loop.time() < deadline, "its transport is open still"
+
+    async def cut() -> bool:
         await peer.send("3")
-        await asyncio.sleep(0.005)
+        return bool(peer.session.wire.cut)
+
+    await eventually(cut, what="closed", within=within)
 
 
 @pytest.mark.promise(
@@ -83,7 +86,7 @@ async def _cut_off(peer: Any, deadline: float) -> None:
 async def test_a_kicked_peer_that_does_not_read_is_gone_at_once(kind: Kind) -> None:
     """Defect 6: python-engineio waits for it, for ever."""
     async with arena(kind) as fight, fight.attack(lines=0) as attacker:
-        attacker.socket.transport.pause_reading()
+        await attacker.pause()
         payload = {"targetId": attacker.peer_id, "signal": "x" * 60_000}
         connection = fight.service.sio.eio.sockets[attacker.handshake["sid"]]
         while not connection.outbox.size:
@@ -92,16 +95,16 @@ async def test_a_kicked_peer_that_does_not_read_is_gone_at_once(kind: Kind) -> N
         kicked = loop.time()
         assert await asyncio.wait_for(fight.service.signaling.kick(attacker.peer_id), 1) is True
         gone = {"peerId": attacker.peer_id, "room": "gate", "reason": "kicked"}
-        await eventually(
+        await becomes(
             lambda: ["peer_disconnected", gone] in fight.bystander.events(), expected=True, within=1
         )
-        await eventually(lambda: len(fight.service.sio.eio.sockets), 1, within=1)
+        await becomes(lambda: len(fight.service.sio.eio.sockets), 1, within=1)
         assert loop.time() - kicked < 1
         if kind == "direct":  # ASGI has no way to abort: on plain uvicorn it may stay, and nobody hears it
-            await _cut_off(attacker, deadline=kicked + 1)
+            await _cut_off(attacker, within=kicked + 1 - loop.time())
         await attacker.send("40", '427["join_room",{"room":"gate"}]')
         assert await fight.service.signaling.kick(attacker.peer_id) is False
-        attacker.socket.transport.resume_reading()
+        attacker.resume()
         await attacker.closed(within=5)
         assert not [frame for frame in attacker.heard if frame[:3] == "437"], "it came back"
 
@@ -212,6 +215,6 @@ async def test_a_burst_in_one_post_arrives_whole_and_in_order(kind: Kind) -> Non
         for count in (16, 17, 20, 300):
             head = f'42["signal",{{"targetId":"{ann.peer_id}","signal":'
             await bob.send(*[f"{head}{number}}}]" for number in range(count)])
-            assert bob.posted == 200
+            assert bob.session.posted == 200
             for number in range(count):
                 assert (await ann.event("signal"))["signal"] == number

@@ -6,6 +6,7 @@ import pytest
 
 from hostile.arena import arena
 from hostile.services import OURS, Kind
+from support.frames import TEXT, frame
 from support.raw import Frame, Transport
 
 BOTH_WAYS = pytest.mark.parametrize("transport", ["websocket", "polling"])
@@ -117,10 +118,10 @@ async def test_text_that_is_not_utf8_closes_the_connection(kind: Kind) -> None:
     async with arena(kind) as fight:
         for data in BAD_UTF8:
             async with fight.attack(f"text frame {data!r}", lines=1) as attacker:
-                await attacker.send_as_text(data)
+                await attacker.session.wire.send(frame(TEXT, data))
                 assert await attacker.closed() == 1007
             async with fight.attack(f"POST {data!r}", transport="polling", lines=1) as attacker:
-                await attacker.post(data)
+                await attacker.session.post(data)
                 await attacker.closed()
 
 
@@ -139,8 +140,8 @@ async def test_malformed_bodies_close_the_session(kind: Kind) -> None:
     async with arena(kind) as fight:
         for what, body in MALFORMED_BODIES.items():
             async with fight.attack(what, transport="polling", lines=1) as attacker:
-                await attacker.post(body)
-                assert attacker.posted == 400
+                await attacker.session.post(body)
+                assert attacker.session.posted == 400
                 await attacker.closed()
 
 
@@ -178,6 +179,6 @@ async def test_too_large_a_frame_closes_the_connection(kind: Kind) -> None:
             await attacker.send(b"x" * 1_000_001)
             assert await attacker.closed() == 1009
         async with fight.attack("polling", transport="polling", lines=1) as attacker:
-            await attacker.post(b'42["signal","' + b"x" * 1_000_000 + b'"]')
+            await attacker.session.post(b'42["signal","' + b"x" * 1_000_000 + b'"]')
             await attacker.closed()
-            assert attacker.posted in (413, 0)
+            assert attacker.session.posted in (413, 0)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from hostile.services import ATTACHED, IN_PROCESS, Kind, eventually, service
-from support.raw import RawPeer, raw_peer
+from hostile.services import ATTACHED, IN_PROCESS, Kind, service
+from support.peers import RawPeer, raw_peer
+from support.waiting import becomes
 from walkie_signal import Identity, Member, Settings
 
 
@@ -50,10 +51,10 @@ async def test_signals_wait_for_the_join_before_them(kind: Kind) -> None:
         await bob.connect()
         await ann.connect()
         joining = asyncio.create_task(ann.join("slow"))
-        await eventually(lambda: door.asked, 1)
+        await becomes(lambda: door.asked, 1)
         signals = [frame(n, "signal", {"targetId": ann.peer_id, "signal": n}) for n in range(100, 150)]
         await bob.send(frame(1, "join_room", {"room": "slow"}), *signals, frame(2, "leave_room", {}))
-        await eventually(lambda: door.asked, 2)
+        await becomes(lambda: door.asked, 2)
         door.opened.set()
         await joining
         await bob.acked(2)
@@ -61,7 +62,7 @@ async def test_signals_wait_for_the_join_before_them(kind: Kind) -> None:
         told = [(name, payload.get("signal")) for name, payload in ann.events() if name != "room_status"]
         expected = [("signal", number) for number in range(100, 150)]
         assert told == [("new_peer", None), *expected, ("peer_disconnected", None)]
-        acks = [int(text[2:].partition("[")[0]) for text in bob.heard if str(text).startswith("43")]
+        acks = [int(text[2:].partition("[")[0]) for text in map(str, bob.heard) if text.startswith("43")]
         assert acks == [1, *range(100, 150), 2]
 
 
@@ -133,7 +134,7 @@ async def test_events_that_wait_are_bounded(kind: Kind) -> None:
     ):
         await peer.connect()
         await peer.send(frame(1, "join_room", {"room": "slow"}))
-        await eventually(lambda: door.asked, 1)
+        await becomes(lambda: door.asked, 1)
         numbers = range(100, 120)
         await peer.send(
             *(frame(n, "signal", {"targetId": peer.peer_id, "signal": n}) for n in numbers),
@@ -161,9 +162,9 @@ async def test_a_slow_function_of_the_host_holds_up_neither_pongs_nor_others(kin
     ):
         await slow.connect()
         await slow.send(frame(1, "join_room", {"room": "slow"}))
-        await eventually(lambda: door.asked, 1)
+        await becomes(lambda: door.asked, 1)
         await quick.join("free")
-        await eventually(lambda: slow.heard.count("2") > 6, expected=True, within=5)
+        await becomes(lambda: slow.heard.count("2") > 6, expected=True, within=5)
         door.opened.set()
         assert (await slow.acked(1))["ok"] is True
 
@@ -184,11 +185,11 @@ async def test_who_goes_while_it_joins_leaves_no_ghost(kind: Kind) -> None:
             peer = await peers.enter_async_context(raw_peer(running.url))
             await peer.connect()
             await peer.send(frame(1, "join_room", {"room": "slow"}), frame(2, "join_room", {"room": "free"}))
-        await eventually(lambda: door.asked, 100)
+        await becomes(lambda: door.asked, 100)
         await peers.aclose()
-        await eventually(lambda: running.state()["peers"], [])
+        await becomes(lambda: running.state()["node"]["peers"], 0)
         door.opened.set()
-        await eventually(running.state, peace)
+        await becomes(running.state, peace)
         assert await running.signaling.rooms() == []
         assert hooked == []
         assert not running.lines()
@@ -204,9 +205,9 @@ async def test_who_goes_after_a_join_that_was_not_done_yet_is_undone(kind: Kind)
         async with raw_peer(running.url) as peer:
             await peer.join("free")
             await peer.send(frame(1, "join_room", {"room": "slow"}))
-            await eventually(lambda: door.asked, 1)
-        await eventually(lambda: running.state()["peers"], [witness.peer_id])
+            await becomes(lambda: door.asked, 1)
+        await becomes(lambda: running.state()["node"]["peers"], 1)
         door.opened.set()
         assert (await witness.event("peer_disconnected"))["reason"] == "disconnected"
-        await eventually(running.state, peace)
+        await becomes(running.state, peace)
         assert await running.signaling.rooms() == ["free"]

@@ -9,7 +9,7 @@ import pytest
 
 from hostile.arena import arena
 from hostile.services import EVERYWHERE, OURS, ROOM, Kind, service
-from support.raw import RawPeer, raw_peer
+from support.peers import RawPeer, raw_peer
 from walkie_signal import SignalingNamespace
 
 NO_OBJECTS: list[list[Any]] = [

@@ -14,11 +14,12 @@ import pytest
 from starlette.applications import Starlette
 
 from hostile.arena import arena
-from hostile.services import ATTACHED, ROOM, SERVER, Kind, eventually, service
+from hostile.services import ATTACHED, ROOM, SERVER, Kind, service
 from support.bare import bare_serve
+from support.peers import RawPeer, raw_peer
 from support.processes import Program
-from support.raw import RawPeer, raw_peer
 from support.servers import hosted, serve
+from support.waiting import becomes
 from walkie_signal import attach, create_server
 from walkie_signal.direct.protocol import DirectProtocol
 
@@ -30,10 +31,10 @@ WIDE = "\U0001f600" + LARGE
 """On the wire it has 4 bytes more; in memory Python takes 4 bytes for each of its characters."""
 
 
-def stop_reading(peer: Any) -> None:
-    peer.socket.transport.pause_reading()
+async def stop_reading(peer: RawPeer) -> None:
+    await peer.pause()
     # What the kernel keeps for it is not the server's, and would only have to be filled first
-    peer.socket.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.session.wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
 
 @asynccontextmanager
@@ -41,10 +42,10 @@ async def deaf_peer(url: str, room: str = ROOM) -> AsyncIterator[Any]:
     """Join a room, read nothing from then on, and send a pong twenty times a second."""
     async with raw_peer(url) as peer:
         await peer.join(room)
-        stop_reading(peer)
+        await stop_reading(peer)
 
         async def pong() -> None:
-            while peer.is_open:
+            while not peer.session.wire.cut:
                 await peer.send("3")
                 await asyncio.sleep(0.05)
 
@@ -54,7 +55,7 @@ async def deaf_peer(url: str, room: str = ROOM) -> AsyncIterator[Any]:
         finally:
             ponging.cancel()
             await asyncio.wait([ponging])
-            peer.socket.transport.abort()
+            await peer.abort()
 
 
 def gone(peer: RawPeer) -> list[Any]:
@@ -77,14 +78,14 @@ async def signal(sender: RawPeer, target: RawPeer, text: str) -> None:
 async def test_over_1_mib_it_is_closed_and_the_room_told_within_a_second(kind: Kind) -> None:
     clock = asyncio.get_running_loop().time
     async with arena(kind) as fight, fight.attack(lines=1) as deaf:
-        stop_reading(deaf)
+        await stop_reading(deaf)
         connection = fight.service.sio.eio.sockets[deaf.handshake["sid"]]
         while connection.outbox.size <= MIB:
             await signal(fight.bystander, deaf, LARGE)
         over = clock()
         assert connection.outbox.size <= MIB + len(LARGE) + 100
-        await eventually(lambda: gone(deaf) in fight.bystander.events(), expected=True, within=1)
-        await eventually(lambda: deaf.handshake["sid"] in fight.service.sio.eio.sockets, expected=False)
+        await becomes(lambda: gone(deaf) in fight.bystander.events(), expected=True, within=1)
+        await becomes(lambda: deaf.handshake["sid"] in fight.service.sio.eio.sockets, expected=False)
         assert clock() - over < 1
         assert connection.outbox.size == 0
         await deaf.abort()

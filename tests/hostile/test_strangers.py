@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from hostile.services import ATTACHED, Kind, eventually, service
-from support.raw import RawPeer, Transport, raw_peer
+from hostile.services import ATTACHED, Kind, service
+from support.peers import RawPeer, raw_peer
+from support.raw import Transport
+from support.waiting import becomes
 from walkie_signal import Credentials, Identity, Settings
 
 MANY = 500
@@ -87,4 +89,4 @@ async def test_500_that_never_join_are_closed_in_time(kind: Kind) -> None:
         assert len(stays) == 500
         late = Counter(way.__name__ for (_, way), stay in zip(ways, stays, strict=True) if stay > timeout + 1)
         assert not late, f"{late}; the longest stay was {max(stays):.2f} s"
-        await eventually(running.state, peace, within=5)
+        await becomes(running.state, peace, within=5)

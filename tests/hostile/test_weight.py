@@ -14,9 +14,11 @@ import pytest
 import socketio
 
 from hostile.arena import arena
-from hostile.services import ATTACHED, Kind, eventually, service
-from support.raw import Frame, RawPeer, raw_peer
+from hostile.services import ATTACHED, Kind, service
+from support.peers import RawPeer, raw_peer
+from support.raw import Frame
 from support.servers import hosted
+from support.waiting import becomes
 from walkie_signal import Identity, Settings, SignalingNamespace, create_server
 from walkie_signal.wire import frames
 
@@ -95,8 +97,8 @@ async def test_of_a_post_nothing_is_decoded_before_its_turn(monkeypatch: pytest.
 
     monkeypatch.setattr(frames, "_from_base64", counted)
     async with service("attach") as running, raw_peer(running.url, "polling") as peer:
-        await peer.post(b"\x1e".join([b"40", *[b"b"] * 100_000]))
-        assert peer.posted == 400
+        await peer.session.post(b"\x1e".join([b"40", *[b"b"] * 100_000]))
+        assert peer.session.posted == 400
         assert len(decoded) == 1
 
 
@@ -108,7 +110,7 @@ async def test_a_large_event_of_the_host_s_reaches_it() -> None:
     async with hosted(socketio.ASGIApp(sio)) as url, raw_peer(url) as peer:
         await peer.connect()
         await peer.send(f'42["upload",{json.dumps(["x" * 200_000, [{}] * 1000])}]')
-        await eventually(lambda: len(heard), 1)
+        await becomes(lambda: len(heard), 1)
         assert heard == [["x" * 200_000, [{}] * 1000]]
 
 
@@ -215,7 +217,7 @@ async def test_packets_that_wait_are_held_as_text(what: str) -> None:
         opened.set()
         if frames[0] == "40":
             events = sum(str(frame)[:2] in ("42", "45") for frame in frames)
-            await eventually(lambda: len(heard), events, within=20)
+            await becomes(lambda: len(heard), events, within=20)
             assert {len(data[-1]) for data in heard} == {20_000}
 
 
@@ -230,4 +232,4 @@ async def _sent(sio: Any, peer: RawPeer, frames: list[Frame]) -> None:
 
     sio.receive_message = count
     await peer.send(*frames)
-    await eventually(lambda: taken, len(frames), within=20)
+    await becomes(lambda: taken, len(frames), within=20)

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from fastapi import FastAPI
 
-from hosts.peers import TRANSPORTS, peers
 from hosts.ways import WAYS, Way
 from support.servers import hosted
+from support.stock import TRANSPORTS, peers
 from walkie_signal import Credentials, Identity
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from hosts.peers import TRANSPORTS, peers
 from hosts.ways import SERVERS
 from support.servers import hosted
+from support.stock import TRANSPORTS, peers
 from walkie_signal import SignalingNamespace, attach
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from hosts.peers import WITHIN, peers
 from support.servers import hosted
+from support.stock import WITHIN, peers
+from support.waiting import becomes
 from walkie_signal import Identity, Member, Settings, attach
 
 
@@ -98,8 +99,7 @@ async def test_a_peer_that_goes_while_it_is_asked_about_never_joins() -> None:
         await asyncio.to_thread(entered.wait, WITHIN)
         gone = goes.peer_id
         await goes.close()
-        while app.signaling._node.peer(gone):  # noqa: ASYNC110 - who is in no room is missed by nobody
-            await asyncio.sleep(0.005)
+        await becomes(lambda: app.signaling._node.census().peers, 1)
         release.set()
         assert await stays.signal(stays, 1) == {"ok": True}
         assert [each.peer_id for each in await app.signaling.peers("gate")] == [stays.peer_id]

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import socketio
-import websockets
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from hosts.peers import web
 from hosts.ways import OURS, SERVERS, WAYS, Way, site
+from support.heads import WEBSOCKET
 from support.servers import hosted
+from support.stock import web
+from support.wire import websocket
 from walkie_signal import SignalingMiddleware, SignalingNamespace, attach
 
 PAGE, STRANGER = "https://page.example", "https://stranger.example"
@@ -41,12 +42,8 @@ async def allowed(url: str, origin: str, path: str = POLL, method: str = "GET") 
 
 async def upgrade_status(url: str, origin: str) -> int:
     """Return the status that a page's WebSocket gets; 101 is a connection."""
-    try:
-        uri = url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-        async with websockets.connect(uri, origin=websockets.Origin(origin)):
-            return 101
-    except websockets.InvalidStatus as refused:
-        return refused.response.status_code
+    async with websocket(url, WEBSOCKET, [f"Origin: {origin}"]) as page:
+        return page.status
 
 
 @pytest.mark.promise(

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import websockets
 from fastapi import FastAPI
 
-from hosts.peers import WITHIN, peers
+from support.raw import raw
 from support.servers import hosted
+from support.stock import WITHIN, peers
+from support.waiting import Arrivals
 from walkie_signal import Member, Settings, attach
 
 
@@ -21,11 +22,11 @@ class Told:
 
     def __init__(self) -> None:
         self.all: list[tuple[str, ...]] = []
-        self._grew = asyncio.Event()
+        self._arrivals = Arrivals(lambda: self.all)
 
     def _add(self, *told: str) -> None:
         self.all.append(told)
-        self._grew.set()
+        self._arrivals.grew()
 
     async def on_join(self, member: Member) -> None:
         self._add("join", member.room, str(member.user_id), str(member.role))
@@ -34,15 +35,7 @@ class Told:
         self._add("leave", member.room, str(member.user_id), reason)
 
     async def until(self, count: int) -> list[tuple[str, ...]]:
-        async def grown() -> None:
-            while len(self.all) < count:
-                self._grew.clear()
-                await self._grew.wait()
-
-        try:
-            await asyncio.wait_for(grown(), WITHIN)
-        except asyncio.TimeoutError:
-            raise AssertionError(f"no {count} calls within {WITHIN} s: {self.all}") from None
+        await self._arrivals.until(lambda: len(self.all) >= count, f"{count} calls")
         return self.all
 
 
@@ -81,10 +74,10 @@ async def test_a_silent_peer_is_told_as_a_timeout() -> None:
     settings = Settings(ping_interval=0.2, ping_timeout=0.2)
     async with (
         hosted(attach(FastAPI(), on_leave=told.on_leave, settings=settings)) as url,
-        websockets.connect(url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket") as raw,
+        raw(f"{url}/socket.io/") as client,
+        client.opened() as silent,
     ):
-        await raw.send("40")
-        await raw.send('42["join_room",{"room":"gate","userId":1}]')
+        await silent.send("40", '42["join_room",{"room":"gate","userId":1}]')
         assert await told.until(1) == [("leave", "gate", "1", "timeout")]
 
 

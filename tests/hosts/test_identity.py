@@ -12,9 +12,9 @@ import pytest
 import socketio
 from fastapi import FastAPI
 
-from hosts.peers import TRANSPORTS, WITHIN, peers, refusal
 from hosts.ways import SERVERS, WAYS
 from support.servers import hosted
+from support.stock import TRANSPORTS, WITHIN, peers, refusal
 from walkie_signal import Credentials, Identity, Settings, SignalingError, SignalingNamespace, attach
 
 GUARDS: dict[str, dict[str, Any]] = {

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from hosts.peers import meet, web
 from support.servers import hosted
+from support.stock import meet, web
 from walkie_signal import SignalingMiddleware, attach
 
 

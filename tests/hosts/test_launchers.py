@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 
 from docs.pages import PAGES
-from hosts.peers import TRANSPORTS, meet, peers, web
 from hosts.test_cors import POLL
 from hosts.test_servers import WARNING, accepts
 from support.processes import SCRIPTS, Program, running
 from support.servers import free_port
+from support.stock import TRANSPORTS, meet, peers, web
 
 UNSTARTED = "nothing has started it"
 

@@ -9,9 +9,9 @@ import pytest
 import socketio
 from fastapi import FastAPI
 
-from hosts.peers import WITHIN, Peer, meet, peers, refusal, web
 from hosts.ways import OURS, SERVERS, WAYS, Way, site
 from support.servers import hosted
+from support.stock import WITHIN, StockPeer, meet, peers, refusal, web
 from walkie_signal import SignalingNamespace, attach
 
 wrapped = pytest.mark.parametrize("way", OURS.values(), ids=OURS.keys())
@@ -78,8 +78,8 @@ async def test_close_closes_each_connection_and_refuses_the_next_until_start() -
 async def test_peers_that_are_connected_at_the_end_are_told_and_hold_nothing_up() -> None:
     host = site()
     async with web("") as http:
-        waiting = Peer()
-        polling = Peer()
+        waiting = StockPeer()
+        polling = StockPeer()
         async with hosted(attach(host.app)) as url:
             await waiting.sio.connect(url, transports=["websocket"])
             await polling.sio.connect(url, transports=["polling"])

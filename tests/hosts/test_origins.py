@@ -11,10 +11,10 @@ import pytest
 import socketio
 from fastapi import FastAPI
 
-from hosts.peers import web
 from hosts.test_cors import POLL, allowed, upgrade_status
 from hosts.ways import SERVERS
 from support.servers import hosted, serve
+from support.stock import web
 from walkie_signal import SignalingMiddleware, SignalingNamespace, attach, create_server
 from walkie_signal.bounded_log import MOST
 from walkie_signal.transport import beneath

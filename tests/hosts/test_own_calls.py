@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hosts.peers import WITHIN, peers
 from hosts.ways import SERVERS
 from support.servers import hosted
+from support.stock import WITHIN, peers
 from walkie_signal import attach
 
 

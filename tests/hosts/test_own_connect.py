@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import socketio
 
-from hosts.peers import WITHIN, peers, refusal, web
 from hosts.ways import SERVERS
 from support.servers import hosted
+from support.stock import WITHIN, peers, refusal, web
+from support.waiting import Arrivals, eventually
 from walkie_signal import Member, attach
 
 
@@ -30,22 +31,14 @@ class Log(list[str]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._grew = asyncio.Condition()
+        self._arrivals = Arrivals(lambda: list(self))
 
     async def add(self, text: str) -> None:
-        async with self._grew:
-            self.append(text)
-            self._grew.notify_all()
+        self.append(text)
+        self._arrivals.grew()
 
     async def until(self, count: int) -> list[str]:
-        async def grown() -> None:
-            async with self._grew:
-                await self._grew.wait_for(lambda: len(self) >= count)
-
-        try:
-            await asyncio.wait_for(grown(), WITHIN)
-        except asyncio.TimeoutError:
-            raise AssertionError(f"no {count} entries within {WITHIN} s: {list(self)}") from None
+        await self._arrivals.until(lambda: len(self) >= count, f"{count} entries")
         return list(self)
 
 
@@ -199,9 +192,9 @@ async def test_a_peer_that_goes_while_the_hosts_connect_waits_is_no_ghost(sio: A
     async def connect(_sid: str, environ: dict[str, Any]) -> None:
         gone = "goes" in environ["QUERY_STRING"]
         entered.set()
-        while gone and any(each is environ for each in sio.environ.values()):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)  # the server has no event for it but the one that is owed here
         if gone:
+            # the server has no event for it but the one that is owed here
+            await eventually(lambda: all(each is not environ for each in sio.environ.values()))
             await log.add("let in")
 
     async def joined_or_left(member: Member, *_reason: str) -> None:

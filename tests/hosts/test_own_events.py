@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from hosts.peers import peers
 from hosts.ways import SERVERS
 from support.servers import hosted
+from support.stock import peers
 from walkie_signal import SignalingNamespace, attach
 
 own_server = pytest.mark.parametrize("make", SERVERS.values(), ids=SERVERS.keys())

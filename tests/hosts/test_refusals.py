@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import socketio
 
-from hosts.peers import peers
 from hosts.ways import SERVERS
 from support.servers import hosted
+from support.stock import peers
 from walkie_signal import SignalingMiddleware, SignalingNamespace, attach
 
 OURS = ["join_room", "leave_room", "signal"]

@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from hosts.peers import TRANSPORTS, meet, web
 from hosts.ways import OURS, Way, site
 from support.servers import hosted
+from support.stock import TRANSPORTS, meet, web
 from walkie_signal import SignalingNamespace, attach
 
 wrapped = pytest.mark.parametrize("way", OURS.values(), ids=OURS.keys())

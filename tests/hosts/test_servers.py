@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hosts.peers import TRANSPORTS, WITHIN, meet, peers, web
 from support.processes import SCRIPTS, Program, running
 from support.servers import free_port
+from support.stock import TRANSPORTS, WITHIN, meet, peers, web
+from support.waiting import eventually
 
 APPS = Path(__file__).parent / "apps"
 
@@ -74,14 +73,15 @@ async def on(command: list[str], port: int, **how: Any) -> AsyncIterator[tuple[s
 
 async def accepts(url: str) -> None:
     """Wait until connections are accepted: granian says that it listens before it does."""
-    deadline = time.monotonic() + WITHIN
     async with web(url) as http:
-        while time.monotonic() < deadline:
+
+        async def accepted() -> bool:
             with suppress(httpx.ConnectError):
                 await http.get("/ping")
-                return
-            await asyncio.sleep(0.02)  # there is nothing to await
-    raise AssertionError(f"nothing at {url} within {WITHIN} s")
+                return True
+            return False
+
+        await eventually(accepted, what=f"accepted at {url}", within=WITHIN)
 
 
 @pytest.mark.promise("Hosts", "It works on uvicorn, hypercorn and granian")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import websockets
 
-from hosts.peers import meet, peers, web
 from hosts.ways import OURS, WAYS, Way, by_namespace_alone, site
 from support.servers import hosted
+from support.stock import meet, peers, web
 
 
 @pytest.mark.promise(

@@ -11,6 +11,7 @@ from typing import Any
 from support.links import Phone
 from support.nodes import phone, running
 from support.redis import RedisServer, redis_server
+from support.waiting import eventually
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.changes import Member
 from walkie_signal.node.node import Node
@@ -108,11 +109,9 @@ async def test_a_join_that_came_to_pass_though_it_was_refused_leaves_nothing_beh
 
 async def again(connected: Phone, room: str, within: float = 10.0) -> Any:
     """Join as soon as that can be done."""
-    deadline = asyncio.get_running_loop().time() + within
-    while not (ack := await connected.call("join_room", {"room": room}))["ok"]:
-        assert asyncio.get_running_loop().time() < deadline, ack
-        await asyncio.sleep(0.05)
-    return ack
+    return await eventually(
+        lambda: connected.call("join_room", {"room": room}), lambda ack: ack["ok"], "joined", within=within
+    )
 
 
 async def test_a_host_is_told_once_of_a_leave_that_redis_refused() -> None:

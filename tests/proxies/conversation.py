@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 
 from cluster.service import rosters
-from hosts.peers import Peer
 from support.redis import RedisServer
+from support.stock import StockPeer
 
 MOST = 40
 """Peers after which a node that holds none is taken to be out of reach."""
@@ -29,16 +29,16 @@ class Guests:
     """
 
     def __init__(self, redis: RedisServer, url: str, path: str) -> None:
-        self.present: list[Peer] = []
+        self.present: list[StockPeer] = []
         self.nodes: dict[str, str] = {}
         self._redis = redis
         self._url = url
         self._path = path
         self._addresses = (f"127.0.{net}.{host}" for net in range(1, 9) for host in range(1, 255))
 
-    async def come(self, *transports: str, **connecting: Any) -> Peer:
+    async def come(self, *transports: str, **connecting: Any) -> StockPeer:
         """Connect a peer, from the next address of loopback, and let it join; `connecting` goes to its library."""
-        peer = Peer(aiohttp.TCPConnector(local_addr=(next(self._addresses), 0)))
+        peer = StockPeer(aiohttp.TCPConnector(local_addr=(next(self._addresses), 0)))
         self.present.append(peer)
         await peer.sio.connect(self._url, socketio_path=self._path, transports=[*transports], **connecting)
         await peer.join(ROOM)
@@ -57,7 +57,7 @@ class Guests:
         """Wait until each has the whole roster."""
         everybody = {peer.peer_id for peer in self.present}
 
-        def rostered(peer: Peer) -> set[str]:
+        def rostered(peer: StockPeer) -> set[str]:
             rosters = [data["members"] for event, data in peer.heard if event == "room_status"]
             return {member["peerId"] for member in rosters[-1]} if rosters else set()
 
@@ -67,7 +67,7 @@ class Guests:
     async def signal_to_one_another(self) -> None:
         """Let each signal to each other one, with an ack, and be heard."""
 
-        async def say(sender: Peer, target: Peer) -> None:
+        async def say(sender: StockPeer, target: StockPeer) -> None:
             assert await sender.signal(target, {"sdp": sender.peer_id}) == {"ok": True}
             said = await target.hears("signal", fromId=sender.peer_id)
             assert said["signal"] == {"sdp": sender.peer_id}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,6 +10,8 @@ from urllib.parse import urlsplit
 
 from support.processes import Program, running
 from support.servers import free_port
+from support.waiting import eventually
+from support.wire import listens
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -120,17 +121,4 @@ PROXIES: dict[str, Proxy] = {"nginx": nginx, "caddy": caddy}
 
 async def _listens(port: int, program: Program, within: float = 15.0) -> None:
     """Wait until a port takes connections: neither program says so at the level at which it logs."""
-    deadline = asyncio.get_running_loop().time() + within
-    while not await _taken(port):
-        assert asyncio.get_running_loop().time() < deadline, f"it does not listen:\n{program.output}"
-        await asyncio.sleep(0.02)
-
-
-async def _taken(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True
+    await eventually(lambda: listens(port), what=lambda: f"listening:\n{program.output}", within=within)

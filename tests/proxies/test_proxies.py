@@ -13,13 +13,13 @@ import websockets
 
 from clients.transcripts import differences, undocumented
 from clients.workers import command, host, nodes_seen
-from hosts.peers import TRANSPORTS, web
 from proxies.conversation import guests, hold_a_conversation
 from proxies.programs import EXAMPLES, PROXIES, Proxy, caddy, nginx
 from support.node import MayUpgrade, Transports, legacy_transcript, script
 from support.processes import SCRIPTS, running
 from support.redis import RedisServer, redis_server
 from support.servers import serve
+from support.stock import TRANSPORTS, web
 
 pytestmark = pytest.mark.proxies
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
+from support.waiting import WITHIN, Arrivals
+
 Direction = Literal["in", "out"]
 """``out`` is from the client to the target; ``in`` is from the target to the client."""
 
@@ -53,7 +55,7 @@ class Cut:
         self.open = True
         self.delay: Callable[[], float] | None = None
         self.target = target
-        self._changed = asyncio.Condition()
+        self._arrivals = Arrivals(lambda: f"{len(self.lines)} open, {self.accepted} accepted")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def swallow(self, *directions: Direction, ports: Collection[int] | None = None) -> list[Line]:
@@ -68,14 +70,9 @@ class Cut:
         for line in list(self.lines):
             line.abort()
 
-    async def until(self, seen: Callable[[Cut], bool], what: str, within: float = 10.0) -> None:
+    async def until(self, seen: Callable[[Cut], bool], what: str, within: float = WITHIN) -> None:
         """Wait until a condition on the proxy holds."""
-        try:
-            async with self._changed:
-                await asyncio.wait_for(self._changed.wait_for(lambda: seen(self)), within)
-        except asyncio.TimeoutError:
-            state = f"{len(self.lines)} open, {self.accepted} accepted"
-            raise AssertionError(f"no {what} within {within} s; lines: {state}") from None
+        await self._arrivals.until(lambda: seen(self), what, within)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -93,7 +90,7 @@ class Cut:
         line = Line(writer, far_writer)
         self.lines.add(line)
         self.accepted += 1
-        await self._notify()
+        self._arrivals.grew()
         pumps = [
             asyncio.create_task(self._pump(line, "out", reader, far_writer)),
             asyncio.create_task(self._pump(line, "in", far_reader, writer)),
@@ -106,7 +103,7 @@ class Cut:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             self.lines.discard(line)
-            await self._notify()
+            self._arrivals.grew()
 
     async def _pump(
         self, line: Line, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -117,10 +114,6 @@ class Cut:
             if direction not in line.swallowed:
                 writer.write(piece)
                 await writer.drain()
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
     async def _close(self) -> None:
         tasks = list(self._tasks)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
+from support.waiting import Arrivals
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.node.node import Node
 from walkie_signal.node.peers import Peer
@@ -19,29 +19,18 @@ class KeptLink:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.closed = False
-        self._grew = asyncio.Event()
+        self._arrivals = Arrivals(lambda: "\n".join(self.texts))
 
     def send(self, text: str) -> None:
         self.texts.append(text)
-        self._grew.set()
+        self._arrivals.grew()
 
     def send_latest(self, _key: str, text: str) -> None:
         self.send(text)
 
-    async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         """Wait until a condition on the sent texts holds."""
-
-        async def hold() -> None:
-            while not condition():
-                self._grew.clear()
-                await self._grew.wait()
-
-        try:
-            await asyncio.wait_for(hold(), within)
-        except asyncio.TimeoutError:
-            raise AssertionError(
-                "not so within {} s; sent:\n{}".format(within, "\n".join(self.texts))
-            ) from None
+        await self._arrivals.until(condition)
 
     def close(self) -> None:
         self.closed = True

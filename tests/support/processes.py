@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from support.waiting import Arrivals, in_time
 from support.watchdog import watched
 
 SCRIPTS = Path(sys.executable).parent
@@ -23,8 +24,9 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._lines: list[str] = []
-        self._grew = asyncio.Condition()
+        self._arrivals = Arrivals(lambda: self.output)
         self._reader = asyncio.create_task(self._read())
+        self._reader.add_done_callback(lambda _: self._arrivals.grew())
 
     @property
     def pid(self) -> int:
@@ -37,40 +39,33 @@ class Program:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            async with self._grew:
-                self._lines.append(line.decode(errors="replace"))
-                self._grew.notify_all()
-        async with self._grew:
-            self._grew.notify_all()
+            self._lines.append(line.decode(errors="replace"))
+            self._arrivals.grew()
 
     async def line(self, pattern: str, within: float = 30.0) -> re.Match[str]:
         """Wait for a line with `pattern` in it; if none comes, fail and show all the output."""
-        found: re.Match[str] | None = None
+        found: list[re.Match[str]] = []
 
         def seen() -> bool:
-            nonlocal found
-            found = next((m for m in (re.search(pattern, line) for line in self._lines) if m), None)
-            return found is not None or self._reader.done()
+            found.extend(match for line in self._lines if (match := re.search(pattern, line)))
+            return bool(found) or self._reader.done()
 
-        async def until_seen() -> None:
-            async with self._grew:
-                await self._grew.wait_for(seen)
+        await self._arrivals.until(seen, f"line with {pattern!r}", within)
+        assert found, f"it has ended without a line with {pattern!r}; output:\n{self.output}"
+        return found[0]
 
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(until_seen(), within)
-        if found is None:
-            raise AssertionError(f"no line with {pattern!r} within {within} s; output:\n{self.output}")
-        return found
+    async def says(self, text: str, times: int, within: float = 30.0) -> None:
+        """Wait until a text has come so many times."""
+        await self._arrivals.until(
+            lambda: self.output.count(text) >= times, f"{times} times {text!r}", within
+        )
 
     def send_signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
     async def wait(self, within: float = 30.0) -> int:
         """Wait for the end; returns the exit status (negative: killed by that signal)."""
-        try:
-            status = await asyncio.wait_for(self._process.wait(), within)
-        except asyncio.TimeoutError:
-            raise AssertionError(f"still running after {within} s; output:\n{self.output}") from None
+        status = await in_time(self._process.wait(), lambda: f"not ended; output:\n{self.output}\n", within)
         await self._reader
         return status
 

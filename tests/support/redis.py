@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import platform
 import shutil
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +17,7 @@ from redis.exceptions import RedisError
 
 from support.processes import Program, running
 from support.servers import free_port
+from support.waiting import eventually
 
 PROGRAM = "redis-server"
 """What is run: that of the machine."""
@@ -63,13 +62,15 @@ class RedisServer:
         settings = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
         command = [PROGRAM, *settings, *self._options]
         self.program = await self._stack.enter_async_context(running(command))
-        deadline = time.monotonic() + WITHIN
-        while True:
-            with suppress(RedisError, OSError):
-                if await self.command("PING"):
-                    return
-            assert time.monotonic() < deadline, f"no PONG within {WITHIN} s; output:\n{self.program.output}"
-            await asyncio.sleep(0.01)  # it says that it listens a moment before it does
+        # it says that it listens a moment before it does
+        await eventually(
+            self._answers, what=lambda: f"answered; output:\n{self.program.output}", within=WITHIN
+        )
+
+    async def _answers(self) -> bool:
+        with suppress(RedisError, OSError):
+            return bool(await self.command("PING"))
+        return False
 
     async def command(self, *arguments: Any) -> Any:
         """Send a command on a new connection; text comes back as str."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from redis.asyncio import Redis
 from support.processes import running
 from support.redis import RedisServer
 from support.servers import free_port
+from support.waiting import eventually
 
 SERVICE = "walkie"
 
@@ -41,14 +40,11 @@ class Sentinel:
 
     async def knows(self, *, sentinels: int, replicas: int, within: float = 20.0) -> None:
         """Wait until the sentinel knows that many other sentinels and replicas."""
-        deadline = time.monotonic() + within
-        while True:
-            facts = await self.facts()
-            others, slaves = int(facts["num-other-sentinels"]), int(facts["num-slaves"])
-            if (others, slaves) == (sentinels, replicas):
-                return
-            assert time.monotonic() < deadline, facts
-            await asyncio.sleep(0.05)  # no event reports it
+
+        def known(facts: dict[str, str]) -> bool:
+            return (int(facts["num-other-sentinels"]), int(facts["num-slaves"])) == (sentinels, replicas)
+
+        await eventually(self.facts, known, within=within)
 
 
 @asynccontextmanager
@@ -75,7 +71,8 @@ async def sentinel(
 
 async def follows(replica: RedisServer, within: float = 20.0) -> None:
     """Wait until a replica has the data of its primary."""
-    deadline = time.monotonic() + within
-    while (facts := await replica.command("INFO", "replication"))["master_link_status"] != "up":
-        assert time.monotonic() < deadline, facts
-        await asyncio.sleep(0.05)  # no event reports it
+    await eventually(
+        lambda: replica.command("INFO", "replication"),
+        lambda facts: facts["master_link_status"] == "up",
+        within=within,
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
+from support.waiting import WITHIN, Arrivals
 from walkie_signal.core.changes import Change, Joined, Left, Member
 
 
@@ -18,56 +18,45 @@ class KeptSite:
         self.kicked: list[str] = []
         self.removed: list[Member] = []
         self.fences = 0
-        self._grew = asyncio.Event()
+        self._arrivals = Arrivals(self._kept)
 
-    async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
+    def _kept(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    async def until(self, condition: Callable[[], object], within: float = WITHIN) -> None:
         """Wait until a condition on the recorded calls holds."""
-
-        async def hold() -> None:
-            while not condition():
-                self._grew.clear()
-                await self._grew.wait()
-
-        try:
-            await asyncio.wait_for(hold(), within)
-        except asyncio.TimeoutError:
-            kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-            raise AssertionError(f"not so within {within} s: {kept}") from None
-
-    async def pause(self) -> None:
-        """Wait a moment, if no event reports what a test waits for."""
-        await asyncio.sleep(0.01)
+        await self._arrivals.until(condition, within=within)
 
     def apply(self, change: Change) -> None:
         self.applied.append(change)
-        self._grew.set()
+        self._arrivals.grew()
 
     def forget(self, room: str) -> None:
         self.applied = [change for change in self.applied if change.room != room]
-        self._grew.set()
+        self._arrivals.grew()
 
     def hand_over(self, room: str, peer_id: str, text: str) -> None:
         """Record a signal, unless its target is not in the room any more: a node looks at that, not its backend."""
         changes = [change for change in self.applied if change.room == room and _peer_of(change) == peer_id]
         if changes and isinstance(changes[-1], Joined):
             self.handed_over.append((peer_id, text))
-            self._grew.set()
+            self._arrivals.grew()
 
     def tell(self, user_id: str, text: str) -> None:
         self.told.append((user_id, text))
-        self._grew.set()
+        self._arrivals.grew()
 
     def kick(self, peer_id: str) -> None:
         self.kicked.append(peer_id)
-        self._grew.set()
+        self._arrivals.grew()
 
     def lost(self, member: Member) -> None:
         self.removed.append(member)
-        self._grew.set()
+        self._arrivals.grew()
 
     def fenced(self) -> None:
         self.fences += 1
-        self._grew.set()
+        self._arrivals.grew()
 
 
 def _peer_of(change: Change) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transport.direct_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, close, fragments, frame, header, mask
+from support.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, close, fragments, frame, header, mask
 
 Heard = tuple[tuple[object, ...], ...]
 

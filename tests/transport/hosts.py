@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import socketio
 
-from support.servers import hosted
-from transport.raw import Raw, raw
+from support.raw import Raw
+from transport.serving import left, serving
 from walkie_signal.transport import create_server
 
 
@@ -39,20 +37,7 @@ class Host:
 
     def left(self) -> list[Any]:
         """List what is left of connections, in every table that there is."""
-        manager = self.sio.manager
-        tables = [
-            self.sio.eio.sockets, self.sio.environ, manager.rooms, manager.callbacks,
-            manager.pending_connect, manager.pending_disconnect,
-        ]  # fmt: skip
-        return [table for table in tables if table]
-
-
-async def until(condition: Callable[[], bool], what: Callable[[], object], within: float = 2.0) -> None:
-    """Wait for something that tells nobody when it happens; fails with `what` it is instead."""
-    deadline = asyncio.get_running_loop().time() + within
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {what()}"
-        await asyncio.sleep(0.01)
+        return left(self.sio)
 
 
 @pytest.fixture
@@ -62,7 +47,7 @@ def host() -> Host:
 
 @pytest.fixture
 async def client(host: Host) -> AsyncIterator[Raw]:
-    async with hosted(socketio.ASGIApp(host.sio)) as url, raw(f"{url}/socket.io/") as client:
+    async with serving(host.sio) as client:
         yield client
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.heads import Caller, caller
 from support.servers import hosted
+from support.wire import Wire, wire
 from walkie_signal.direct.http import BoundedH11Protocol, BoundedHttpToolsProtocol
 
 
@@ -68,6 +68,6 @@ def protocol(request: pytest.FixtureRequest) -> Any:
 
 
 @asynccontextmanager
-async def calling(app: App, protocol: Any, **config: Any) -> AsyncIterator[Caller]:
-    async with hosted(app, http=protocol, lifespan="off", **config) as url, caller(url) as made:
+async def calling(app: App, protocol: Any, **config: Any) -> AsyncIterator[Wire]:
+    async with hosted(app, http=protocol, lifespan="off", **config) as url, wire(url) as made:
         yield made

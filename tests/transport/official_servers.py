@@ -20,10 +20,9 @@ import httpx
 import pytest
 
 from support.processes import SCRIPTS
-from support.raw import NO_CERTIFICATES
+from support.raw import NO_CERTIFICATES, Raw
 from support.servers import free_port
 from support.watchdog import watched
-from transport.raw import Raw
 
 TESTS = Path(__file__).parents[1]
 APP = "transport.official_app:app"

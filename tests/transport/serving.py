@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import operator
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import socketio
 
+from support.raw import Raw, raw
 from support.servers import hosted
-from transport.raw import Raw, raw
+from support.waiting import eventually
 
 
 def left(sio: Any) -> list[Any]:
@@ -24,18 +25,12 @@ def left(sio: Any) -> list[Any]:
 
 
 async def nothing_left(sio: Any, within: float = 2.0) -> None:
-    deadline = asyncio.get_running_loop().time() + within
-    while left(sio):
-        assert asyncio.get_running_loop().time() < deadline, left(sio)
-        await asyncio.sleep(0.01)
+    await eventually(lambda: left(sio), operator.not_, "gone", within=within)
 
 
-async def poll_waits(sio: Any, sid: str, within: float = 5.0) -> None:
+async def poll_waits(sio: Any, sid: str) -> None:
     """Wait until a poll of a session has arrived, and waits for something."""
-    deadline = asyncio.get_running_loop().time() + within
-    while sio.eio.sockets[sid].carrier._poll is None:
-        assert asyncio.get_running_loop().time() < deadline, f"no poll within {within} s"
-        await asyncio.sleep(0.005)
+    await eventually(lambda: sio.eio.sockets[sid].carrier._poll, what="a poll")
 
 
 @asynccontextmanager

@@ -20,8 +20,10 @@ import socketio
 from starlette.middleware.cors import CORSMiddleware
 
 from support.processes import SCRIPTS, running
+from support.raw import Raw, raw
 from support.servers import free_port, hosted
-from transport.raw import Raw, raw
+from support.waiting import eventually
+from support.wire import listens
 from walkie_signal.transport import create_server
 
 ORIGIN = "https://app.example"
@@ -111,18 +113,7 @@ app = socketio.ASGIApp(echoing())
 
 async def listening(port: int, within: float = 10.0) -> None:
     """Wait until a port takes connections; granian says that it listens before it does."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:  # noqa: PERF203 - that is what it waits for
-            assert loop.time() < deadline, f"nothing listens on {port} after {within} s"
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return
+    await eventually(lambda: listens(port), what=f"listening on {port}", within=within)
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "granian"])
@@ -220,9 +211,9 @@ async def test_a_handler_sees_the_request_as_it_was() -> None:
     sio.on("connect", lambda sid, environ, auth: seen.append(environ))
     app = socketio.ASGIApp(sio)
     async with serving(app, proxy_headers=True, forwarded_allow_ips="127.0.0.1") as client:
-        headers = {"X-Forwarded-For": "203.0.113.7", "X-Token": "t"}
+        lines = ("X-Forwarded-For: 203.0.113.7", "X-Token: t")
         query = "EIO=4&transport=websocket&token=abc"
-        async with client.websocket(query, additional_headers=headers) as socket:
+        async with client.websocket(query, lines) as socket:
             await socket.receive()
             await socket.send("40")
             assert str(await socket.message()).startswith("40{")

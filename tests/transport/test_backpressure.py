@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import socketio
 
+from support.raw import Raw, RawSocket, raw
 from support.servers import hosted
-from transport.raw import Raw, RawSocket, raw
+from support.waiting import eventually
 from walkie_signal import Settings
 from walkie_signal.asgi import make_server
 from walkie_signal.transport import create_server
@@ -43,11 +44,7 @@ class Serving:
 
     async def gone(self, within: float) -> str:
         """Wait for a disconnect; returns its reason."""
-        deadline = asyncio.get_running_loop().time() + within
-        while not self.reasons:
-            assert asyncio.get_running_loop().time() < deadline, f"still there after {within} s"
-            await asyncio.sleep(0.01)
-        return self.reasons[0]
+        return (await eventually(lambda: self.reasons, what="gone", within=within))[0]
 
 
 @pytest.mark.promise("The transport", "What waits for a peer is bounded; a peer that does not read is closed")
@@ -57,7 +54,6 @@ async def test_a_peer_that_does_not_read_is_closed_and_held_within_bounds(*, pon
     async with serving.client() as client, client.opened() as deaf, client.joined() as reader:
         sid = await serving.sid_of(deaf)
         (connection,) = (c for c in serving.sio.eio.sockets.values() if c.app.get("/").sid == sid)
-        deaf.pause()
         most = sent = 0
         while not serving.reasons:
             assert sent < 100 * MIB, f"100 MiB sent, {connection.outbox.size} wait"
@@ -79,7 +75,6 @@ async def test_a_stall_ends_in_a_close_however_little_waits() -> None:
     serving = Serving(outbox_bytes=1 << 30, outbox_messages=1 << 20, stall_timeout=0.5, ping_timeout=1)
     async with serving.client() as client, client.opened() as deaf:
         sid = await serving.sid_of(deaf)
-        deaf.pause()
         for _ in range(300):
             await serving.sio.emit("data", "x" * 60_000, to=sid)
         assert await serving.gone(3) == "overflow"
@@ -138,7 +133,6 @@ async def test_a_kick_does_not_wait_for_a_peer_that_does_not_read() -> None:
     async with serving.client() as client, client.opened() as deaf:
         sid = await serving.sid_of(deaf)
         (connection,) = serving.sio.eio.sockets.values()
-        deaf.pause()
         while not connection.carrier.waiting:
             await serving.sio.emit("data", "x" * 60_000, to=sid)
         await asyncio.wait_for(serving.sio.disconnect(sid), 1)
@@ -151,7 +145,6 @@ async def test_an_engineio_disconnect_does_not_wait_for_a_peer_that_does_not_rea
     async with serving.client() as client, client.opened() as deaf:
         sid = await serving.sid_of(deaf)
         (connection,) = serving.sio.eio.sockets.values()
-        deaf.pause()
         while not connection.carrier.waiting:
             await serving.sio.emit("data", "x" * 60_000, to=sid)
         await asyncio.wait_for(serving.sio.eio.disconnect(connection.sid), 1)
@@ -163,12 +156,10 @@ async def test_order_holds_while_a_peer_stalls_and_goes_on() -> None:
     async with serving.client() as client, client.opened() as slow:
         sid = await serving.sid_of(slow)
         (connection,) = serving.sio.eio.sockets.values()
-        slow.pause()
         count = 0
         while not connection.carrier.waiting or len(connection.outbox) < 10:
             await serving.sio.emit("data", (count, "x" * 60_000), to=sid)
             count += 1
-        slow.resume()
         for number in range(count):
             assert str(await slow.message()).startswith(f'42["data",{number},')
         await serving.sio.emit("end", to=sid)
@@ -183,7 +174,6 @@ async def test_an_outdated_frame_that_still_waits_is_replaced() -> None:
         await serving.sid_of(slow)
         (connection,) = serving.sio.eio.sockets.values()
         link = serving.sio.connections.link(connection.sid, "/")
-        slow.pause()
         count = 0
         while not connection.carrier.waiting or len(connection.outbox) < 10:
             link.send(f'42["data",{count},"{"x" * 60_000}"]')
@@ -193,7 +183,6 @@ async def test_an_outdated_frame_that_still_waits_is_replaced() -> None:
             link.send_latest("red", f'42["red",{number}]')
             link.send_latest("blue", f'42["blue",{number}]')
         assert connection.outbox.size - waiting == len('42["red",4999]42["blue",4999]')
-        slow.resume()
         for number in range(count):
             assert str(await slow.message()).startswith(f'42["data",{number},')
         assert [await slow.message() for _ in range(2)] == ['42["red",4999]', '42["blue",4999]']

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.frames import close
+from support.wire import GONE, websocket
 from transport.direct_autobahn import Case, all_cases
-from transport.direct_peer import GONE, close, peer
 from transport.direct_servers import OURS, Served, served
 
 pytestmark = pytest.mark.promise(
@@ -28,7 +29,7 @@ def direct() -> Iterator[Served]:
 
 
 async def heard(server: Served, path: str, case: Case) -> list[tuple[object, ...]]:
-    async with peer(server.address, path) as connected:
+    async with websocket(server.address, path) as connected:
         for stage, expected in zip(case.stages, case.heard, strict=True):
             await connected.send(stage, chop=case.chop)
             for _ in expected if case.code == 0 else ():

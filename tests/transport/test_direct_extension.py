@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from transport.direct_peer import BINARY, GONE, TEXT, Peer, close, fragments, frame, peer
+from support.frames import BINARY, TEXT, close, fragments, frame
+from support.wire import GONE, Wire, websocket
 from transport.direct_servers import OURS, Served, served
 
 names = itertools.count()
@@ -27,18 +28,18 @@ async def seen(server: Served, name: str) -> Any:
         return (await http.get(f"/seen?id={name}", timeout=10)).json()
 
 
-async def hear(client: Peer, count: int) -> list[tuple[Any, ...]]:
+async def hear(client: Wire, count: int) -> list[tuple[Any, ...]]:
     return [await client.hear() for _ in range(count)]
 
 
 async def test_it_knows_whose_send_it_is_and_starts_after_accept(server: Served) -> None:
-    async with peer(server.address, "/wrapped?id=w") as client:
+    async with websocket(server.address, "/wrapped?id=w") as client:
         told = "True False direct frames start once websocket.accept was sent"
         assert await hear(client, 2) == [("text", told), ("close", 1000, "")]
 
 
 async def test_text_and_bytes_go_both_ways(server: Served) -> None:
-    async with peer(server.address, "/direct?id=t") as client:
+    async with websocket(server.address, "/direct?id=t") as client:
         sent = (
             frame(TEXT, "ä")
             + frame(BINARY, b"\xff")
@@ -53,7 +54,7 @@ async def test_what_is_queued_when_it_starts_comes_first(server: Served) -> None
     """More than one read of it, with more on the way."""
     name = str(next(names))
     texts = [f"{number} {'x' * 500}" for number in range(2000)]
-    async with peer(server.address, f"/direct-late?id={name}") as client:
+    async with websocket(server.address, f"/direct-late?id={name}") as client:
         sending = asyncio.create_task(client.send(*(frame(TEXT, text) for text in texts)))
         async with httpx.AsyncClient(base_url=server.url) as http:
             await http.get(f"/go?id={name}")
@@ -63,7 +64,7 @@ async def test_what_is_queued_when_it_starts_comes_first(server: Served) -> None
 
 async def test_what_the_socket_does_not_take_waits_and_says_so(server: Served) -> None:
     name = str(next(names))
-    async with peer(server.address, f"/direct?id={name}", receive_buffer=4096) as client:
+    async with websocket(server.address, f"/direct?id={name}", receive_buffer=4096) as client:
         await client.send(frame(TEXT, "flood 2000"))
         heard = await hear(client, 2000)
         assert all(event == ("binary", b"x" * 10_000) for event in heard)
@@ -86,7 +87,7 @@ async def test_it_ends(command: str, server: Served) -> None:
     """Once, and for good: nothing is delivered or sent after."""
     name = str(next(names))
     heard, told = ENDS[command]
-    async with peer(server.address, f"/direct?id={name}") as client:
+    async with websocket(server.address, f"/direct?id={name}") as client:
         await client.send(frame(TEXT, "one"), frame(TEXT, command), frame(TEXT, "never"))
         assert await hear(client, 1 + len(heard)) == [("text", "one"), *heard]
         await client.send(close(1000))
@@ -96,8 +97,8 @@ async def test_it_ends(command: str, server: Served) -> None:
 
 async def test_a_client_that_vanishes_is_told_of_once(server: Served) -> None:
     name = str(next(names))
-    async with peer(server.address, f"/direct?id={name}") as client:
+    async with websocket(server.address, f"/direct?id={name}") as client:
         await client.send(frame(TEXT, "one"))
         await client.hear()
-        client.abort()
+        client.reset()
         assert await seen(server, name) == [["websocket.disconnect", 1005, None]]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from typing import Any
 
 import pytest
 
-from support.heads import UPGRADE, Caller, caller, head
+from support.heads import UPGRADE, head
 from support.servers import hosted
-from transport.hosts import until
+from support.waiting import eventually
+from support.wire import Wire, wire
 from transport.http_app import App, calling
 from walkie_signal.direct import draining
 from walkie_signal.direct.protocol import DirectProtocol
@@ -25,7 +27,7 @@ def hasty(protocol: Any) -> Any:
     return type("Hasty", (protocol,), {"head_timeout": HASTE})
 
 
-async def every_100_ms(client: Caller, data: bytes) -> None:
+async def every_100_ms(client: Wire, data: bytes) -> None:
     while True:
         await client.send(data)
         await asyncio.sleep(0.1)
@@ -70,16 +72,16 @@ async def test_a_request_that_never_is_whole_is_closed_however_it_drips(
 async def test_who_is_answered_or_heard_is_not_hurried(app: App, protocol: Any) -> None:
     async with (
         hosted(app, http=hasty(protocol), ws=DirectProtocol, lifespan="off") as url,
-        caller(url) as slow,
-        caller(url) as sending,
-        caller(url) as socket,
+        wire(url) as slow,
+        wire(url) as sending,
+        wire(url) as socket,
     ):
         app.may_answer.clear()
         await slow.send(FIRST)
         await sending.send(head("/read", "Content-Length: 2", method="POST") + b"x")
         await socket.send(head("/", *UPGRADE))
         assert (await socket.answer())[0] == 101
-        async with caller(url) as idle:
+        async with wire(url) as idle:
             await idle.rest()  # whose deadline comes after theirs would have
         app.may_answer.set()
         await sending.send(b"x")
@@ -87,7 +89,7 @@ async def test_who_is_answered_or_heard_is_not_hurried(app: App, protocol: Any) 
         assert await sending.answer() == (200, b"ok")
         await slow.send(FIRST)
         assert await slow.answer() == (200, b"ok")
-        assert not socket.reader.at_eof()
+        assert not socket.ended
 
 
 @pytest.mark.promise(
@@ -115,10 +117,9 @@ async def test_who_takes_nothing_of_its_answer_is_cut(
             connections.discard(self)
 
     async with calling(app, Watched, timeout_keep_alive=1) as client:
-        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         await client.send(head("/", *lines) * requests)
-        await until(lambda: app.heard != [], lambda: app.heard)
-        await until(lambda: not connections, lambda: connections, within=5)
+        await eventually(lambda: app.heard)
+        await eventually(lambda: connections, operator.not_)
 
 
 @pytest.mark.promise(
@@ -133,8 +134,8 @@ async def test_who_takes_its_answer_slowly_is_not_cut(
     app.body = b"x" * (16 << 20)
     async with calling(app, protocol, timeout_keep_alive=1) as client:
         await client.send(head("/", "Connection: close"))
-        await client.reader.readuntil(b"\r\n\r\n")
+        await client.answer_head()
         left = len(app.body)
         while left:
-            left -= len(await client.reader.readexactly(min(left, 1 << 20)))
+            left -= len(await client.exactly(min(left, 1 << 20)))
             await asyncio.sleep(0.1)  # 1.6 s in all

@@ -32,7 +32,7 @@ async def test_the_body_of_a_request_that_asks_for_another_upgrade_is_no_request
 ) -> None:
     data = BODIES[body]
     async with calling(app, protocol, ws=DirectProtocol) as client:
-        await client.send(*(data[start : start + size] for start in range(0, len(data), size)))
+        await client.send(data, chop=size)
         assert await client.answer() == (200, b"ok")
         await client.send(head("/next", *H2C) + head("/last"))
         for _ in range(2):

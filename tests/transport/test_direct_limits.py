@@ -15,20 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from transport.direct_peer import (
-    BINARY,
-    CLOSE,
-    CONT,
-    GONE,
-    PING,
-    PONG,
-    TEXT,
-    Peer,
-    fragments,
-    frame,
-    header,
-    peer,
-)  # fmt: skip
+from support.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, fragments, frame, header
+from support.waiting import eventually
+from support.wire import GONE, Wire, websocket
 from transport.direct_servers import OURS, Served, served
 
 LIMIT = 100_000
@@ -44,9 +33,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[Served]:
 
 
 @asynccontextmanager
-async def connected(server: Served, path: str = "/echo?", **options: Any) -> AsyncIterator[tuple[Peer, str]]:
+async def connected(server: Served, path: str = "/echo?", **options: Any) -> AsyncIterator[tuple[Wire, str]]:
     name = str(next(numbers))
-    async with peer(server.address, f"{path}id={name}", **options) as client:
+    async with websocket(server.address, f"{path}id={name}", **options) as client:
         yield client, name
 
 
@@ -62,10 +51,14 @@ async def get(server: Served, path: str) -> Any:
 
 async def stalled(server: Served, name: str) -> None:
     """Wait until the app that floods gets no further."""
-    before, now = "", await get(server, f"/so-far?id={name}")
-    while before != now or now == "[]":
-        await asyncio.sleep(0.1)
-        before, now = now, await get(server, f"/so-far?id={name}")
+    before = ""
+
+    def no_further(now: str) -> bool:
+        nonlocal before
+        before, then = now, before
+        return now == then != "[]"
+
+    await eventually(lambda: get(server, f"/so-far?id={name}"), no_further, "stalled", within=30)
 
 
 def memory(server: Served) -> int:
@@ -123,7 +116,7 @@ async def test_a_request_that_websockets_cannot_read_is_refused(
     headers: tuple[str, ...], server: Served
 ) -> None:
     """uvicorn's own class leaves it without an answer."""
-    async with connected(server, headers=headers) as (client, _):
+    async with connected(server, lines=headers) as (client, _):
         assert client.status == 400
 
 
@@ -153,7 +146,7 @@ async def test_frames_sent_before_the_upgrade_is_answered_are_kept(server: Serve
     for path in ("/late", "/direct-late"):
         accepting = asyncio.create_task(accept())
         sent = b"".join(frame(TEXT, text) for text in early)
-        async with peer(server.address, f"{path}?id={name}", early=sent) as client:
+        async with websocket(server.address, f"{path}?id={name}", early=sent) as client:
             assert all([_is(await client.hear(), "text", text) for text in early])
         await accepting
 
@@ -214,7 +207,7 @@ async def test_send_waits_while_the_client_reads_nothing(server: Served) -> None
 async def test_a_client_that_goes_while_send_waits_ends_the_app(server: Served) -> None:
     async with connected(server, "/flood?count=1000&size=100000&", receive_buffer=4096) as (client, name):
         await stalled(server, name)
-        client.abort()
+        client.reset()
         seen = await get(server, f"/seen?id={name}")
         assert seen.endswith((',"gone"]', '"WebSocketDisconnect"]')), seen
 

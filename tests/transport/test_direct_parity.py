@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from transport.direct_peer import BINARY, PING, TEXT, close, fragments, frame, peer
+from support.frames import BINARY, PING, TEXT, close, fragments, frame
+from support.heads import UPGRADE, head
+from support.wire import websocket, wire
 from transport.direct_servers import OURS, THEIRS, Served, served
 
 pytestmark = pytest.mark.promise(
@@ -42,10 +43,13 @@ async def told(
     path: str, name: str, server: Served, *sent: bytes, headers: tuple[str, ...] = ()
 ) -> list[Any]:
     """Open, send, and tell the answer, all that is heard until the end, and what the app has seen."""
-    async with peer(server.address, f"{path}{'&' if '?' in path else '?'}id={name}", headers) as connected:
+    async with websocket(
+        server.address, f"{path}{'&' if '?' in path else '?'}id={name}", headers
+    ) as connected:
         await connected.send(*sent)
+        body = b"" if connected.status == 101 else await connected.rest()
         heard = await connected.hear_all() if connected.status == 101 else []
-        answer = [connected.status, connected.headers, connected.body]
+        answer = [connected.status, connected.headers, body]
         ran = connected.status not in (400, 426)
         return [*answer, heard, await get(server, f"/seen?id={name}") if ran else "no app ran"]
 
@@ -65,7 +69,7 @@ async def conversation(server: Served, name: str) -> list[Any]:
         frame(TEXT, "x" * 125), frame(TEXT, "x" * 126), frame(TEXT, "x" * 65_535), frame(BINARY, b"y" * 65_536),
         frame(TEXT, "z" * 3_000_000), frame(TEXT, "small again"),
     ]  # fmt: skip
-    async with peer(server.address, f"/echo?id={name}") as connected:
+    async with websocket(server.address, f"/echo?id={name}") as connected:
         heard = []
         for message in messages:
             await connected.send(message)
@@ -76,7 +80,7 @@ async def conversation(server: Served, name: str) -> list[Any]:
 
 async def all_at_once(server: Served, name: str) -> list[Any]:
     """Send a hundred messages in one write; each is echoed, in order."""
-    async with peer(server.address, f"/echo?id={name}") as connected:
+    async with websocket(server.address, f"/echo?id={name}") as connected:
         await connected.send(*(frame(TEXT, f"{number} {'x' * number * 50}") for number in range(100)))
         heard = [await connected.hear() for _ in range(100)]
         await connected.send(close(1001, "going"))
@@ -85,36 +89,30 @@ async def all_at_once(server: Served, name: str) -> list[Any]:
 
 async def vanishing(server: Served, name: str) -> list[Any]:
     """Go in the middle, without a CLOSE."""
-    async with peer(server.address, f"/echo?id={name}") as connected:
+    async with websocket(server.address, f"/echo?id={name}") as connected:
         await connected.send(frame(TEXT, "hi"), frame(TEXT, "cut")[:-1])
         heard = await connected.hear()
-        connected.abort()
+        connected.reset()
         return [heard, await get(server, f"/seen?id={name}")]
 
 
 async def half_closing(server: Served, name: str) -> list[Any]:
     """Shut down the sending side only."""
-    async with peer(server.address, f"/echo?id={name}") as connected:
+    async with websocket(server.address, f"/echo?id={name}") as connected:
         await connected.send(frame(TEXT, "hi"))
         heard = await connected.hear()
-        connected.sock.shutdown(socket.SHUT_WR)
+        connected.end()
         return [heard, await connected.hear_all(), await get(server, f"/seen?id={name}")]
 
 
 async def vanishing_before_accept(server: Served, name: str) -> list[Any]:
     """Go while the app has not made up its mind."""
-    reader, writer = await asyncio.open_connection(*server.address)
-    writer.write(
-        f"GET /late?id={name} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    await writer.drain()
-    await get_until_open(server)
-    writer.close()
-    await writer.wait_closed()
+    async with wire(server.address) as connected:
+        await connected.send(head(f"/late?id={name}", *UPGRADE))
+        await get_until_open(server)
+        connected.close()
     async with httpx.AsyncClient(base_url=server.url) as http:
         await http.get(f"/go?id={name}")
-    assert not await reader.read()
     return [await get(server, f"/seen?id={name}")]
 
 
@@ -126,7 +124,7 @@ async def get_until_open(server: Served) -> None:
 
 async def closed_by_app_and_answered(server: Served, name: str) -> list[Any]:
     """Answer the CLOSE of the app, in kind."""
-    async with peer(server.address, f"/close/4999?reason=enough&id={name}") as connected:
+    async with websocket(server.address, f"/close/4999?reason=enough&id={name}") as connected:
         heard = [await connected.hear()]
         await connected.send(frame(TEXT, "too late"), close(4999, "enough"))
         return [heard, await connected.hear_all(), await get(server, f"/seen?id={name}")]
@@ -134,7 +132,7 @@ async def closed_by_app_and_answered(server: Served, name: str) -> list[Any]:
 
 async def closed_by_app_and_violated(server: Served, name: str) -> list[Any]:
     """Answer the CLOSE of the app with something that is no frame: nothing is said to that any more."""
-    async with peer(server.address, f"/close/1000?id={name}") as connected:
+    async with websocket(server.address, f"/close/1000?id={name}") as connected:
         heard = [await connected.hear()]
         await connected.send(frame(3))
         return [heard, await connected.hear_all(), await get(server, f"/seen?id={name}")]

@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from transport.direct_peer import TEXT, close, frame, peer
+from support.frames import TEXT, close, frame
+from support.wire import websocket
 from transport.direct_servers import OURS, served
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -74,7 +75,7 @@ async def test_a_unix_socket(loop: str, tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with served(OURS, loop, "--uds", path) as server:
         for url in ("/echo?id=u", "/direct?id=u"):
-            async with peer(path, url) as client:
+            async with websocket(path, url) as client:
                 for text in ("a", "b" * 300_000, "c"):
                     await client.send(frame(TEXT, text))
                     assert await client.hear() == ("text", text)

@@ -12,11 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
 
+from support.raw import Raw, RefusedError
 from transport.official_app import INTERVAL, TIMEOUT
 from transport.official_servers import COMMANDS, passing
-from transport.raw import Raw
 
 
 @pytest.fixture
@@ -33,10 +32,10 @@ def check_handshake(handshake: dict[str, Any], upgrades: list[str]) -> None:
 
 
 async def refused_websocket(client: Raw, query: str) -> int:
-    with pytest.raises(InvalidStatus) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         async with client.websocket(query):
             pass
-    return refusal.value.response.status_code
+    return refusal.value.status
 
 
 class TestHandshakePolling:

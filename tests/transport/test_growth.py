@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from support.waiting import becomes
 from walkie_signal import Settings, attach
 from walkie_signal.transport.engineio.server import ENDS
 
@@ -97,8 +98,8 @@ class Service:
         for sid in self.peers:
             if self.sio.eio.sockets[sid].carrier.waiting:
                 await self.ask("GET", sid)
-        while self.sio.eio._sweep._watching:  # noqa: ASYNC110 - until its next tick has seen that nothing waits
-            await asyncio.sleep(0.01)
+        # its next tick sees that nothing waits
+        await becomes(lambda: self.sio.eio.census().watched, 0)
 
     async def gone(self, sid: str) -> None:
         """Wait until nothing is left of a session."""

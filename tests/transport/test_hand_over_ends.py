@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from transport.raw import RawSocket
+from support.raw import RawSocket
 from transport.serving import nothing_left, poll_waits
 from transport.workers import temporary_folder, workers  # noqa: F401 - a fixture
 from walkie_signal.transport.workers import folder as sockets

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import socket
@@ -17,10 +16,10 @@ from typing import Any
 
 import pytest
 import socketio
-from websockets.exceptions import InvalidStatus
 
+from support.raw import RefusedError, raw
 from support.servers import hosted
-from transport.raw import raw
+from support.waiting import eventually
 from transport.workers import Workers, temporary_folder, workers  # noqa: F401 - a fixture
 from walkie_signal import attach
 from walkie_signal.transport import create_server
@@ -60,7 +59,7 @@ async def test_an_id_that_is_nobody_s_is_unknown(forged: str, folder: Path) -> N
         outside = names(folder.parent)
         for answer in (await pair.other.get(forged), await pair.other.post(forged, "1")):
             assert (answer.status_code, answer.json()) == UNKNOWN
-        with pytest.raises(InvalidStatus):
+        with pytest.raises(RefusedError):
             async with pair.other.websocket(f"EIO=4&transport=websocket&sid={forged.strip()}"):
                 pass
         assert names(folder.parent) == outside
@@ -72,7 +71,7 @@ async def test_an_unknown_id_of_a_worker_that_lives_is_answered_by_it_once() -> 
         sid = await pair.owner.joined_polling()
         answer = await pair.other.get(sid[:8] + "x" * 24)
         assert (answer.status_code, answer.json()) == UNKNOWN
-        with pytest.raises(InvalidStatus):
+        with pytest.raises(RefusedError):
             async with pair.other.websocket(f"EIO=4&transport=websocket&sid={sid[:8]}{'x' * 24}"):
                 pass
 
@@ -113,7 +112,7 @@ async def test_a_worker_that_does_not_answer_is_no_reason_to_wait_for_long(folde
             start = time.monotonic()
             answer = await pair.other.get("a" * 32)
             assert answer.status_code == 503
-            with pytest.raises(InvalidStatus):
+            with pytest.raises(RefusedError):
                 async with pair.other.websocket(f"EIO=4&transport=websocket&sid={'a' * 32}"):
                     pass
             assert 4 <= time.monotonic() - start < 6
@@ -158,12 +157,9 @@ async def test_a_folder_that_is_not_ours_alone_is_not_used(
         assert all("not handed over" in each and where in each for each in warnings)
 
 
-async def answers(pair: Workers, sid: str, within: float = 5.0) -> None:
+async def answers(pair: Workers, sid: str) -> None:
     """Wait until the other worker serves a session."""
-    deadline = time.monotonic() + within
-    while (await pair.other.post(sid, "3")).text != "ok":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)  # nothing tells of it
+    await eventually(lambda: pair.other.post(sid, "3"), lambda answer: answer.text == "ok")
 
 
 @pytest.mark.promise(
@@ -209,8 +205,7 @@ async def test_a_folder_that_can_not_be_used_for_a_while_is_used_again(
     async with workers() as pair:
         sid = await pair.owner.joined_polling()
         allow(folder, 0o750)
-        while "not handed over" not in caplog.text:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.05)
+        await eventually(lambda: caplog.text, lambda text: "not handed over" in text)
         assert names(folder) == []
         allow(folder, 0o700)
         await answers(pair, sid)

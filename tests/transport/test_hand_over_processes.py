@@ -12,12 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
 
 from support.processes import SCRIPTS, Program, running
+from support.raw import Raw, RefusedError, raw
 from support.redis import redis_server
 from support.servers import free_port
-from transport.raw import Raw, raw
+from support.waiting import eventually
 from transport.workers import temporary_folder  # noqa: F401 - a fixture
 
 TESTS = Path(__file__).parents[1]
@@ -45,10 +45,7 @@ def two_workers(redis_url: str = "") -> AbstractAsyncContextManager[tuple[Progra
 
 async def answers(client: Raw, served: Program, within: float = 30.0) -> None:
     """Wait until it answers: several workers listen only some time after uvicorn has said so."""
-    deadline = asyncio.get_running_loop().time() + within
-    while not await answered(client):
-        assert asyncio.get_running_loop().time() < deadline, served.output
-        await asyncio.sleep(0.05)
+    await eventually(lambda: answered(client), what=lambda: f"there: {served.output}", within=within)
 
 
 async def answered(client: Raw) -> bool:
@@ -172,8 +169,8 @@ async def test_an_owner_that_is_stopped_holds_up_nobody_for_long(folder: Path) -
             assert await refused(here, sid, 3) == (503, 1)
             posted = await here.post(sid, '421["echo",1]', 3)
             assert posted.status_code == 503
-            with pytest.raises(InvalidStatus):
-                async with here.websocket(f"EIO=4&transport=websocket&sid={sid}", open_timeout=3):
+            with pytest.raises(RefusedError):
+                async with here.websocket(f"EIO=4&transport=websocket&sid={sid}", within=3):
                     pass
         finally:
             owner.send_signal(signal.SIGCONT)

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from typing import Any
 
 import pytest
 import socketio
 
+from support.waiting import eventually
 from transport.serving import left, nothing_left, poll_waits, serving
 from walkie_signal.transport import create_server
 
@@ -66,10 +68,7 @@ async def test_no_ghost_stays_of_who_goes_while_connecting(how: str, verdict: An
             await socket.close()
         elif how == "leave":
             await socket.send("1")
-        deadline = asyncio.get_running_loop().time() + 2
-        while not connection.closed:
-            assert asyncio.get_running_loop().time() < deadline, "the connection is still open"
-            await asyncio.sleep(0.01)
+        await eventually(lambda: connection.closed, what="closed", within=2)
         gate.open.set()
         await nothing_left(sio)
         assert len(gate.disconnects) == disconnects
@@ -90,10 +89,7 @@ async def test_who_leaves_while_connecting_has_left() -> None:
 
 
 async def nothing_left_but_the_session(sio: Any) -> None:
-    deadline = asyncio.get_running_loop().time() + 2
-    while sio.manager.rooms:
-        assert asyncio.get_running_loop().time() < deadline, sio.manager.rooms
-        await asyncio.sleep(0.01)
+    await eventually(lambda: sio.manager.rooms, operator.not_, "empty", within=2)
 
 
 @pytest.mark.parametrize("always_connect", [False, True])

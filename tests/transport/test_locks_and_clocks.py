@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import socketio
 
-from transport.hosts import until
-from transport.raw import Raw, RawSocket
+from support.raw import Raw, RawSocket
+from support.waiting import eventually
 from transport.serving import serving
 from walkie_signal.transport import create_server
 
@@ -62,7 +62,7 @@ async def test_who_holds_a_lock_may_emit_to_a_peer_that_is_dead() -> None:
         await lively.send("3", '42["tell"]')
         await asyncio.wait_for(host.done.wait(), 2)
         await dead.closed(2, ponging=False)
-        await until(lambda: host.reasons == ["ping timeout"], lambda: host.reasons)
+        await eventually(lambda: host.reasons, lambda reasons: reasons == ["ping timeout"])
         assert await lively.message() == '42["news"]'
 
 
@@ -76,7 +76,7 @@ async def test_on_a_stock_server_who_holds_a_lock_may_not() -> None:
     async with serving(host.sio) as client, client.joined() as lively, client.joined() as dead:
         await pinged(dead)
         await lively.send("3", '42["tell"]')
-        await until(lambda: host.working is not None, lambda: "no event", within=5)
+        await eventually(lambda: host.working)
         assert host.working is not None
         _, pending = await asyncio.wait({host.working}, timeout=1)
         assert pending, "it does not wait for itself any more: the docs say so"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import socketio
 
-from hosts.peers import peers
+from support.raw import Raw
 from support.servers import hosted
-from transport.raw import Raw
+from support.stock import peers
 from transport.serving import nothing_left, poll_waits, serving
 from walkie_signal.transport import create_server
 

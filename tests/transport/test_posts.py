@@ -7,49 +7,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 import socketio
 
+from support.heads import POLLING, head
+from support.raw import Raw, raw
 from support.servers import hosted
-from transport.hosts import Host, check_one_line, until
-from transport.raw import Raw, raw
+from support.waiting import eventually
+from support.wire import Wire, wire
+from transport.hosts import Host, check_one_line
 from walkie_signal.transport import create_server
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 
 
 @asynccontextmanager
-async def stuck_post(client: Raw, sid: str) -> AsyncIterator[asyncio.StreamReader]:
+async def stuck_post(client: Raw, host: Host, sid: str) -> AsyncIterator[Wire]:
     """Send half of a POST; gives where its answer comes."""
-    address = httpx.URL(client.url)
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    target = f"{address.path}?EIO=4&transport=polling&sid={sid}"
-    writer.write(f"POST {target} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n4".encode())
-    await asyncio.sleep(0.1)  # nothing tells that half a POST has arrived
-    try:
-        yield reader
-    finally:
-        writer.close()
-        await writer.wait_closed()
+    async with wire(client.url) as post:
+        await post.send(head(f"{POLLING}&sid={sid}", "Content-Length: 9", method="POST") + b"4")
+        await eventually(lambda: host.sio.eio.sockets[sid].carrier._reading, what="a POST")
+        yield post
 
 
 async def test_a_post_that_never_ends_holds_up_nothing(client: Raw, host: Host) -> None:
     sid = (await client.open())["sid"]
-    async with stuck_post(client, sid) as answer:
+    async with stuck_post(client, host, sid) as answer:
         await asyncio.wait_for(host.sio.eio.disconnect(sid), 1)
-        await until(lambda: not host.left(), host.left)
-        assert b" 400 " in await asyncio.wait_for(answer.readline(), 1)
+        await eventually(host.left, operator.not_)
+        assert (await answer.answer(within=1))[0] == 400
 
 
-async def test_two_posts_at_once_close_the_connection(client: Raw, lines: list[logging.LogRecord]) -> None:
+async def test_two_posts_at_once_close_the_connection(
+    client: Raw, host: Host, lines: list[logging.LogRecord]
+) -> None:
     sid = (await client.open())["sid"]
-    async with stuck_post(client, sid) as answer:
+    async with stuck_post(client, host, sid) as answer:
         assert (await client.post(sid, "40")).status_code == 400
-        assert b" 400 " in await asyncio.wait_for(answer.readline(), 1)
+        assert (await answer.answer(within=1))[0] == 400
     check_one_line(lines, sid)
 
 
@@ -59,7 +58,7 @@ async def test_a_burst_over_polling_arrives_whole(client: Raw, host: Host) -> No
     await client.get(sid)
     burst = "\x1e".join(f'42["candidate",{n}]' for n in range(300))
     assert (await client.post(sid, burst)).text == "ok"
-    await until(lambda: len(host.calls) == 301, lambda: host.calls)
+    await eventually(lambda: host.calls, lambda calls: len(calls) == 301)
     assert [arguments for _, arguments in host.calls[1:]] == [(n,) for n in range(300)]
 
 
@@ -98,7 +97,7 @@ async def test_too_many_events_that_wait_close_the_connection(
         assert await socket.closed(2) == 1002
     release.set()
     check_one_line(lines)
-    await until(lambda: not host.left(), host.left)
+    await eventually(host.left, operator.not_)
 
 
 async def test_a_slow_handler_holds_up_no_pong() -> None:

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from transport.polling_session import polling
-from transport.raw import Session
+from support.raw import Session
 from transport.serving import nothing_left, serving
 from walkie_signal.transport import create_server
 
@@ -125,7 +124,7 @@ async def test_a_connect_beside_one_that_is_being_answered(
 ) -> None:
     door = Door()
     async with serving(door.sio) as client:
-        async with client.opened() if transport == "websocket" else polling(client) as session:
+        async with client.opened() if transport == "websocket" else client.polling() as session:
             said = await conversation(session, door, frames, "4399")
             acks = [packet for packet in said if packet.startswith("43")]
             assert acks == [packet for packet in heard if packet.startswith("43")]

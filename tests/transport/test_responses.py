@@ -7,15 +7,16 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import socketio
 from starlette.middleware.base import BaseHTTPMiddleware
 
+from support.heads import POLLING, head
+from support.raw import Raw, raw
 from support.servers import hosted
-from transport.hosts import until
-from transport.raw import Raw, raw
+from support.waiting import eventually
+from support.wire import Wire, wire
 from transport.serving import nothing_left, poll_waits
 from transport.workers import temporary_folder  # noqa: F401 - a fixture
 from walkie_signal.transport import create_server
@@ -66,14 +67,12 @@ class Site:
         await poll_waits(self.sio, sid)
         return poll
 
-    async def half_a_post(self, sid: str) -> asyncio.StreamWriter:
-        address = urlsplit(self.client.url)
-        _, writer = await asyncio.open_connection(address.hostname, address.port)
-        query = f"EIO=4&transport=polling&sid={sid}"
-        head = f"POST {address.path}?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"
-        writer.write(head.encode() + b"half")
-        await until(lambda: self.sio.eio.sockets[sid].carrier._reading is not None, lambda: "no POST")
-        return writer
+    @asynccontextmanager
+    async def half_a_post(self, sid: str) -> AsyncIterator[Wire]:
+        async with wire(self.client.url) as client:
+            await client.send(head(f"{POLLING}&sid={sid}", "Content-Length: 99", method="POST") + b"half")
+            await eventually(lambda: self.sio.eio.sockets[sid].carrier._reading, what="a POST")
+            yield client
 
 
 async def gone_in_a_poll(site: Site) -> None:
@@ -83,7 +82,8 @@ async def gone_in_a_poll(site: Site) -> None:
 
 
 async def gone_in_a_post(site: Site) -> None:
-    (await site.half_a_post(await site.session())).close()
+    async with site.half_a_post(await site.session()):
+        pass
 
 
 async def closed_in_a_poll(site: Site) -> None:
@@ -95,10 +95,9 @@ async def closed_in_a_poll(site: Site) -> None:
 
 async def closed_in_a_post(site: Site) -> None:
     sid = await site.session()
-    writer = await site.half_a_post(sid)
-    await site.sio.eio.disconnect(sid)
-    await until(lambda: not any(each.running for each in site.witnesses), lambda: "the POST goes on")
-    writer.close()
+    async with site.half_a_post(sid):
+        await site.sio.eio.disconnect(sid)
+        await eventually(lambda: not any(each.running for each in site.witnesses), what="the end of the POST")
 
 
 async def two_polls(site: Site) -> None:
@@ -173,7 +172,7 @@ async def test_a_request_that_returns_has_sent_a_response(
 ) -> None:
     async with site(handed_over=handed_over, around=around) as served:
         await way(served)
-        await until(lambda: not any(each.running for each in served.witnesses), lambda: "requests go on")
+        await eventually(lambda: not any(each.running for each in served.witnesses))
         sent = [each for witness in served.witnesses for each in witness.sent]
         assert sent
         assert all(each == ["http.response.start", "http.response.body"] for each in sent), sent

@@ -7,18 +7,18 @@ import gzip
 import json
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
 
-from support.raw import NO_CERTIFICATES
-from transport.direct_peer import TEXT, frame
+from support.frames import TEXT, frame
+from support.heads import POLLING, head
+from support.raw import NO_CERTIFICATES, Raw, RawSocket
+from support.waiting import eventually
+from support.wire import Wire, wire
 from transport.direct_servers import OURS, served
-from transport.raw import Raw, RawSocket
 
 LIMIT = 1_000_000
 EVENT_LIMIT = 65_536
@@ -48,14 +48,15 @@ async def client(url: str) -> AsyncIterator[Raw]:
 
 async def settled(client: Raw) -> dict[str, Any]:
     """Wait until the server has no connection left, and no task but its own; returns how it is then."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + 1
-    while True:
+
+    async def state() -> dict[str, Any]:
         found: dict[str, Any] = (await client.http.get(httpx.URL(client.url).join("/state"))).json()
-        if not found["sockets"] and found["tasks"] == SERVER_TASKS:
-            return found
-        assert loop.time() < deadline, found
-        await asyncio.sleep(0.01)
+        return found
+
+    def alone(found: dict[str, Any]) -> bool:
+        return not found["sockets"] and found["tasks"] == SERVER_TASKS
+
+    return await eventually(state, alone, within=1)
 
 
 async def check(client: Raw, attack: Callable[[Raw], Awaitable[None]]) -> None:
@@ -94,8 +95,7 @@ def frames(data: str | bytes) -> Callable[[Raw], Awaitable[None]]:
     async def attack(client: Raw) -> None:
         async with client.websocket() as socket:
             await joined(socket)
-            with suppress(ConnectionClosed):  # which may come while it still sends
-                await socket.send(data)
+            await socket.send(data)
             assert await socket.closed(1) == 1009
 
     return attack
@@ -123,25 +123,21 @@ async def chunks() -> AsyncIterator[bytes]:
 async def endless_chunks(client: Raw) -> None:
     """The answer comes while the client goes on sending."""
     sid = (await client.open())["sid"]
-    address = httpx.URL(client.url)
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    head = f"POST {address.path}?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: x\r\n"
-    writer.write(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
 
-    async def send() -> None:
+    async def send(sender: Wire) -> None:
         while True:
-            writer.write(b"2710\r\n" + b"4" * 10_000 + b"\r\n")
-            await writer.drain()
-            await asyncio.sleep(0)  # draining gives way only where the server does not keep up
+            await sender.send(b"2710\r\n" + b"4" * 10_000 + b"\r\n")
+            await asyncio.sleep(0)  # sending gives way only where the server does not keep up
 
-    sending = asyncio.create_task(send())
-    try:
-        assert b" 413 " in await asyncio.wait_for(reader.readline(), 1)
-    finally:
-        sending.cancel()
-        await asyncio.wait([sending])
-        writer.transport.abort()
-    assert sending.cancelled() or isinstance(sending.exception(), ConnectionError)
+    async with wire(client.url) as sender:
+        await sender.send(head(f"{POLLING}&sid={sid}", "Transfer-Encoding: chunked", method="POST"))
+        sending = asyncio.create_task(send(sender))
+        try:
+            assert (await sender.answer(within=1))[0] == 413
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+    assert sending.cancelled()
 
 
 @cache
@@ -159,10 +155,10 @@ def gzipped() -> bytes:
 
 async def compressed_frame(client: Raw) -> None:
     """Our WebSocket class agrees to no compression, so that such a frame breaks the protocol."""
-    async with client.websocket(compression="deflate") as socket:
+    async with client.websocket(lines=["Sec-WebSocket-Extensions: permessage-deflate"]) as socket:
         await joined(socket)
-        agreed = bool(socket._connection.protocol.extensions)
-        socket._connection.transport.write(bomb())
+        agreed = any(name == "sec-websocket-extensions" for name, _ in socket.wire.headers)
+        await socket.wire.send(bomb())
         assert await socket.closed(1) == (1009 if agreed else 1002)
 
 

@@ -12,14 +12,10 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from websockets.exceptions import InvalidStatus
 
+from support.raw import Raw, RawSocket, RefusedError, Session
 from transport.official_app import CONNECT_TIMEOUT, INTERVAL, TIMEOUT
 from transport.official_servers import COMMANDS, passing
-from transport.polling_session import PollingSession, polling
-from transport.raw import Raw, RawSocket
-
-Session = RawSocket | PollingSession
 
 VIOLATED = (1002, 400)
 """The code that a WebSocket is closed with for breaking the protocol, and the status of such a POST."""
@@ -31,10 +27,10 @@ def client(socketio_client: Raw) -> Raw:
 
 
 async def refused_websocket(client: Raw, query: str) -> int:
-    with pytest.raises(InvalidStatus) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         async with client.websocket(query):
             pass
-    return refusal.value.response.status_code
+    return refusal.value.status
 
 
 async def upgraded(client: Raw, sid: str, socket: RawSocket) -> None:
@@ -150,7 +146,7 @@ class TestUpgrade:
 
 @pytest.fixture(params=["websocket", "polling"])
 async def session(request: pytest.FixtureRequest, client: Raw) -> AsyncIterator[Session]:
-    async with client.opened() if request.param == "websocket" else polling(client) as session:
+    async with client.opened() if request.param == "websocket" else client.polling() as session:
         yield session
 
 

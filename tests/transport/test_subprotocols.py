@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from transport.raw import Raw
+from support.raw import Raw
 
 ASKED: dict[str, list[str] | None] = {"none": None, "one": ["walkie.1"], "several": ["b", "a", "walkie.1"]}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from transport.raw import Raw
+from support.raw import Raw
 from transport.serving import poll_waits, serving
 from walkie_signal.transport import create_server
 

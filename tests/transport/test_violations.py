@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import operator
 from collections.abc import AsyncIterator
 
 import pytest
 
-from transport.hosts import Host, check_one_line, until
-from transport.raw import Raw
+from support.raw import Raw
+from support.waiting import eventually
+from transport.hosts import Host, check_one_line
 
 pytestmark = pytest.mark.usefixtures("_each_websocket_class")
 
@@ -74,13 +76,13 @@ async def test_a_malformed_frame_closes_its_connection(
                 host.calls.clear()
                 await socket.send(frame)
                 assert await socket.closed(1) == 1002, kind
-            await until(lambda: bool(host.calls), lambda: MALFORMED)
+            await eventually(lambda: host.calls)
             assert host.calls == [("disconnect", "transport error")], kind
             check_one_line(lines, "admin", "nowhere")
             lines.clear()
             await bystander.send('421["still","there"]')
             assert await bystander.message() == '431["there"]', kind
-    await until(lambda: not host.left(), host.left)
+    await eventually(host.left, operator.not_)
 
 
 POSTED = {kind: frame for kind, frame in MALFORMED.items() if kind != "base64 on a WebSocket"}
@@ -95,7 +97,7 @@ async def test_a_connect_of_who_has_seen_the_answer_closes_its_connection(
         assert await socket.message() == "431[]"
         await socket.send("40")
         assert await socket.closed(1) == 1002
-    await until(lambda: not host.left(), host.left)
+    await eventually(host.left, operator.not_)
     check_one_line(lines)
 
 
@@ -112,7 +114,7 @@ async def test_a_malformed_post_closes_its_connection(
         assert (await client.get(sid)).status_code == 400, kind
         check_one_line(lines, sid, "admin")
         lines.clear()
-    await until(lambda: not host.left(), host.left)
+    await eventually(host.left, operator.not_)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ async def test_attachments_are_what_was_announced(
         await socket.send(*frames)
         assert await socket.closed(1) == 1002
     check_one_line(lines)
-    await until(lambda: ("disconnect", "transport error") in host.calls, lambda: host.calls)
+    await eventually(lambda: host.calls, lambda calls: ("disconnect", "transport error") in calls)
     assert [call for call in host.calls if call[0] in "xy"] == []
 
 
@@ -196,4 +198,4 @@ async def test_a_post_over_the_limit_is_answered_at_once(
     assert answer.status_code == 413
     assert (await client.get(sid)).status_code == 400
     check_one_line(lines, sid)
-    await until(lambda: not host.left(), host.left)
+    await eventually(host.left, operator.not_)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from transport.raw import Raw
+from support.raw import Raw
 from transport.serving import serving
 from walkie_signal import runtime_folder
 from walkie_signal.transport import create_server
