@@ -48,7 +48,7 @@ class ServeOptions(Group):
     )
     workers: int = setting(
         1,
-        "How many processes serve the port together; more than one need a redis_url.",
+        "How many processes serve the port together; with more than one, give a redis_url.",
         least=1,
         reason="uvicorn's; one process relays tens of thousands of signals a second.",
     )
