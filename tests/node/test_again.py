@@ -18,7 +18,13 @@ from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
 
 INTERVAL = 0.4
-STORES = pytest.mark.parametrize("count", [0, 2], ids=["memory", "Redis, two nodes"])
+STORES = pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(0, id="memory"),
+        pytest.param(2, id="Redis, two nodes", marks=pytest.mark.programs),
+    ],
+)
 
 
 @asynccontextmanager
@@ -124,6 +130,7 @@ async def test_who_leaves_or_goes_is_not_announced_and_leaves_nothing_behind(cou
     "A join that changes nothing is told to the others at once, then once in 5 s, and only the joiner gets "
     "the roster",
 )
+@pytest.mark.programs
 async def test_when_redis_is_away_it_is_told_when_it_is_back() -> None:
     async with nodes_on(2) as (server, nodes):
         assert server is not None

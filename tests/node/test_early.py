@@ -18,7 +18,13 @@ from walkie_signal.core.identity import Identity
 from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
 
-STORES = pytest.mark.parametrize("count", [0, 2], ids=["memory", "Redis, two nodes"])
+STORES = pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(0, id="memory"),
+        pytest.param(2, id="Redis, two nodes", marks=pytest.mark.programs),
+    ],
+)
 
 
 @asynccontextmanager

@@ -21,7 +21,14 @@ from walkie_signal.settings import Settings
 
 ROUNDS = 40
 
-STORES = pytest.mark.parametrize("nodes", [0, 1, 2], ids=["memory", "Redis, one node", "Redis, two nodes"])
+STORES = pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param(0, id="memory"),
+        pytest.param(1, id="Redis, one node", marks=pytest.mark.programs),
+        pytest.param(2, id="Redis, two nodes", marks=pytest.mark.programs),
+    ],
+)
 
 
 @asynccontextmanager
@@ -125,7 +132,9 @@ class Half:
         await self.mover.peer.settled()
         await self.far.link.until(lambda: bool(gone(self.far)) == left)
 
-    def hooks(self) -> list[tuple[str, ...]]:
+    async def hooks(self) -> list[tuple[str, ...]]:
+        for node in self.nodes:
+            await node._hooks.settled()
         return [each for each in self.told.all if each[1] == "mover"]
 
 
@@ -152,6 +161,7 @@ MOVED = [("join", "mover", "r"), ("join", "mover", "q"), ("leave", "mover", "r",
     "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
     "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
 )
+@pytest.mark.programs
 async def test_while_the_leave_is_under_way_nothing_of_the_room_reaches_who_has_moved() -> None:
     async with half_done() as half:
         answer = await half.near.call("signal", {"targetId": "mover", "signal": 1})
@@ -161,7 +171,7 @@ async def test_while_the_leave_is_under_way_nothing_of_the_room_reaches_who_has_
         await half.end()
         assert strays(half.mover) == []
         assert len(gone(half.far)) == 1
-        assert half.hooks() == MOVED
+        assert await half.hooks() == MOVED
 
 
 @pytest.mark.promise(
@@ -169,6 +179,7 @@ async def test_while_the_leave_is_under_way_nothing_of_the_room_reaches_who_has_
     "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
     "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
 )
+@pytest.mark.programs
 async def test_a_leave_that_fails_is_made_up_for_and_told_once() -> None:
     async with half_done() as half:
         await half.mover.peer.settled()  # Redis has not answered in time
@@ -179,7 +190,7 @@ async def test_a_leave_that_fails_is_made_up_for_and_told_once() -> None:
         assert strays(half.mover) == []
         assert [len(gone(each)) for each in (half.near, half.far)] == [1, 1]
         assert [member.peer_id for member in await half.nodes[1].orders.roster("r")] == ["near", "far"]
-        assert half.hooks() == MOVED
+        assert await half.hooks() == MOVED
 
 
 @pytest.mark.promise(
@@ -187,6 +198,7 @@ async def test_a_leave_that_fails_is_made_up_for_and_told_once() -> None:
     "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
     "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
 )
+@pytest.mark.programs
 async def test_who_comes_back_while_its_leave_is_under_way_is_there() -> None:
     async with half_done() as half:
         back = half.mover.emit("join_room", {"room": "r"}, ack=True)
@@ -195,7 +207,7 @@ async def test_who_comes_back_while_its_leave_is_under_way_is_there() -> None:
         assert strays(half.mover) == []
         await half.far.link.until(lambda: ledger(half.far) == {"near", "mover"})
         assert ledger(half.near) == {"far", "mover"}
-        assert half.hooks()[-2:] == [("join", "mover", "r"), ("leave", "mover", "q", "left")]
+        assert (await half.hooks())[-2:] == [("join", "mover", "r"), ("leave", "mover", "q", "left")]
         assert await half.near.call("signal", {"targetId": "mover", "signal": 1}) == {"ok": True}
 
 
@@ -204,16 +216,18 @@ async def test_who_comes_back_while_its_leave_is_under_way_is_there() -> None:
     "A move is one step for the peer that moves, on every store: a group that changes rooms together keeps "
     "its peers, and after its ack a peer hears nothing of the old room, however the leave goes",
 )
+@pytest.mark.programs
 async def test_who_goes_while_its_leave_is_under_way_is_in_no_room() -> None:
     async with half_done() as half:
         half.nodes[0].disconnect("mover", "disconnected")
         await half.end()
         assert len(gone(half.far)) == 1
         assert await half.nodes[1].orders.rooms() == ["r"]
-        assert half.hooks() == [*MOVED, ("leave", "mover", "q", "disconnected")]
+        assert await half.hooks() == [*MOVED, ("leave", "mover", "q", "disconnected")]
         assert half.nodes[0].census().listed == 2, "the mover is"
 
 
+@pytest.mark.programs
 async def test_with_several_rooms_nobody_steps_out_of_one_by_joining_another() -> None:
     async with service(1, rooms_per_peer=2) as (_, (node,), _):
         ann, bob = phone(node, "a"), phone(node, "b")

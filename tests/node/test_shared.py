@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+import pytest
+
 from support.links import Phone
 from support.nodes import phone, running
 from support.redis import RedisServer, redis_server
@@ -16,6 +18,8 @@ from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.changes import Member
 from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
+
+pytestmark = pytest.mark.programs
 
 ODD = ["a b", 'a "b" \\ /', "\x00", "a\u2028b", "\n", "🙂" * 64, "{}", "", "*"]
 ROOMS = ["a b", "a\nb", "{", "}", "{}{", "a:b", "🙂" * 128, "\x00", "\u2028"]

@@ -15,6 +15,8 @@ import pytest
 
 from support.processes import Program, running
 
+pytestmark = pytest.mark.programs
+
 WORKER = """
 import logging, signal, sys, time
 logging.basicConfig(stream=sys.stdout)

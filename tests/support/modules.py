@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,8 @@ class Module:
         return count
 
 
-def modules_under(folder: str) -> list[Module]:
+@cache
+def modules_under(folder: str) -> tuple[Module, ...]:
     """Return the modules in that folder of the checkout, named from its top."""
     found = []
     for path in sorted((ROOT / folder).rglob("*.py")):
@@ -76,4 +77,4 @@ def modules_under(folder: str) -> list[Module]:
             parts = path.relative_to(ROOT).with_suffix("").parts
             package = parts[-1] == "__init__"
             found.append(Module(".".join(parts[: -1 if package else None]), path.read_text("utf-8"), package))
-    return found
+    return tuple(found)
