@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from support.frames import CLOSE, CONT, PING, PONG, TEXT
-from support.heads import UPGRADE, head
+from support.heads import UPGRADE, head, host_of
 from support.waiting import WITHIN, in_time
 
 NAMES = {CONT: "cont", TEXT: "text", 2: "binary", CLOSE: "close", PING: "ping", PONG: "pong"}
@@ -309,7 +309,7 @@ async def websocket(
     """Ask for a WebSocket, and read the head of the answer, which may refuse it; `early` is sent before that."""
     made = await Wire.to(address, receive_buffer=receive_buffer)
     try:
-        await made.send(head(target, *UPGRADE, *lines))
+        await made.send(head(target, *UPGRADE, *lines, host=host_of(address)))
         if early:
             await asyncio.sleep(0.05)  # a segment of its own: behind the request in one, uvicorn drops it
             await made.send(early)
