@@ -91,3 +91,19 @@ def test_it_goes_on_in_another_loop() -> None:
 
     asyncio.run(in_a_loop())
     asyncio.run(in_a_loop())
+
+
+def test_what_was_due_on_the_last_event_loop_is_not_kept_waiting_by_a_later_thing_on_the_next() -> None:
+    clock = Clock(TICK)
+
+    async def leave() -> None:
+        clock.at(asyncio.get_running_loop().time(), "left", lambda _key, _now: left.set())
+
+    async def go_on() -> None:
+        clock.at(asyncio.get_running_loop().time() + 60, "later", lambda _key, _now: None)
+        await asyncio.wait_for(left.wait(), 5)
+        clock.stop()
+
+    left = asyncio.Event()
+    asyncio.run(leave())
+    asyncio.run(go_on())

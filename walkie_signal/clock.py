@@ -38,15 +38,17 @@ class Clock:
         """Do something at a time of the loop's clock; what had that key before is not done any more."""
         due_at = self._wheel.put(key, when, act)
         loop = asyncio.get_running_loop()
-        if due_at < self._wakes_at or self._loop is not loop:  # each test of a host has its own loop
+        if self._loop is not loop:  # each test of a host has its own; what was due on the last loop still is
+            self._wake(loop, self._wheel.next_at or due_at)
+        elif due_at < self._wakes_at:
             self._wake(loop, due_at)
 
     def drop(self, key: Any) -> None:
-        """Do what has that key no more."""
+        """Forget what is to be done under that key, if there is anything."""
         self._wheel.drop(key)
 
     def stop(self) -> None:
-        """Do nothing more of what was asked for."""
+        """Forget everything that is to be done."""
         self._wheel.clear()
         if self._timer is not None:
             self._timer.cancel()

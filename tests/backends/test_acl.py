@@ -18,7 +18,7 @@ from support.redis import RedisServer, redis_server
 from support.waiting import eventually
 from walkie_signal.backends.redis.directory import AT_ONCE
 from walkie_signal.backends.redis.store.nodes import StoredNodes
-from walkie_signal.backends.shared.followed import LINGER
+from walkie_signal.backends.shared.followed import FOLLOWED_FOR
 from walkie_signal.core.changes import Joined, Left
 from walkie_signal.errors import SignalingError
 
@@ -261,7 +261,7 @@ async def _remove_a_dead_one(owner: Owner, one: Site, two: Site) -> None:
 async def _forget_rooms(one: Site, two: Site) -> None:
     await one.backend.leave("r", "a", "left")
     for site in (one, two):
-        site.backend._followed.sweep(asyncio.get_running_loop().time() + LINGER + 1)
+        site.backend._followed.sweep(asyncio.get_running_loop().time() + FOLLOWED_FOR + 1)
         assert await site.backend.rooms() == []
 
 

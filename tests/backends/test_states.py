@@ -37,7 +37,7 @@ async def copy() -> RoomCopy:
 
 async def test_an_impossible_step_is_refused_and_changes_nothing(copy: RoomCopy) -> None:
     copy.adopt(Roster(Version(7, 1)), hold=False)
-    with pytest.raises(RuntimeError, match="a copy that is RESTING can't READ"):
+    with pytest.raises(RuntimeError, match="what is RESTING can't READ"):
         copy.read()
     assert (copy.state, copy.version) == (State.RESTING, Version(7, 1))
     assert copy.read_at < 0

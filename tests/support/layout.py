@@ -26,7 +26,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
     "core": (
-        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "values", "wheel"),
+        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "transitions"),
+        ("values", "wheel"),
         ("changes", "messages"),
         ("facts", "payloads", "replicas", "rooms"),
         ("deliveries", "ledger", "registry"),

@@ -24,7 +24,7 @@ def test_each_state_is_reached_and_an_end_is_final() -> None:
 
 async def test_an_impossible_step_is_refused_and_changes_nothing() -> None:
     connection = Connection(create_server().eio, "sid", "address")
-    with pytest.raises(RuntimeError, match="a connection that is OPENING can't GIVE_UP"):
+    with pytest.raises(RuntimeError, match="what is OPENING can't GIVE_UP"):
         connection.end_probe()
     assert (connection.state, connection.is_open) == (State.OPENING, True)
 

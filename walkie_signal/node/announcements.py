@@ -22,7 +22,7 @@ class Announcements:
 
     @property
     def kept(self) -> int:
-        """Of how many announcements it is kept when they were made."""
+        """How many members have a pace for their announcements."""
         return len(self._paces)
 
     def now(self, peer: Peer, room: str) -> bool:

@@ -14,13 +14,13 @@ class Census:
         users: The users that these speak for.
         rooms: The rooms that it follows.
         members: The members of these rooms, on any node.
-        listed: The peers that are listed in some room, those among them that are stepping out.
+        listed: The peers that are listed in some room, including those that are stepping out.
         waiting: The items that wait behind another one of their peer.
-        early: The peers of whom signals wait for the first join.
+        early: The peers whose signals wait for their first join.
         joining: The joins under way.
-        hooks: The peers of whom a hook is under way.
-        rosters: The rooms of whose roster it is kept when it was told.
-        announcements: The same of what is told of peers that joined a room again.
+        hooks: The peers with a hook under way.
+        rosters: The rooms that have a pace for their roster.
+        announcements: The members that have a pace for their announcements.
     """
 
     peers: int

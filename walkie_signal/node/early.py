@@ -25,7 +25,7 @@ class Early:
 
     @property
     def peers(self) -> int:
-        """Of how many peers signals wait."""
+        """How many peers have signals that wait."""
         return len(self._waiting)
 
     def carry_out(self, peer: Peer, event: Event, message: SignalTo) -> None:

@@ -71,7 +71,7 @@ class Joins:
 
     @property
     def announcements(self) -> int:
-        """Of how many announcements it is kept when they were made."""
+        """How many members have a pace for their announcements."""
         return self._announcements.kept
 
     async def join(self, peer: Peer, event: Event, message: JoinRoom) -> None:

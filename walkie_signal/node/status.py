@@ -23,7 +23,7 @@ class Statuses:
 
     @property
     def rosters(self) -> int:
-        """Of how many rooms it is kept when the roster was told."""
+        """How many rooms have a pace for their roster."""
         return len(self._paces)
 
     def changed(self, room: str) -> None:

@@ -24,6 +24,7 @@ from walkie_signal.backends.redis.wire import Answer, Lost, NoWire, Wire, text_o
 from walkie_signal.backends.shared.lifetime import Lifetime
 from walkie_signal.backends.shared.store import RefusedError
 from walkie_signal.backends.shared.uplink_states import TRANSITIONS, State, Step
+from walkie_signal.core.transitions import state_after
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.redis")
@@ -151,11 +152,8 @@ class Uplink:
         self._outage.failed(why or self._why or SILENT)
 
     def _change_state(self, step: Step) -> None:
-        following = TRANSITIONS[self.state].get(step)
-        if following is None:
-            raise RuntimeError(f"an uplink that is {self.state.name} can't {step.name}")
-        self.state = following
-        self.up = following is State.UP
+        self.state = state_after(TRANSITIONS, self.state, step)
+        self.up = self.state is State.UP
 
     async def _connect(self) -> None:
         self._change_state(Step.CONNECT)

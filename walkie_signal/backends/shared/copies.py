@@ -17,6 +17,7 @@ from walkie_signal.backends.shared.states import TRANSITIONS, State, Step
 from walkie_signal.backends.shared.store import StoreError
 from walkie_signal.core.changes import Change, Joined, Member, Reason
 from walkie_signal.core.replicas import Entry, Replica, RoomEvent, Roster, Version
+from walkie_signal.core.transitions import state_after
 from walkie_signal.core.values import Value
 
 PAUSE = 0.1
@@ -63,10 +64,7 @@ class RoomCopy:
         return member.node == self._incarnation.id and member.peer_id not in self.wanted
 
     def _change_state(self, step: Step) -> None:
-        following = TRANSITIONS[self.state].get(step)
-        if following is None:
-            raise RuntimeError(f"a copy that is {self.state.name} can't {step.name}")
-        self.state = following
+        self.state = state_after(TRANSITIONS, self.state, step)
 
     # What it knows
 

@@ -10,7 +10,7 @@ from walkie_signal.backends.shared.store import NodeStore, RoomStore
 from walkie_signal.core.changes import Change, Left, Member, Reason
 from walkie_signal.core.replicas import Entry, Roster
 
-LINGER = 10.0
+FOLLOWED_FOR = 10.0
 """Seconds for which a room is still followed when it has no members here."""
 
 
@@ -94,7 +94,7 @@ class FollowedRooms:
         """Stop following the rooms that have long had no members here."""
         for room, copy in list(self._by_room.items()):
             idle = copy.idle_since
-            if idle is not None and now - idle > LINGER and not copy.healing:
+            if idle is not None and now - idle > FOLLOWED_FOR and not copy.healing:
                 self._unfollow(room)
 
     def _unfollow(self, room: str) -> None:

@@ -10,7 +10,7 @@ class Census:
     """Counts of a server; soon after all its connections have gone, each is 0.
 
     Attributes:
-        connections: The connections that it has, those among them that are ending.
+        connections: The connections that it has, including those that are ending.
         waiting: The frames that wait in their outboxes.
         lingering: The sessions that are over, and whose next poll is still owed an answer.
         watched: The connections on which something waits, or that have joined nothing yet.

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.facts import Facts
 from walkie_signal.core.ports import TextHandler
+from walkie_signal.core.transitions import state_after
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport.engineio.carriers import Carrier, Connecting
@@ -124,11 +125,8 @@ class Connection:
         self.push: Callable[[Frame], None] = self.carrier.push
 
     def _change_state(self, step: Step) -> None:
-        following = TRANSITIONS[self.state].get(step)
-        if following is None:
-            raise RuntimeError(f"a connection that is {self.state.name} can't {step.name}")
-        self.state = following
-        self.is_open = following not in (State.CLOSED, State.GONE)
+        self.state = state_after(TRANSITIONS, self.state, step)
+        self.is_open = self.state not in (State.CLOSED, State.GONE)
 
     # What carries it, and what is on it
 

@@ -23,7 +23,7 @@ SHARE = 20
 """How many ticks fit into the shortest of the times."""
 
 WATCH = object()
-"""What stands on the clock for all connections that are watched."""
+"""The key on the clock of the check of all watched connections."""
 
 
 class Sweep:
