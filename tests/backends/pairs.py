@@ -9,7 +9,7 @@ from typing import Any
 
 from support.redis import RedisServer, redis_server
 from support.sites import KeptSite
-from support.waiting import WITHIN, becomes, eventually
+from support.waiting import WITHIN, eventually
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.changes import Member
 
@@ -28,6 +28,23 @@ class Site:
     def __init__(self, url: str) -> None:
         self.backend = RedisBackend(url)
         self.kept = KeptSite()
+        self._falls = self._known_falls = 0
+        self._down, self.backend._uplink._down = self.backend._uplink._down, self._fall
+
+    def _fall(self) -> None:
+        self._falls += 1
+        self._down()
+
+    @property
+    def fell(self) -> bool:
+        """Whether the backend was cut off since it was last seen ready, for however short a time."""
+        return self._falls > self._known_falls
+
+    def rose(self) -> bool:
+        """Look whether the backend can order changes; if it can, what cut it off before is done with."""
+        if self.backend.ready:
+            self._known_falls = self._falls
+        return self.backend.ready
 
     def member(self, peer_id: str, room: str = "r") -> Member:
         return Member(peer_id, room, None, None, self.backend.node_id)
@@ -60,9 +77,9 @@ async def pair(count: int = 2) -> AsyncIterator[tuple[RedisServer, Any]]:
 
 async def ready(site: Site, within: float = WITHIN) -> None:
     """Wait until a backend can order changes."""
-    await eventually(lambda: site.backend.ready, what="ready", within=within)
+    await eventually(site.rose, what="ready", within=within)
 
 
 async def away(site: Site, within: float = WITHIN) -> None:
-    """Wait until a backend knows that it can't."""
-    await becomes(lambda: site.backend.ready, expected=False, within=within)
+    """Wait until a backend has known that it can't, since `ready`; it may be back already."""
+    await eventually(lambda: site.fell, what="cut off", within=within)

@@ -171,7 +171,7 @@ async def test_a_start_right_after_a_close_stays_connected() -> None:
         await heart._beat()
         await one.backend.close()
         await one.backend.start(one.kept)
-        assert one.backend.ready
+        await ready(one)
         with pytest.raises(AssertionError, match=r"within 1\.5 s"):
             await away(one, within=1.5)
 

@@ -98,7 +98,10 @@ async def scope(ws: WebSocket) -> None:
     told = {name: ws.scope[name] for name in ("type", "asgi", "http_version", "scheme", "root_path", "path")}
     told["query"] = ws.scope["query_string"].decode()
     told["raw_path"] = ws.scope["raw_path"].decode()
-    told["headers"] = [(name.decode(), value.decode("latin-1")) for name, value in ws.scope["headers"]]
+    here = ":".join(map(str, ws.scope["server"]))  # what two servers do not have in common
+    told["headers"] = [
+        (name.decode(), value.decode("latin-1").replace(here, "here")) for name, value in ws.scope["headers"]
+    ]
     told["response_extension"] = ws.scope["extensions"]["websocket.http.response"]
     await ws.send_json(told)
     await ws.close(4321, "told")
