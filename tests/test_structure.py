@@ -237,12 +237,12 @@ LONG_FUNCTION = "async def f():\n    'Doc.'\n" + "    await g()\n" * (FUNCTION_L
         (libraries_out_of_place, f"{PACKAGE}.asgi", "import uvicorn"),
         (
             told_too_widely,
-            f"{PACKAGE}.backends.redis.heart",
+            f"{PACKAGE}.backends.redis.server",
             f"from {PACKAGE}.backends.redis.scripts import BEAT",
         ),
         (
             told_too_widely,
-            f"{PACKAGE}.backends.redis.mail",
+            f"{PACKAGE}.backends.shared.mail",
             f"from {PACKAGE}.backends.redis.store.names import Names",
         ),
         (libraries_out_of_place, f"{PACKAGE}.cli.serve", "import new_library"),

@@ -16,8 +16,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 from backends.pairs import Site, away, frame, ready
 from support.redis import RedisServer, redis_server
 from support.waiting import eventually
-from walkie_signal.backends.redis.directory import AT_ONCE
 from walkie_signal.backends.redis.store.nodes import StoredNodes
+from walkie_signal.backends.shared.directory import AT_ONCE
 from walkie_signal.backends.shared.followed import FOLLOWED_FOR
 from walkie_signal.core.changes import Joined, Left
 from walkie_signal.errors import SignalingError

@@ -17,7 +17,7 @@ from support.waiting import becomes, eventually
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.redis import RedisBackend
-from walkie_signal.backends.redis.messages import Signal
+from walkie_signal.backends.shared.messages import Signal
 from walkie_signal.core.changes import Joined, Left, Member
 from walkie_signal.errors import SignalingError
 

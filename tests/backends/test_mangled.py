@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from backends.pairs import ROOM, frame, pair
 from support.redis import RedisServer
 from support.waiting import eventually
-from walkie_signal.backends.redis.messages import (
+from walkie_signal.backends.shared.messages import (
     Beat,
     Kicked,
     Signal,

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from walkie_signal.backends.redis import messages
+from walkie_signal.backends.shared import messages
 from walkie_signal.core import payloads
 from walkie_signal.core.changes import Member
 from walkie_signal.core.replicas import Entry

@@ -10,8 +10,8 @@ import pytest
 
 from backends.pairs import NODES, ROOM, Site, away, frame, pair, ready
 from support.redis import RedisServer
-from walkie_signal.backends.redis import messages
-from walkie_signal.backends.redis.messages import Signal, write_signal
+from walkie_signal.backends.shared import messages
+from walkie_signal.backends.shared.messages import Signal, write_signal
 from walkie_signal.bounded_log import MOST
 from walkie_signal.core.changes import Joined, Left, Member
 from walkie_signal.errors import SignalingError

@@ -8,7 +8,9 @@ from typing import Any
 from redis import Redis
 
 from walkie_signal.backends.redis import scripts
-from walkie_signal.backends.redis.messages import (
+from walkie_signal.backends.redis.store.keys import EXPIRY
+from walkie_signal.backends.redis.store.values import OUTCOMES
+from walkie_signal.backends.shared.messages import (
     read_entries,
     read_room_message,
     read_roster,
@@ -17,8 +19,6 @@ from walkie_signal.backends.redis.messages import (
     write_member,
     write_value,
 )
-from walkie_signal.backends.redis.store.keys import EXPIRY
-from walkie_signal.backends.redis.store.values import OUTCOMES
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.ledger import Published
 from walkie_signal.core.replicas import Entry, Roster

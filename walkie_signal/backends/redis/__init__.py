@@ -1,19 +1,14 @@
 """Many nodes as one service, by a Redis server that orders the changes of each room.
 
-    backend    the port, made of all the others; its life
+    backend    the port of a node, whose store this is
     uplink     the way to Redis and its life             pairs   its two connections       wire   one of them
     server     which server, and whether we can use it   address   read from a URL   dial, sentinels   finding it
     rights     what Redis lets us do       outage     what the log says about a time without it
     store/     what Redis keeps and does for the nodes: only there are names and arguments of scripts known
-    scripts/   what Redis does in one step               messages   the format of what it holds and publishes
-    rooms      joining and leaving       healing   agreeing with Redis         values   the values beside rooms
-    mail       what nodes send one another             directory   where peers and users are
-    heart      leases, and the removal of dead nodes
+    scripts/   what Redis does in one step
 
-What a node does with any store is in `shared`: its copies of rooms, and which node it is.
-
-There are three rules for this folder: a request waits for Redis for at most `pairs.REPLY_TIMEOUT`; each key
-has an owner that removes it, and expires when the owner is gone; no node is declared dead by an expiry.
+What a node does with any store is in `shared`. There is one rule for this folder: each key has an owner that
+removes it, and expires when the owner is gone.
 """
 
 try:

@@ -16,9 +16,7 @@ from walkie_signal.backends.redis.rights import Housekeeping
 from walkie_signal.backends.redis.server import Server
 from walkie_signal.backends.redis.wire import Wire
 from walkie_signal.backends.shared.lifetime import Lifetime
-
-REPLY_TIMEOUT = 1.5
-"""Seconds for an answer; after that the connections are given up, and waiting requests fail as `unavailable`."""
+from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT
 
 
 class Pairs:

@@ -10,19 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hiredis
 
 from walkie_signal.backends.redis.outage import Outage
-from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT, Pairs
+from walkie_signal.backends.redis.pairs import Pairs
 from walkie_signal.backends.redis.rights import is_refusal
 from walkie_signal.backends.redis.scripts import Script
 from walkie_signal.backends.redis.server import Server
 from walkie_signal.backends.redis.wire import Answer, Lost, NoWire, Wire, text_of, words
-from walkie_signal.backends.shared.lifetime import Lifetime
 from walkie_signal.backends.shared.store import RefusedError
+from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT, Node, unavailable
 from walkie_signal.backends.shared.uplink_states import TRANSITIONS, State, Step
 from walkie_signal.core.transitions import state_after
 from walkie_signal.errors import SignalingError
@@ -57,10 +56,7 @@ class Uplink:
 
     Args:
         url: The URL of the Redis server.
-        restore: Makes everything right on new connections; requests are taken once it has.
-        hear: Takes a channel and what was published on it.
-        down: Called when the uplink was up, or about to be, and is not any more.
-        lifetime: How long this process may go on as the node that it is.
+        node: The node.
 
     Attributes:
         state: Its state, which is a step of `TRANSITIONS` behind the last one.
@@ -69,22 +65,15 @@ class Uplink:
         listening: The connection for what is published.
     """
 
-    def __init__(
-        self,
-        url: str,
-        restore: Callable[[], Awaitable[None]],
-        hear: Callable[[bytes, bytes], None],
-        down: Callable[[], None],
-        lifetime: Lifetime,
-    ) -> None:
+    def __init__(self, url: str, node: Node) -> None:
         self._server = Server(url)
         self.address = self._server.address
         self.state = State.AWAY
         self.up = False
-        self._lifetime = lifetime
-        self._restore = restore
-        self._down = down
-        self._pairs = Pairs(self._server, lifetime, hear, self.lose)
+        self._lifetime = node.lifetime
+        self._restore = node.restore
+        self._down = node.down
+        self._pairs = Pairs(self._server, node.lifetime, node.hear, self.lose)
         self.asking: Wire | NoWire = NONE
         self.listening: Wire | NoWire = NONE
         self._scripts_kept = False
@@ -93,6 +82,11 @@ class Uplink:
         self._why = ""
         self._outage = Outage(str(self.address))
         self._fault = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the store in the command's output and in the log."""
+        return f"Redis at {self.address}"
 
     # Its life
 
@@ -257,9 +251,3 @@ async def _end(task: asyncio.Future[None]) -> None:
         await asyncio.wait([task], timeout=CANCEL_INTERVAL)
     if not task.cancelled():
         task.exception()  # it may have failed at that moment, together with the connections
-
-
-def unavailable() -> SignalingError:
-    """Return the error for requests that can't be carried out while Redis is away."""
-    later = round(random.uniform(500, 2000))  # noqa: S311
-    return SignalingError("unavailable", "the service is cut off; try again", retryAfterMs=later)

@@ -1,9 +1,15 @@
 """A node's part in a store that several nodes share, whichever store it is.
 
+    backend        the port of a node, made of all the others; its life
     store          what nodes share, as its users see it, and what it may fail with
+    uplink         a node's way to the store                   uplink_states  its states
     incarnation    which node this process is at present       lifetime   how long it may stand still as that node
-    uplink_states  the states of its way to the store
     followed       the rooms that the node follows             copies, states   the copy of each, and its states
+    rooms          joining and leaving                         healing    agreeing with the store
+    mail           what nodes send one another                 messages   the format of that, and of what is stored
+    directory      where peers and users are                   values     the values beside rooms
+    heart          leases, and the removal of dead nodes
 
-There is one rule for this folder: it knows no store of its own, but the port in `store`.
+There are three rules for this folder: it knows no store of its own, but the ports in `store` and `uplink`; a
+request waits for the store for at most `uplink.REPLY_TIMEOUT`; no node is declared dead by an expiry.
 """

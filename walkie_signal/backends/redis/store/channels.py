@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT
 from walkie_signal.backends.redis.store.keys import Keys
 from walkie_signal.backends.redis.wire import Answer
+from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT
 
 
 class Route:

@@ -13,12 +13,10 @@ from walkie_signal.backends.redis.store.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.redis.wire import Lost, words
 from walkie_signal.backends.shared.incarnation import Incarnation
-from walkie_signal.backends.shared.store import RefusedError, StrangeKeyError
+from walkie_signal.backends.shared.store import MEMORY_LOST, RefusedError, StrangeKeyError
 
 EXPIRY = 3_600_000
 """Milliseconds after which Redis drops what no node renews: it removes leftovers, but no node counts as dead."""
-
-MEMORY_LOST = "it has lost its memory"
 
 
 class Keys:

@@ -6,16 +6,16 @@ import asyncio
 import secrets
 from collections.abc import Collection, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from walkie_signal.backends.redis import scripts
-from walkie_signal.backends.redis.messages import READS, WRITES
-from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT
 from walkie_signal.backends.redis.rights import refuses
 from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of, text_of
 from walkie_signal.backends.redis.store.strange import is_strange
 from walkie_signal.backends.redis.wire import ignore, packed, words
-from walkie_signal.backends.shared.store import RefusedError
+from walkie_signal.backends.shared.messages import READS, WRITES
+from walkie_signal.backends.shared.store import RefusedError, Renewal
+from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT
 from walkie_signal.errors import SignalingError
 
 SILENT_AFTER = 3_000_000
@@ -23,25 +23,6 @@ SILENT_AFTER = 3_000_000
 
 CLAIM_TIME = 5000
 """Milliseconds that a node has to remove a dead one, before another node may do it."""
-
-
-class Renewal(NamedTuple):
-    """What Redis answers to a beat.
-
-    Attributes:
-        generation: The generation of its data.
-        now: Its time, in microseconds.
-        alive: Whether this node is still one; if not, others remove it, or have done so.
-        silent: The other nodes that have not renewed their lease lately, each with the time when it did, as Redis
-            writes it.
-        renewed: When this node renewed its lease before; 0 if it never has.
-    """
-
-    generation: str
-    now: float
-    alive: bool
-    silent: dict[str, str]
-    renewed: float
 
 
 class StoredNodes(Keys):

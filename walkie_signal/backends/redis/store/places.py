@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of
 from walkie_signal.backends.redis.store.strange import is_strange
 from walkie_signal.backends.redis.wire import ignore, packed
-
-
-class Place(NamedTuple):
-    """What is entered about a connection: that it is there, or that it speaks for a user.
-
-    Attributes:
-        peer_id: The connection's id.
-        user_id: The user, or ``None``.
-    """
-
-    peer_id: str
-    user_id: str | None
+from walkie_signal.backends.shared.store import Place
 
 
 class StoredPlaces(Keys):

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from walkie_signal.backends.redis import scripts
-from walkie_signal.backends.redis.messages import (
+from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of, text_of
+from walkie_signal.backends.shared.messages import (
     read_entries,
     read_room_message,
     read_roster,
@@ -15,7 +16,6 @@ from walkie_signal.backends.redis.messages import (
     write_member,
     write_value,
 )
-from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of, text_of
 from walkie_signal.backends.shared.store import StrangeKeyError
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason

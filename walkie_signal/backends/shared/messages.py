@@ -1,4 +1,4 @@
-"""What nodes write into Redis and publish to one another.
+"""What nodes write into a store and publish to one another.
 
 Everything published begins with its format. A release reads the formats in `READS` and writes `WRITES`, which the
 release before it can also read; so nodes of two releases work together while one replaces the other. Only two
@@ -161,7 +161,7 @@ def _number(text: str) -> int:
 
 
 def write_member(member: Member) -> str:
-    """Write what Redis keeps about a member, after the time when it joined."""
+    """Write what the store keeps about a member, after the time when it joined."""
     facts: dict[str, Any] = {}
     if member.role is not None:
         facts["role"] = member.role
@@ -171,7 +171,7 @@ def write_member(member: Member) -> str:
 
 
 def read_entry(room: str, peer_id: str, value: object) -> Entry:
-    """Read a member as Redis keeps it.
+    """Read a member as the store keeps it.
 
     Raises:
         ValueError: It is not a member.
@@ -198,17 +198,17 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def write_entry(entry: Entry) -> str:
-    """Write a member as Redis keeps it."""
+    """Write a member as the store keeps it."""
     return f"{entry.since} {write_member(entry.member)}"
 
 
 def write_value(value: Value) -> str:
-    """Write a value as Redis keeps it."""
+    """Write a value as the store keeps it."""
     return f"{value.version} {value.until} {value.node} {value.text}"
 
 
 def read_value(key: str, text: str) -> Value:
-    """Read a value as Redis keeps it.
+    """Read a value as the store keeps it.
 
     Raises:
         ValueError: It is not a value.

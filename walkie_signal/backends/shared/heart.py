@@ -11,21 +11,19 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from walkie_signal.backends.redis.directory import Directory
-from walkie_signal.backends.redis.healing import Healing
-from walkie_signal.backends.redis.messages import Beat, write_beat
-from walkie_signal.backends.redis.store import Store
-from walkie_signal.backends.redis.store.keys import MEMORY_LOST
-from walkie_signal.backends.redis.uplink import Uplink
+from walkie_signal.backends.shared.directory import Directory
 from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.lifetime import LEASE, Lifetime
-from walkie_signal.backends.shared.store import Failed, RefusedError, StrangeKeyError
+from walkie_signal.backends.shared.messages import Beat, write_beat
+from walkie_signal.backends.shared.store import MEMORY_LOST, Failed, RefusedError, Store, StrangeKeyError
+from walkie_signal.backends.shared.uplink import Uplink
 from walkie_signal.core.changes import Member
 from walkie_signal.core.leases import Watch
 from walkie_signal.errors import SignalingError
 
-log = logging.getLogger("walkie_signal.redis")
+log = logging.getLogger("walkie_signal.store")
 
 BEAT_INTERVAL = 1.0
 """Seconds between two beats."""
@@ -41,6 +39,10 @@ LATER = 60.0
 
 DEAF_AFTER = 1.0
 """Seconds within which a node has to hear its own beat."""
+
+
+def _ignore(_member: Member) -> None:
+    pass
 
 
 class Heart:
@@ -82,7 +84,7 @@ class Heart:
         self._fence = fence
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(LEASE)
-        self._last = 0.0  # when this node last renewed its lease, by Redis' clock
+        self._last = 0.0  # when this node last renewed its lease, by the store's clock
         self._listening: asyncio.TimerHandle | None = None
         self._beating = asyncio.create_task(self._run())
         self._removing: dict[str, asyncio.Task[None]] = {}
@@ -129,28 +131,28 @@ class Heart:
         try:
             return await self.renew()
         except (RefusedError, SignalingError) as error:
-            # Redis is full or lacks replicas, so it takes no changes now. The restore makes them when it does again
+            # The store is full, say, so it takes no changes now. The restore makes them when it does again
             self._uplink.lose(str(error))
             raise
 
     def _listen_for(self, number: int, due: float) -> None:
-        late = self._loop.time() - due > DEAF_AFTER / 2  # this process stood still, not Redis
+        late = self._loop.time() - due > DEAF_AFTER / 2  # this process stood still, not the store
         if self._uplink.up and self._incarnation.heard < number and not late:
             self._uplink.lose("published messages do not arrive")
 
     async def renew(self) -> bool:
-        """Renew the lease, and watch the nodes that have not; returns whether Redis has lost its memory.
+        """Renew the lease, and watch the nodes that have not; returns whether the store has lost its memory.
 
-        From then on, members that Redis lacks are held, until each node has had the time to write its own back.
+        From then on, members that the store lacks are held, until each node has had the time to write its own back.
 
         Raises:
-            SignalingError: Redis holds the rooms of a release that this one can't read.
-            One of `Failed`: Redis is away.
+            SignalingError: The store holds the rooms of a release that this one can't read.
+            One of `Failed`: The store is away.
         """
         known, sent = self._incarnation.known, self._loop.time()
         beat = await self._store.nodes.beat()
         if known and beat.renewed < self._last:
-            # Redis has gone back to a lagging replica or to a snapshot, in which the other nodes look silent too
+            # The store has gone back, to a lagging replica say, in which the other nodes look silent too
             self._watch = Watch(LEASE)
         self._last = beat.now
         forgotten = self._incarnation.register(beat.generation)
@@ -189,14 +191,14 @@ class Heart:
     def _removed(self, node: str, _task: asyncio.Task[None]) -> None:
         del self._removing[node]
 
-    async def remove(self, node: str, rooms: Iterable[str], lost: Callable[[Member], None]) -> bool:
+    async def remove(self, node: str, rooms: Iterable[str], lost: Callable[[Member], None] = _ignore) -> bool:
         """Take a node's members out of their rooms and out of `rooms`, and then remove the node itself.
 
         `lost` is called with each of these members. Returns false if a key is strange: the node is still there
         then, and this has to be done again.
 
         Raises:
-            One of `Failed`: Redis is away; this can be done again.
+            One of `Failed`: The store is away; this can be done again.
         """
         listed: list[str] = []
         strange = False

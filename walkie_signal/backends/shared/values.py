@@ -1,18 +1,17 @@
-"""The values beside rooms. They are read and swapped in Redis, whether or not this node follows the room."""
+"""The values beside rooms. They are read and swapped in the store, whether or not this node follows the room."""
 
 from __future__ import annotations
 
-from walkie_signal.backends.redis.store.values import StoredValues
-from walkie_signal.backends.redis.uplink import Uplink, unavailable
 from walkie_signal.backends.shared.followed import FollowedRooms
-from walkie_signal.backends.shared.store import Failed
+from walkie_signal.backends.shared.store import Failed, ValueStore
+from walkie_signal.backends.shared.uplink import Uplink, unavailable
 from walkie_signal.core.values import Outcome, Value, check_value
 
 
 class Values:
     """Reads and swaps values for one node."""
 
-    def __init__(self, store: StoredValues, uplink: Uplink, rooms: FollowedRooms) -> None:
+    def __init__(self, store: ValueStore, uplink: Uplink, rooms: FollowedRooms) -> None:
         self._store = store
         self._uplink = uplink
         self._rooms = rooms
@@ -40,7 +39,7 @@ class Values:
         """Do nothing while this value can be read and swapped.
 
         Raises:
-            SignalingError: ``unavailable`` while it can't, because Redis is away, or lacks the value only until
+            SignalingError: ``unavailable`` while it can't, because the store is away, or lacks the value only until
                 its node has written it back.
         """
         self._uplink.check()

@@ -1,15 +1,15 @@
-"""How peers of this node join and leave: Redis orders the change, and the room's channel brings it back."""
+"""How peers of this node join and leave: the store orders the change, and the room's channel brings it back."""
 
 from __future__ import annotations
 
 import asyncio
 
-from walkie_signal.backends.redis.healing import Healing
-from walkie_signal.backends.redis.uplink import Uplink, unavailable
 from walkie_signal.backends.shared.copies import RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.store import Failed, RoomStore, StrangeKeyError
+from walkie_signal.backends.shared.uplink import Uplink, unavailable
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.errors import SignalingError
 

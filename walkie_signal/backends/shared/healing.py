@@ -1,4 +1,4 @@
-"""Makes this node's copies of rooms and Redis agree, whatever has happened to either."""
+"""Makes this node's copies of rooms and the store agree, whatever has happened to either."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import logging
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
-from walkie_signal.backends.redis.pairs import REPLY_TIMEOUT
-from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.shared.copies import PAUSE, RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.states import State
 from walkie_signal.backends.shared.store import Failed, NodeStore, RoomStore, StrangeKeyError
+from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT, Uplink
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member
 from walkie_signal.core.replicas import NOWHERE
 from walkie_signal.errors import SignalingError
 
-log = logging.getLogger("walkie_signal.redis")
+log = logging.getLogger("walkie_signal.store")
 
 TOUCHED_IN = 60
 """Number of beats in which each room is touched once."""
 
 ON_ITS_WAY = 1.0
-"""Seconds within which a change that Redis has ordered arrives here."""
+"""Seconds within which a change that the store has ordered arrives here."""
 
 AT_ONCE = 100
 """Rooms that are settled at a time."""
@@ -112,7 +111,7 @@ class Healing:
                 self._spawn(self.check(room))
 
     async def check(self, room: str) -> None:
-        """Heal a room if Redis knows changes that have not arrived here."""
+        """Heal a room if the store knows changes that have not arrived here."""
         try:
             version = await self._store.touch(room)
         except StrangeKeyError:
@@ -154,10 +153,10 @@ class Healing:
             await asyncio.sleep(PAUSE)
 
     async def restore(self, *, writes_back: bool) -> None:
-        """Settle every room on new connections; `writes_back` says whether Redis has lost its memory.
+        """Settle every room on new connections; `writes_back` says whether the store has lost its memory.
 
         Raises:
-            One of `Failed`: Redis is away again.
+            One of `Failed`: The store is away again.
         """
         copies = [each for room in self._rooms if (each := self._rooms.get(room)) is not None]
         for copy in copies:
@@ -186,7 +185,7 @@ class Healing:
     # What is owed
 
     def pay_soon(self) -> None:
-        """Pay in the background if Redis can be asked; otherwise the next restore does it."""
+        """Pay in the background if the store can be asked; otherwise the next restore does it."""
         if self._rooms.owed and self._uplink.up:
             self._unpaid = True
             if self._paying is None or self._paying.done():
@@ -198,13 +197,13 @@ class Healing:
                 self._unpaid = False
                 await self.pay()
         except Failed:
-            log.debug("Redis is away; the next restore pays")
+            log.debug("the store is away; the next restore pays")
 
     async def pay(self) -> None:
-        """Take the members that are owed out of Redis.
+        """Take the members that are owed out of the store.
 
         Raises:
-            One of `Failed`: Redis is away.
+            One of `Failed`: The store is away.
         """
         owed = self._rooms.owed
         aside: set[str] = set()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from walkie_signal.backends.redis.healing import TOUCHED_IN
-from walkie_signal.backends.redis.store.places import Place, StoredPlaces
+from walkie_signal.backends.shared.healing import TOUCHED_IN
+from walkie_signal.backends.shared.store import Place, PlaceStore
 from walkie_signal.core.identity import UserId
 
 AT_ONCE = 500
@@ -20,7 +20,7 @@ AT_ONCE = 500
 class Directory:
     """The entries of one node."""
 
-    def __init__(self, store: StoredPlaces) -> None:
+    def __init__(self, store: PlaceStore) -> None:
         self._store = store
         self._here: dict[Place, None] = {}
         self._owed: dict[Place, None] = {}
@@ -45,7 +45,7 @@ class Directory:
         for place in places_of(peer_id, user_id):
             self._store.remove(place)
 
-    def _removed(self, place: Place, done: bool) -> None:  # noqa: FBT001 - see `StoredPlaces.remove`
+    def _removed(self, place: Place, done: bool) -> None:  # noqa: FBT001 - see `PlaceStore.remove`
         if done:
             self._owed.pop(place, None)
 

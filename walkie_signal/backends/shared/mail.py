@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 from walkie_signal.backends.base import Done, Site
-from walkie_signal.backends.redis.healing import Healing
-from walkie_signal.backends.redis.messages import (
+from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.healing import Healing
+from walkie_signal.backends.shared.incarnation import Incarnation
+from walkie_signal.backends.shared.messages import (
     Beat,
     Kicked,
     Signal,
@@ -23,15 +25,13 @@ from walkie_signal.backends.redis.messages import (
     write_signal,
     write_told,
 )
-from walkie_signal.backends.redis.store.channels import Route, StoredChannels
-from walkie_signal.backends.redis.uplink import Uplink
-from walkie_signal.backends.shared.followed import FollowedRooms
-from walkie_signal.backends.shared.incarnation import Incarnation
+from walkie_signal.backends.shared.store import ChannelStore, Route
+from walkie_signal.backends.shared.uplink import Uplink
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Change, Left, Member
 from walkie_signal.core.replicas import Entry
 
-log = logging.getLogger("walkie_signal.redis")
+log = logging.getLogger("walkie_signal.store")
 
 PATIENCE = 1.0
 """Seconds that a signal waits for the join of its sender."""
@@ -46,7 +46,7 @@ class Mail:
     def __init__(
         self,
         *,
-        store: StoredChannels,
+        store: ChannelStore,
         uplink: Uplink,
         incarnation: Incarnation,
         rooms: FollowedRooms,

@@ -1,0 +1,262 @@
+"""The backend of a service with many nodes, whichever store they share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from walkie_signal.backends.base import Done, Site
+from walkie_signal.backends.shared.directory import Directory
+from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.healing import Healing
+from walkie_signal.backends.shared.heart import Heart
+from walkie_signal.backends.shared.incarnation import Incarnation
+from walkie_signal.backends.shared.lifetime import LEASE, Lifetime
+from walkie_signal.backends.shared.mail import Mail
+from walkie_signal.backends.shared.rooms import Rooms
+from walkie_signal.backends.shared.store import Failed, Store
+from walkie_signal.backends.shared.uplink import Node, Uplink, unavailable
+from walkie_signal.backends.shared.values import Values
+from walkie_signal.core.changes import Change, Member, Reason
+from walkie_signal.core.identity import UserId
+from walkie_signal.core.values import Outcome, Value
+from walkie_signal.wire.events import head_of
+
+log = logging.getLogger("walkie_signal.store")
+
+START_TIMEOUT = 2.0
+"""Seconds that a start waits for the store; after that the node goes on trying, but it is not ready."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that a node has to remove everything of its own from the store."""
+
+
+class StoredBackend:
+    """Joins the nodes that share a store to one service.
+
+    Args:
+        connect: Makes the way of a node to its store, and the store as the node sees it.
+        namespace: The Socket.IO namespace that the rooms belong to.
+    """
+
+    shared = True
+
+    # `start` makes these, with the site; nothing asks for them before, because there are no peers yet
+    _site: Site
+    _followed: FollowedRooms
+    _healing: Healing
+    _rooms: Rooms
+    _values: Values
+    _mail: Mail
+    _heart: Heart
+
+    def __init__(self, connect: Callable[[Node], tuple[Uplink, Store]], namespace: str) -> None:
+        self._incarnation = Incarnation()
+        self._lifetime = Lifetime(self._fence)
+        node = Node(self._incarnation, self._lifetime, self._restore, self._hear, self._down)
+        self._uplink, self._store = connect(node)
+        self._directory = Directory(self._store.places)
+        self._head = head_of(namespace)
+        self._former: list[tuple[str, set[tuple[str, str]]]] = []
+        self._release: asyncio.TimerHandle | None = None
+        self._channel = b""
+
+    @property
+    def name(self) -> str:
+        """The name of the backend in the command's output and in the log."""
+        return self._uplink.name
+
+    @property
+    def node_id(self) -> str:
+        """The id of this node in its present incarnation."""
+        return self._incarnation.id
+
+    @property
+    def ready(self) -> bool:
+        """Whether changes can be ordered now."""
+        return self._uplink.up
+
+    # The life of the node
+
+    async def start(self, site: Site) -> None:
+        """Connect; if the store is away, go on trying in the background."""
+        self._incarnation.begin()
+        self._site = site
+        self._followed = FollowedRooms(
+            self._store.rooms,
+            self._store.nodes,
+            self._incarnation,
+            apply=self._apply,
+            forget=site.forget,
+            owing=self._pay_soon,
+        )
+        self._healing = Healing(self._store.rooms, self._store.nodes, self._uplink, self._followed)
+        self._rooms = Rooms(self._store.rooms, self._uplink, self._incarnation, self._followed, self._healing)
+        self._values = Values(self._store.values, self._uplink, self._followed)
+        self._mail = Mail(
+            store=self._store.channels,
+            uplink=self._uplink,
+            incarnation=self._incarnation,
+            rooms=self._followed,
+            healing=self._healing,
+            site=site,
+            head=self._head,
+        )
+        self._heart = Heart(
+            store=self._store,
+            uplink=self._uplink,
+            incarnation=self._incarnation,
+            lifetime=self._lifetime,
+            rooms=self._followed,
+            healing=self._healing,
+            directory=self._directory,
+            lost=site.lost,
+            fence=self._fence,
+        )
+        await self._uplink.start(START_TIMEOUT)
+
+    def _apply(self, change: Change) -> None:
+        self._site.apply(change)
+        self._mail.changed(change)
+
+    def _pay_soon(self) -> None:
+        self._healing.pay_soon()
+
+    async def close(self) -> None:
+        """Remove this node from the store, as far as that can be done in time, and disconnect."""
+        if not self.node_id:
+            return
+        await self._heart.close()
+        if self._uplink.up:
+            try:
+                await asyncio.wait_for(self._heart.remove(self.node_id, self._followed), CLOSE_TIMEOUT)
+            except Failed:
+                log.warning("%s is away: the other nodes will find out that this one has ended", self.name)
+        await self._uplink.close()
+        self._healing.close()
+        self._followed.clear()
+        if self._release is not None:
+            self._release.cancel()
+        self._incarnation.end()
+
+    async def _restore(self) -> None:
+        """Make everything right on new connections."""
+        await self._store.nodes.check_rights()
+        await self._heart.renew()
+        self._channel = self._store.channels.own()
+        await self._store.channels.listen()
+        self._incarnation.listen()
+        holding = self._followed.holding
+        await self._healing.restore(writes_back=holding)
+        if holding:
+            self._release = asyncio.get_running_loop().call_later(LEASE, self._healing.release)
+        while self._former:
+            node, members = self._former[0]
+            await self._heart.remove(node, self._followed, partial(self._lost, members))
+            del self._former[0]
+        await self._directory.restore()
+        await self._healing.pay()
+
+    def _down(self) -> None:
+        self._followed.down()
+        self._mail.forget()
+        if self._release is not None:
+            self._release.cancel()
+
+    def _fence(self) -> None:
+        """Go on as another node: this one was silent for so long that the others may have removed it."""
+        log.warning("node %s was silent for longer than its lease: its peers have to come back", self.node_id)
+        self._former.append((self.node_id, self._followed.members_of(self.node_id)))
+        self._incarnation.go_on()
+        self._followed.abandon()
+        self._site.fenced()
+        self._uplink.lose("this node goes on as another")
+
+    def _lost(self, known: set[tuple[str, str]], member: Member) -> None:
+        """Report a lost member of a former incarnation, unless this node never knew it as a member."""
+        if (member.room, member.peer_id) in known:
+            self._site.lost(member)
+
+    def _hear(self, channel: bytes, data: bytes) -> None:
+        if channel == self._channel:
+            self._mail.hear(data)
+            return
+        copy = self._followed.hear(channel, data)
+        if copy is not None:
+            self._healing.heal(copy.room)
+
+    # Rooms
+
+    async def join(self, member: Member, capacity: int) -> None:
+        """Make a peer of this node a member, or announce it again."""
+        self._uplink.check()
+        if member.node != self.node_id:
+            raise unavailable()
+        await self._rooms.join(member, capacity)
+
+    async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
+        """Take a member of this node out. If the store is away, this happens here at once, and there later."""
+        await self._rooms.leave(room, peer_id, reason)
+
+    async def rooms(self) -> Sequence[str]:
+        """Return the names of the rooms that have members, on any node."""
+        self._uplink.check()
+        try:
+            return await self._store.rooms.names()
+        except Failed:
+            raise unavailable() from None
+
+    async def roster(self, room: str) -> Sequence[Member]:
+        """Return the members of a room, on any node."""
+        self._uplink.check()
+        try:
+            roster = await self._store.rooms.roster(room)
+        except Failed:
+            raise unavailable() from None
+        return [entry.member for entry in roster.entries]
+
+    async def read(self, room: str, key: str) -> Value:
+        """Return a value beside a room."""
+        return await self._values.read(room, key)
+
+    async def swap(
+        self, room: str, key: str, version: int, text: str, *, member: str | None = None, keep: float = 0
+    ) -> Outcome:
+        """Give a value beside a room another text."""
+        return await self._values.swap(room, key, version, text, member=member, keep=keep)
+
+    # Other nodes
+
+    def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
+        """Pass the text of a frame on to another node, for one of its peers."""
+        self._mail.relay(target, from_id, text, done)
+
+    def present(self, peer_id: str, user_id: UserId | None) -> None:
+        """Record that a connection is here."""
+        self._directory.add(peer_id, user_id)
+
+    def absent(self, peer_id: str, user_id: UserId | None) -> None:
+        """Record that a connection is not here any more."""
+        self._directory.remove(peer_id, user_id)
+
+    async def tell(self, user_id: UserId, text: str) -> int:
+        """Send the text of a frame to a user's connections on other nodes."""
+        self._uplink.check()
+        try:
+            connections = await self._directory.nodes_of_user(user_id)
+            nodes = sorted({node for node in connections if node != self.node_id})
+            reached = await asyncio.gather(*(self._mail.tell(node, str(user_id), text) for node in nodes))
+        except Failed:
+            raise unavailable() from None
+        return sum(connections.count(node) for node, heard in zip(nodes, reached, strict=True) if heard)
+
+    async def kick(self, peer_id: str) -> bool:
+        """Kick a peer of another node."""
+        self._uplink.check()
+        try:
+            node = await self._directory.node_of_peer(peer_id)
+            return node is not None and node != self.node_id and await self._mail.kick(node, peer_id)
+        except Failed:
+            raise unavailable() from None
