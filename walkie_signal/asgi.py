@@ -8,8 +8,10 @@ from typing import Any
 import socketio
 from typing_extensions import Unpack
 
+from walkie_signal.backends.machine import MachineBackend
 from walkie_signal.core.ports import Transport
 from walkie_signal.namespace import Options, SignalingNamespace, transport_of
+from walkie_signal.runtime_folder import UnusableError
 from walkie_signal.settings.forms import is_path
 from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport import create_server
@@ -65,9 +67,11 @@ class SignalingMiddleware:
         self.signaling = signaling or SignalingNamespace(**options)
         self.sio = self._serve(sio, cors_origins)
         self.transport = transport_of(self.sio)
+        self._path = "/" + path.strip("/")
+        if isinstance(self.signaling.backend, MachineBackend):
+            self.signaling.backend.serve_at(self._path)
         if self.signaling.backend.shared:
             self.transport.share_requests()
-        self._path = "/" + path.strip("/")
 
     def _serve(self, sio: Any, cors_origins: str | Sequence[str]) -> Any:
         """Return the server of the namespace, after registering the namespace on it if necessary."""
@@ -158,7 +162,12 @@ class Lifespan:
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan."""
         self._receive, self._send = receive, send
-        await self._signaling.start()
+        try:
+            await self._signaling.start()
+        except UnusableError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         try:
             try:
                 await self._app(scope, self._ask, self._pass_on)

@@ -22,6 +22,8 @@ TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 SYSTEM = ("/tmp", "/var/tmp")  # noqa: S108 - the folder in it is made with mode 0700, and checked
 
+MEMORY = ("/dev/shm",)  # noqa: S108 - likewise
+
 
 class UnusableError(Exception):
     """The folder can't be used; the text says why."""
@@ -33,13 +35,42 @@ def folder() -> Path:
     Raises:
         UnusableError: Others have access to it, or it can't be made.
     """
-    if not hasattr(os, "geteuid"):
-        raise UnusableError("this system has no Unix sockets")
-    owner = os.geteuid()
-    parent = next(_parents(owner), None)
+    return _ours_in(next(_parents(_owner_of_this_process()), None))
+
+
+def folders() -> Iterator[Path]:
+    """Yield the folders that will do for what all workers of one command find, the one to prefer first.
+
+    The last one is in the memory of the machine, for a container whose file system can't be written.
+    """
+    owner = _owner_of_this_process()
+    for parent in (*_parents(owner), *filter(Path.is_dir, map(Path, MEMORY))):
+        with suppress(UnusableError):
+            yield make_ours(parent / f"walkie-signal-{owner}")
+
+
+def shared_folder() -> Path:
+    """Return the folder that all commands of our user on this machine share, whatever their environment.
+
+    Raises:
+        UnusableError: As above.
+    """
+    return _ours_in(next((Path(path) for path in SYSTEM if _owner(path) is not None), None))
+
+
+def _ours_in(parent: Path | None) -> Path:
     if parent is None:
         raise UnusableError(f"there is no folder for temporary files, such as {SYSTEM[0]}")
-    path = parent / f"walkie-signal-{owner}"
+    return make_ours(parent / f"walkie-signal-{_owner_of_this_process()}")
+
+
+def make_ours(path: Path) -> Path:
+    """Make a folder that only our user may enter, if there is none; returns its path.
+
+    Raises:
+        UnusableError: Others have access to it, or it can't be made.
+    """
+    owner = _owner_of_this_process()
     try:
         found = _made(path)
     except OSError as error:
@@ -51,6 +82,12 @@ def folder() -> Path:
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise UnusableError(f"{path} is open to others; its mode has to be 0700")
     return path
+
+
+def _owner_of_this_process() -> int:
+    if not hasattr(os, "geteuid"):
+        raise UnusableError("this system has no Unix sockets")
+    return os.geteuid()
 
 
 def _made(path: Path) -> os.stat_result:

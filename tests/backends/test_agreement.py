@@ -1,11 +1,13 @@
-"""The same commands to the backend in memory and to two nodes on Redis: they agree, after each command."""
+"""The same commands to the backend in memory and to two nodes on a store: they agree, after each command."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +17,8 @@ from backends.pairs import Site
 from support.redis import redis_server
 from support.sites import KeptSite
 from walkie_signal.backends.base import Backend
+from walkie_signal.backends.machine import MachineBackend
+from walkie_signal.backends.machine.groups import NamedGroup
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.core.changes import Change, Joined, Member
 from walkie_signal.core.rooms import Room
@@ -50,6 +54,24 @@ class Command:
         return "ok"
 
 
+class AnySite(Protocol):
+    """A backend and its node."""
+
+    @property
+    def backend(self) -> Backend: ...
+
+    @property
+    def kept(self) -> KeptSite: ...
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of a machine."""
+
+    backend: Backend
+    kept: KeptSite
+
+
 commands = st.builds(
     Command,
     peer=st.integers(0, 5),
@@ -72,10 +94,9 @@ def seen(changes: Sequence[Change], room: str) -> list[Member]:
     return list(kept)
 
 
-async def play(steps: Sequence[Command], url: str) -> None:
+async def play(steps: Sequence[Command], sites: Sequence[AnySite]) -> None:
     memory, kept = MemoryBackend(), KeptSite()
     await memory.start(kept)
-    sites = [Site(url), Site(url)]
     await asyncio.gather(*(site.backend.start(site.kept) for site in sites))
     try:
         assert all(site.backend.ready for site in sites)
@@ -95,14 +116,16 @@ async def play(steps: Sequence[Command], url: str) -> None:
         await asyncio.gather(*(site.backend.close() for site in sites), memory.close())
 
 
-async def both_know(sites: Sequence[Site], room: str, expected: Sequence[tuple[str, object, object]]) -> None:
+async def both_know(
+    sites: Sequence[AnySite], room: str, expected: Sequence[tuple[str, object, object]]
+) -> None:
     """Wait until each node with a member in a room has made the changes that were ordered."""
     for number, site in enumerate(sites):
         if any(int(peer_id[1:]) % 2 == number for peer_id, _, _ in expected):
-            await site.until(partial(knows, site, room, expected))
+            await site.kept.until(partial(knows, site, room, expected))
 
 
-def knows(site: Site, room: str, expected: Sequence[tuple[str, object, object]]) -> bool:
+def knows(site: AnySite, room: str, expected: Sequence[tuple[str, object, object]]) -> bool:
     return sorted(map(str, facts(seen(site.kept.applied, room)))) == sorted(map(str, expected))
 
 
@@ -113,7 +136,21 @@ async def test_memory_and_redis_agree() -> None:
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.lists(commands, max_size=25))
         def agree(steps: list[Command]) -> None:
-            asyncio.run(play(steps, server.url))
+            asyncio.run(play(steps, [Site(server.url), Site(server.url)]))
 
         await asyncio.to_thread(agree)
         assert await server.keys() == []
+
+
+@pytest.mark.promise(
+    "Many nodes", "Memory and the store of a machine agree, command by command, on two workers"
+)
+async def test_memory_and_a_machine_agree() -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(commands, max_size=25))
+    def agree(steps: list[Command]) -> None:
+        group = NamedGroup(f"agreement-{secrets.token_hex(8)}")
+        workers = [Worker(MachineBackend(group), KeptSite()) for _ in range(2)]
+        asyncio.run(play(steps, workers))
+
+    await asyncio.to_thread(agree)

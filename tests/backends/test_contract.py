@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
@@ -12,6 +13,8 @@ from support.redis import redis_server
 from support.sites import KeptSite
 from support.waiting import eventually
 from walkie_signal.backends.base import Backend
+from walkie_signal.backends.machine import MachineBackend
+from walkie_signal.backends.machine.groups import NamedGroup
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.changes import Change, Joined, Left, Member
@@ -30,15 +33,26 @@ def applied(site: KeptSite) -> list[Change]:
     return site.applied
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "machine, alone", "machine, keeps", "machine, joins"])
 async def backend(request: pytest.FixtureRequest, site: KeptSite) -> AsyncIterator[Backend]:
     async with AsyncExitStack() as stack:
         backend: Backend = MemoryBackend()
+        group = NamedGroup(f"contract-{secrets.token_hex(8)}")
+        other = MachineBackend(group)
         if request.param == "redis":
             server = await stack.enter_async_context(redis_server())
             backend = RedisBackend(server.url)
+        elif request.param.startswith("machine"):
+            backend = MachineBackend(group)
+        if request.param == "machine, joins":
+            await other.start(KeptSite())
+            stack.push_async_callback(other.close)
         await backend.start(site)
         stack.push_async_callback(backend.close)
+        if request.param == "machine, keeps":
+            await other.start(KeptSite())
+            stack.push_async_callback(other.close)
+            assert other.ready
         yield backend
 
 

@@ -20,12 +20,12 @@ from walkie_signal.backends.shared.messages import (
     Signal,
     Told,
     read_node_message,
-    read_room_message,
     write_beat,
     write_kicked,
     write_signal,
     write_told,
 )
+from walkie_signal.backends.shared.records import read_room_message
 from walkie_signal.bounded_log import MOST
 from walkie_signal.core.changes import Joined
 from walkie_signal.core.identity import read_user_id

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from walkie_signal.backends.shared import messages
+from walkie_signal.backends.shared import messages, records
 from walkie_signal.core import payloads
 from walkie_signal.core.changes import Member
 from walkie_signal.core.replicas import Entry
@@ -39,7 +39,7 @@ def test_a_member_is_read_as_it_was_written(name: str) -> None:
     for value in SAMPLES[name]:
         entry = Entry(replace(ALONE, **{name: value}), 1_700_000_000_000_000)
         assert (
-            messages.read_entry(entry.member.room, entry.member.peer_id, messages.write_entry(entry)) == entry
+            records.read_entry(entry.member.room, entry.member.peer_id, records.write_entry(entry)) == entry
         )
 
 

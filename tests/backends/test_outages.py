@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from backends.pairs import Site, away, pair, ready
 from support.redis import redis_server
 from support.waiting import eventually
-from walkie_signal.backends.redis.outage import Outage
+from walkie_signal.backends.shared.outage import Outage
 
 DENIED = (
     b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
@@ -181,7 +181,7 @@ async def test_a_connection_that_is_back_at_once_is_two_lines(caplog: pytest.Log
         await server.command("CLIENT", "KILL", "TYPE", "pubsub")
         await away(site)
         await ready(site)
-        lost, back = lines(caplog)
+        lost, back = await eventually(lambda: lines(caplog), lambda told: len(told) == 2)
         assert lost == "the connection ended; trying again"
         assert back.startswith("connected, after 1 try in ")
 

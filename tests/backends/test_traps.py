@@ -10,7 +10,7 @@ import pytest
 
 from backends.pairs import NODES, ROOM, Site, away, frame, pair, ready
 from support.redis import RedisServer
-from walkie_signal.backends.shared import messages
+from walkie_signal.backends.shared import format as formats
 from walkie_signal.backends.shared.messages import Signal, write_signal
 from walkie_signal.bounded_log import MOST
 from walkie_signal.core.changes import Joined, Left, Member
@@ -294,7 +294,7 @@ async def test_a_format_that_is_unknown_is_refused_with_few_lines(caplog: pytest
         await one.until(lambda: Joined(b) in one.kept.applied)
     lines = [each for each in caplog.records if "another node can't be read" in each.getMessage()]
     assert len(lines) == MOST
-    assert messages.WRITES in messages.READS
+    assert formats.WRITES in formats.READS
 
 
 @pytest.mark.promise(

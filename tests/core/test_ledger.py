@@ -73,17 +73,22 @@ def test_a_node_s_word_about_its_members_holds_and_touches_no_others() -> None:
     assert {each.member.peer_id for each in ledger.roster("r", 20).entries} == {"b", "c", "x"}
 
 
-def test_a_dead_node_is_removed_from_all_its_rooms() -> None:
+def test_the_rooms_of_a_node_are_those_that_it_has_members_in() -> None:
     ledger = Ledger()
     for each in (member("a"), member("b", "q"), member("x", node="m"), member("y", "other", node="m")):
         ledger.join(each, 9, 10)
-    removed, published = ledger.remove("n", 20)
-    assert sorted(each.member.peer_id for each in removed) == ["a", "b"]
-    assert {(room, event) for room, _, event in published} == {
-        ("r", Settled("n", "node_lost", ())),
-        ("q", Settled("n", "node_lost", ())),
-    }
-    assert sorted(ledger.rooms(20)) == ["other", "r"]
+    assert sorted(ledger.rooms_of("n", 20)) == ["q", "r"]
+    assert sorted(ledger.rooms_of("m", 20)) == ["other", "r"]
+    assert ledger.rooms_of("gone", 20) == []
+
+
+def test_a_dead_node_is_removed_from_a_room() -> None:
+    ledger = Ledger()
+    for each in (member("a"), member("x", node="m")):
+        ledger.join(each, 9, 10)
+    removed, published = ledger.settle("r", "n", "node_lost", {}, 20)
+    assert [each.member.peer_id for each in removed] == ["a"]
+    assert [event for _, _, event in published] == [Settled("n", "node_lost", ())]
 
 
 def test_who_writes_back_that_it_has_nobody_is_seen_for_a_while() -> None:

@@ -6,13 +6,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from walkie_signal.core.changes import Change, Joined, Left, Member
-from walkie_signal.core.replicas import NOWHERE, Entered, Entry, Replica, RoomEvent, Roster, Settled, Version
+from walkie_signal.core.replicas import (
+    NOWHERE,
+    Entered,
+    Entry,
+    Replica,
+    RoomEvent,
+    Roster,
+    Settled,
+    Swapped,
+    Version,
+)
+from walkie_signal.core.values import Value
 
 
 def entry(peer_id: str, since: int, node: str = "n", role: str | None = None) -> Entry:
     return Entry(Member(peer_id, "r", role, None, node), since)
 
 
+FLOOR = Value("floor", 7, 0, "m", "b speaks")
 A, B, C = entry("a", 1), entry("b", 2, "m"), entry("c", 3, "m")
 
 
@@ -160,6 +172,27 @@ def test_whose_node_never_settles_is_lost_in_the_end() -> None:
     replica.adopt(Roster(Version(5, 1), (A,), frozenset("n")), hold=True)
     assert replica.release() == [Left("r", "b", "node_lost")]
     assert replica.release() == []
+
+
+def test_a_value_is_held_until_its_node_has_written_it_back() -> None:
+    replica = known(B)
+    replica.take(Version(1, 10), Swapped(FLOOR))
+    replica.doubt()
+    replica.adopt(Roster(Version(5, 1), (B,)), hold=True)
+    assert replica.holds("floor")
+    replica.take(Version(5, 2), Swapped(FLOOR))
+    assert not replica.holds("floor")
+
+
+def test_a_value_of_a_room_that_had_ended_is_not_held() -> None:
+    """A value goes with the last member, so nobody will write it back."""
+    replica = known(B)
+    replica.take(Version(1, 10), Swapped(FLOOR))
+    replica.take(Version(1, 11), Left("r", "b", "left"))
+    replica.doubt()
+    replica.adopt(Roster(Version(5, 1), (A,)), hold=True)
+    assert not replica.holds("floor")
+    assert replica.values == {}
 
 
 def test_one_that_is_held_and_joins_again_is_held_no_more() -> None:

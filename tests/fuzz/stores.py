@@ -10,7 +10,7 @@ from redis import Redis
 from walkie_signal.backends.redis import scripts
 from walkie_signal.backends.redis.store.keys import EXPIRY
 from walkie_signal.backends.redis.store.values import OUTCOMES
-from walkie_signal.backends.shared.messages import (
+from walkie_signal.backends.shared.records import (
     read_entries,
     read_room_message,
     read_roster,
@@ -120,12 +120,6 @@ class Scripts:
         arguments = (node, reason, int(writes_back is not None), len(beside) // 2, *beside, *members)
         (_, _, removed), published = self._run(scripts.SETTLE, room, now, *arguments)
         return list(read_entries(room, texts(removed).items())), published
-
-    def remove(self, node: str, now: int) -> tuple[list[Entry], list[Published]]:
-        settled = [self.settle(room, node, "node_lost", {}, now) for room in self._rooms]
-        return [each for removed, _ in settled for each in removed], [
-            each for _, some in settled for each in some
-        ]
 
     def read(self, room: str, key: str, now: int) -> Value:
         answer, _ = self._run(scripts.READ, room, now, key)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, example, given, seed, settings
@@ -85,8 +84,8 @@ class Settle(Step):
 @dataclass(frozen=True)
 class Remove(Step):
     def play(self, store: Ledger | Scripts, now: int) -> Answer:
-        removed, published = store.remove(self.node, now)
-        return set(removed), sorted(published, key=itemgetter(0))
+        removed, published = store.settle(self.room, self.node, "node_lost", {}, now)
+        return in_order(removed), published
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from walkie_signal.backends.base import Done, Site
 from walkie_signal.core.changes import Joined, Left, Member, Reason
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.ledger import Ledger
+from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
 from walkie_signal.errors import SignalingError
 
@@ -78,6 +79,11 @@ class MemoryBackend:
             room, key, version, text, _now(), node=self.node_id, member=member, keep=stays
         )
         return outcome
+
+    def rosters(self) -> dict[str, Roster]:
+        """Return all rooms, by their names."""
+        now = _now()
+        return {room: self._ledger.roster(room, now) for room in self._ledger.rooms(now)}
 
     def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:  # noqa: ARG002
         """Answer that there is no other node."""

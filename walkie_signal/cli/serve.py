@@ -23,6 +23,7 @@ from walkie_signal.cli.variables import unread_variables
 from walkie_signal.cli.workers import Workers
 from walkie_signal.core.origins import Origins
 from walkie_signal.settings import ServeOptions, Settings
+from walkie_signal.settings.forms import AUTO, MEMORY
 
 log = logging.getLogger("walkie_signal")
 
@@ -60,14 +61,14 @@ def _check(options: ServeOptions) -> None:
             raise click.UsageError(f"--cors-origin: {error}") from None
     if bool(options.ssl_certfile) != bool(options.ssl_keyfile):
         raise click.UsageError("give both --ssl-certfile and --ssl-keyfile, or neither")
-    if options.workers > 1 and not options.redis_url:
+    if options.workers > 1 and options.backend == MEMORY:
         raise click.UsageError(
-            f"--workers {options.workers} needs --redis-url: without it each worker keeps its own rooms, and peers "
-            f"of different workers never meet; write --workers {options.workers} "
-            "--redis-url redis://127.0.0.1:6379/0, or --workers 1"
+            f"--workers {options.workers} with --backend {MEMORY}: each worker would keep its own rooms, and "
+            "peers of different workers would never meet; leave the backend out, and the workers share their rooms"
         )
-    if options.redis_url:
-        _check_redis(options.redis_url)
+    if options.redis_url and options.backend != AUTO:
+        raise click.UsageError("give --backend or --redis-url, not both")
+    _check_backend(options)
     if options.ssl_certfile:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
@@ -77,12 +78,13 @@ def _check(options: ServeOptions) -> None:
             raise click.UsageError(f"--ssl-certfile, --ssl-keyfile: {error}") from None
 
 
-def _check_redis(url: str) -> None:
-    """Refuse a URL that can't be used; if the extra is missing, say what to install."""
+def _check_backend(options: ServeOptions) -> None:
+    """Refuse a backend that can't be used; if the extra is missing, say what to install."""
+    option = "--redis-url" if options.redis_url else "--backend"
     try:
-        backend_of(url, "/", Settings())
+        backend_of(options.redis_url or options.backend, "/", Settings())
     except UnusableURLError as error:
-        raise click.UsageError(f"--redis-url: {error}") from None
+        raise click.UsageError(f"{option}: {error}") from None
     except ImportError as error:
         raise click.ClickException(str(error)) from None
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from walkie_signal.backends.named import backend_of
 from walkie_signal.cli.descriptors import Shortage
 from walkie_signal.cli.protocols import (
     handshakes_within,
@@ -50,6 +51,8 @@ def run(
     listener: socket.socket,
     started: Callable[[str], None],
     beat: Callable[[], None] | None = None,
+    *,
+    workers: str | None = None,
 ) -> None:
     """Serve until one of `ending_signals`.
 
@@ -59,6 +62,7 @@ def run(
         listener: The bound socket.
         started: Called once the server listens, with a description: uvicorn's WebSocket class, and where rooms are.
         beat: Called every `BEAT` seconds, as long as the event loop runs.
+        workers: What all workers of this command have in common; ``None`` if this is the only one.
     """
     let_websockets_read_long_heads()
     import uvicorn  # noqa: PLC0415 - only here, so that --help is quick
@@ -70,7 +74,7 @@ def run(
         path="/" + options.path.strip("/"),
         cors_origins=options.cors_origin,
         settings=settings,
-        backend=options.redis_url or None,
+        backend=backend_of(options.redis_url or options.backend, "/", settings, workers),
     )
     app.transport.keep_headers(KEPT)
     server = uvicorn.Server(_config(options, settings, app))

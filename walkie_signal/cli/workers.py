@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -48,10 +49,13 @@ class Worker:
         silence: How many checks in a row have found it silent.
     """
 
-    def __init__(self, options: ServeOptions, settings: Settings, listener: socket.socket) -> None:
+    def __init__(
+        self, options: ServeOptions, settings: Settings, listener: socket.socket, group: str
+    ) -> None:
         spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads might not start
         self.pipe, theirs = spawn.Pipe()
-        self.process: BaseProcess = spawn.Process(target=_work, args=(options, settings, listener, theirs))
+        given = (options, settings, listener, group, theirs)
+        self.process: BaseProcess = spawn.Process(target=_work, args=given)
         resource_tracker.ensure_running()  # its start unblocks signals, so it comes first
         # No signal may end the worker with a traceback while it is importing
         signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
@@ -100,7 +104,8 @@ class Workers:
     """
 
     def __init__(self, options: ServeOptions, settings: Settings, listener: socket.socket) -> None:
-        self._given = (options, settings, listener)
+        self._given = (options, settings, listener, f"serve {secrets.token_hex(16)}")
+        self._listener = listener
         self._number = options.workers
         self._workers: list[Worker] = []
         self._ending = False
@@ -154,7 +159,7 @@ class Workers:
         return True
 
     def _end(self) -> None:
-        self._given[-1].close()  # new connections are refused at once
+        self._listener.close()  # new connections are refused at once
         for worker in self._workers:
             worker.process.terminate()
         deadline = time.monotonic() + END_TIMEOUT
@@ -162,7 +167,9 @@ class Workers:
             worker.end(deadline)
 
 
-def _work(options: ServeOptions, settings: Settings, listener: socket.socket, pipe: Connection) -> None:
+def _work(
+    options: ServeOptions, settings: Settings, listener: socket.socket, group: str, pipe: Connection
+) -> None:
     """Run a worker, in its own process."""
     for number in ending_signals():
         signal.signal(number, signal.SIG_DFL)
@@ -175,7 +182,7 @@ def _work(options: ServeOptions, settings: Settings, listener: socket.socket, pi
         with suppress(OSError):  # the parent is gone, or it has read nothing for a long time
             pipe.send(word)
 
-    run(options, settings, listener, say, lambda: say(""))
+    run(options, settings, listener, say, lambda: say(""), workers=group)
 
 
 def _end_with_the_parent(pipe: Connection) -> None:

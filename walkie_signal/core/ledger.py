@@ -120,16 +120,6 @@ class Ledger:
         ]
         return removed, published + [self._put(room, value, now) for value in newer]
 
-    def remove(self, node: str, now: int) -> tuple[list[Entry], list[Published]]:
-        """Take all members of a dead node out of their rooms; the answer is who they were."""
-        removed: list[Entry] = []
-        published: list[Published] = []
-        for name in self.rooms(now):
-            entries, events = self.settle(name, node, "node_lost", {}, now)
-            removed += entries
-            published += events
-        return removed, published
-
     # Values
 
     def read(self, name: str, key: str, now: int) -> Value:
@@ -186,6 +176,11 @@ class Ledger:
         """Return the names of the rooms that have members."""
         self._end_due(now)
         return [name for name, room in self._rooms.items() if room.entries]
+
+    def rooms_of(self, node: str, now: int) -> list[str]:
+        """Return the names of the rooms that a node has members in."""
+        entries = ((name, self._rooms[name].entries.values()) for name in self.rooms(now))
+        return [name for name, members in entries if any(each.member.node == node for each in members)]
 
     # How a room is kept
 

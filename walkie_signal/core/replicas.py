@@ -189,11 +189,12 @@ class Replica:
         if self.version is not None and roster.version <= self.version:
             return []
         entries = {entry.member.peer_id: entry for entry in roster.entries}
+        lived = bool(self._entries)  # the values beside a room that had ended may be gone with it
         missing = {peer_id for peer_id in self._entries if peer_id not in entries}
         if hold:
             self._held |= {each for each in missing if self._entries[each].member.node not in roster.settled}
         changes = self._differ(sorted(missing - self._held), entries, "disconnected")
-        self._adopt_values(roster, hold=hold)
+        self._adopt_values(roster, hold=hold and lived)
         self.version = roster.version
         early, self._early = self._early, []
         for version, event in early:

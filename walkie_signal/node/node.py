@@ -156,9 +156,9 @@ class Node:
 
     async def _start(self) -> None:
         self._ran = True
+        await self.backend.start(self._site)
         if not self.backend.shared:
             warn_of_siblings()
-        await self.backend.start(self._site)
 
     @property
     def ready(self) -> bool:

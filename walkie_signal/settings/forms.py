@@ -28,6 +28,18 @@ def is_prefix(value: str) -> bool:
     return re.fullmatch(r"[!-z|~]+", value) is not None
 
 
+AUTO, MEMORY, MACHINE = "auto", "memory", "machine"
+"""The names of backends that are no URL; a name may follow the last one, behind a colon."""
+
+
+def is_backend(value: str) -> bool:
+    """Tell whether a string names a backend."""
+    if value in (AUTO, MEMORY, MACHINE):
+        return True
+    named = re.fullmatch(rf"{MACHINE}:([A-Za-z0-9._-]+|/[^\0]+)", value) is not None
+    return named or (bool(value) and is_redis_url(value))
+
+
 def is_redis_url(value: str) -> bool:
     """Tell whether a string is a URL of a Redis server, or empty."""
     return re.fullmatch(r"|(rediss?(\+sentinel)?|unix)://\S+", value) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walkie_signal.settings.fields import Group, setting
-from walkie_signal.settings.forms import is_network, is_path, is_redis_url
+from walkie_signal.settings.forms import AUTO, is_backend, is_network, is_path, is_redis_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +36,21 @@ class ServeOptions(Group):
         write="a path such as /socket.io",
         reason="Where the stock clients look for it.",
     )
+    backend: str = setting(
+        AUTO,
+        "Where rooms are kept: auto, which is machine with several workers and memory with one; memory; machine, "
+        "for the workers of this command; machine:NAME, for all commands of this machine that give the same "
+        "name; or a redis_url.",
+        form=is_backend,
+        write="auto, memory, machine, machine:name, machine:/absolute/folder or a URL of Redis",
+        secret=True,
+        reason="Nobody has to know how many workers there are.",
+    )
     redis_url: str = setting(
         "",
         "URL of the Redis server that joins this node with others into one service, such as "
         "redis://user:password@host:6379/0, or of its sentinels, such as redis+sentinel://host1,host2/service/0; "
-        "without it rooms are kept in memory.",
+        "the same as giving it as the backend.",
         form=is_redis_url,
         write="a URL such as redis://user:password@host:6379/0",
         secret=True,
@@ -48,7 +58,7 @@ class ServeOptions(Group):
     )
     workers: int = setting(
         1,
-        "How many processes serve the port together; with more than one, give a redis_url.",
+        "How many processes serve the port together; they share rooms by themselves.",
         least=1,
         reason="uvicorn's; one process relays tens of thousands of signals a second.",
     )

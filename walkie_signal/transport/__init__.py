@@ -19,6 +19,7 @@ from typing import Any
 from socketio import AsyncServer
 
 from walkie_signal.settings.transport import TransportSettings
+from walkie_signal.supervisors import key_of_this_worker
 from walkie_signal.transport.engineio.cors import for_stock, names_everybody
 
 log = logging.getLogger("walkie_signal.transport")
@@ -31,7 +32,7 @@ def create_server(
     outbox_messages: int | None = None,
     stall_timeout: float | None = None,
     connect_timeout: float | None = None,
-    hand_over: bool = False,
+    hand_over: bool | None = None,
     **options: Any,
 ) -> Any:
     """Create a `socketio.AsyncServer` with walkie-signal's own transport.
@@ -43,10 +44,11 @@ def create_server(
         stall_timeout: How many seconds messages may wait without progress before the connection is closed.
         connect_timeout: How many seconds a connection may take to join a namespace. Like the three above, it goes
             before `settings`, and ``None`` leaves it to them.
-        hand_over: Whether several worker processes serve one port, without sticky sessions in front of them. A
-            request is then handed over to the worker that holds its session, by Unix sockets in
-            ``walkie-signal-<uid>``, in the system's folder for temporary files. If that folder can't be used,
-            there is one warning in the log, and no hand-over.
+        hand_over: Whether several worker processes serve one port, without sticky sessions in front of them;
+            ``None`` if this process is a worker of uvicorn, gunicorn, hypercorn or granian. A request is then
+            handed over to the worker that holds its session, by Unix sockets in ``walkie-signal-<uid>``, in the
+            system's folder for temporary files. If that folder can't be used, there is one warning in the log, and
+            no hand-over.
         options: The options of `socketio.AsyncServer`. The defaults of ``ping_interval``, ``ping_timeout`` and
             ``max_http_buffer_size`` are those of `settings`. Others differ in ``cors_credentials``, which are not
             allowed if every origin is, and in ``json`` and ``logger``, which only hold for this server.
@@ -82,7 +84,8 @@ def create_server(
 
     if checked.get("client_manager") is None:
         checked["client_manager"] = Rooms()
-    return Server(settings=settings, hand_over=hand_over, **checked)
+    shares = key_of_this_worker() is not None if hand_over is None else hand_over
+    return Server(settings=settings, hand_over=shares, **checked)
 
 
 class _AsGiven(TransportSettings):

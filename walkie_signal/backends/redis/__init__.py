@@ -1,9 +1,9 @@
 """Many nodes as one service, by a Redis server that orders the changes of each room.
 
     backend    the port of a node, whose store this is
-    uplink     the way to Redis and its life             pairs   its two connections       wire   one of them
+    uplink     the way to Redis           pairs   its two connections       wire   one of them
     server     which server, and whether we can use it   address   read from a URL   dial, sentinels   finding it
-    rights     what Redis lets us do       outage     what the log says about a time without it
+    rights     what Redis lets us do
     store/     what Redis keeps and does for the nodes: only there are names and arguments of scripts known
     scripts/   what Redis does in one step
 

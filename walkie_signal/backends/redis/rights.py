@@ -63,7 +63,7 @@ class Housekeeping:
 
         Raises:
             hiredis.ReplyError: Any other error.
-            Lost: The connection ended before.
+            LostError: The connection ended before.
         """
         try:
             return await wire.ask(command, part, *arguments)

@@ -76,7 +76,7 @@ class Server:
 
         Raises:
             hiredis.ReplyError: The server refuses.
-            Lost: The connection has ended.
+            LostError: The connection has ended.
         """
         if self.address.login:
             await wire.ask("AUTH", *self.address.login)

@@ -15,14 +15,10 @@ from typing import Any
 import hiredis
 
 from walkie_signal.backends.shared.lifetime import Lifetime
-from walkie_signal.backends.shared.store import StoreError
+from walkie_signal.backends.shared.store import LostError
 
 Answer = Callable[[Any], None]
 """Takes what Redis answers; it is an exception if Redis refuses, or if the connection ended before."""
-
-
-class Lost(ConnectionError, StoreError):  # noqa: N818 - what has happened, not a fault
-    """The connection ended before Redis answered; the text says why if that is known."""
 
 
 ENDED = "the connection ended"
@@ -84,7 +80,7 @@ class Wire(asyncio.Protocol):
         if now > self._lifetime.until:
             self._lifetime.tick()
         if self._ended:
-            answer(Lost(self._why))
+            answer(LostError(self._why))
             return
         self._answers.append((now, answer))
         self._transport.write(request)
@@ -94,7 +90,7 @@ class Wire(asyncio.Protocol):
 
         Raises (in the future):
             hiredis.ReplyError: Redis refuses it.
-            Lost: The connection ended before.
+            LostError: The connection ended before.
         """
         future = self._loop.create_future()
         self.post(packed(*parts), lambda answer: _resolve(future, answer))
@@ -104,7 +100,7 @@ class Wire(asyncio.Protocol):
         """Begin to hear a channel; the returned future is done when Redis has confirmed it."""
         future = self._loop.create_future()
         if self._ended:
-            future.set_exception(Lost(self._why))
+            future.set_exception(LostError(self._why))
             return future
         self._confirmed.setdefault((b"subscribe", channel.encode()), []).append(future)
         self._transport.write(packed("SUBSCRIBE", channel))
@@ -184,8 +180,8 @@ class Wire(asyncio.Protocol):
         self._ended = True
         answers, self._answers = self._answers, deque()
         for _, answer in answers:
-            answer(Lost(self._why))
-        self._refuse(Lost(self._why))
+            answer(LostError(self._why))
+        self._refuse(LostError(self._why))
         self._lost(self._why)
 
 
@@ -194,18 +190,22 @@ class NoWire:
 
     def post(self, _request: bytes, answer: Answer) -> None:
         """Answer at once that there is no connection."""
-        answer(Lost())
+        answer(LostError())
 
     def ask(self, *_parts: str | bytes | int) -> asyncio.Future[Any]:
-        """Raise `Lost`."""
-        raise Lost
+        """Raise `LostError`."""
+        raise LostError
 
     def subscribe(self, _channel: str) -> asyncio.Future[None]:
-        """Raise `Lost`."""
-        raise Lost
+        """Raise `LostError`."""
+        raise LostError
 
     def unsubscribe(self, _channel: str) -> None:
         """Do nothing: nothing is heard."""
+
+    def waiting_since(self) -> float | None:
+        """Return ``None``: nothing waits."""
+        return None
 
     def abort(self) -> None:
         """Do nothing."""

@@ -2,7 +2,8 @@
 
     backend        the port of a node, made of all the others; its life
     store          what nodes share, as its users see it, and what it may fail with
-    uplink         a node's way to the store                   uplink_states  its states
+    uplink         a node's way to the store and its life      uplink_states  its states
+    outage         what the log says about a time without it
     incarnation    which node this process is at present       lifetime   how long it may stand still as that node
     followed       the rooms that the node follows             copies, states   the copy of each, and its states
     rooms          joining and leaving                         healing    agreeing with the store

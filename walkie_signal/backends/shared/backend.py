@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.shared.directory import Directory
@@ -21,6 +22,7 @@ from walkie_signal.backends.shared.uplink import Node, Uplink, unavailable
 from walkie_signal.backends.shared.values import Values
 from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
 from walkie_signal.wire.events import head_of
 
@@ -31,6 +33,18 @@ START_TIMEOUT = 2.0
 
 CLOSE_TIMEOUT = 2.0
 """Seconds that a node has to remove everything of its own from the store."""
+
+
+class Former(NamedTuple):
+    """A node that has kept its rooms alone.
+
+    Attributes:
+        node_id: Its id.
+        rosters: Its rooms, by their names.
+    """
+
+    node_id: str
+    rosters: Mapping[str, Roster]
 
 
 class StoredBackend:
@@ -82,7 +96,17 @@ class StoredBackend:
 
     async def start(self, site: Site) -> None:
         """Connect; if the store is away, go on trying in the background."""
-        self._incarnation.begin()
+        self.begin(site)
+        await self.connect()
+
+    def begin(self, site: Site, former: Former | None = None) -> None:
+        """Become a node.
+
+        Args:
+            site: Its site.
+            former: What it has kept alone until now; ``None`` if it has kept nothing.
+        """
+        self._incarnation.begin("" if former is None else former.node_id)
         self._site = site
         self._followed = FollowedRooms(
             self._store.rooms,
@@ -92,7 +116,9 @@ class StoredBackend:
             forget=site.forget,
             owing=self._pay_soon,
         )
-        self._healing = Healing(self._store.rooms, self._store.nodes, self._uplink, self._followed)
+        self._healing = Healing(
+            self._store.rooms, self._store.nodes, self._uplink, self._incarnation, self._followed
+        )
         self._rooms = Rooms(self._store.rooms, self._uplink, self._incarnation, self._followed, self._healing)
         self._values = Values(self._store.values, self._uplink, self._followed)
         self._mail = Mail(
@@ -115,6 +141,11 @@ class StoredBackend:
             lost=site.lost,
             fence=self._fence,
         )
+        for room, roster in () if former is None else former.rosters.items():
+            self._followed.take_over(room, roster)
+
+    async def connect(self) -> None:
+        """Connect; if the store is away, go on trying in the background."""
         await self._uplink.start(START_TIMEOUT)
 
     def _apply(self, change: Change) -> None:
@@ -149,7 +180,7 @@ class StoredBackend:
         await self._store.channels.listen()
         self._incarnation.listen()
         holding = self._followed.holding
-        await self._healing.restore(writes_back=holding)
+        await self._healing.restore(writes_back=holding, dead=self._heart.dead)
         if holding:
             self._release = asyncio.get_running_loop().call_later(LEASE, self._healing.release)
         while self._former:

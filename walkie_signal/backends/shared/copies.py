@@ -144,6 +144,12 @@ class RoomCopy:
         refused, self._replica.refused = self._replica.refused, []
         return [member for member in refused if member.peer_id not in self.changing]
 
+    def take_over(self, roster: Roster) -> None:
+        """Take in the members of a room that this node has kept alone."""
+        self.wanted.update((entry.member.peer_id, entry.member) for entry in roster.entries)
+        self._replica.adopt(roster)
+        self.rest()
+
     # The joins and leaves of this node's peers
 
     def join(self, member: Member) -> Member | None:

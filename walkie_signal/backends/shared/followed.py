@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 from walkie_signal.backends.shared.copies import RoomCopy
@@ -102,6 +103,14 @@ class FollowedRooms:
         self._rooms.unfollow(room)
         self._nodes.unlist_room(room)
         self._forget(room)
+
+    def take_over(self, room: str, roster: Roster) -> None:
+        """Follow a room that this node has kept alone; its members have been told of one another already."""
+        heard = asyncio.get_running_loop().create_future()
+        copy = self._by_room[room] = self._by_channel[self._rooms.channel(room)] = RoomCopy(
+            room, self._incarnation, heard
+        )
+        copy.take_over(roster)
 
     # Changes
 

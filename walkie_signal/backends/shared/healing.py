@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Collection, Coroutine, Iterable, Iterator
 from typing import Any
 
 from walkie_signal.backends.shared.copies import PAUSE, RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
+from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.states import State
 from walkie_signal.backends.shared.store import Failed, NodeStore, RoomStore, StrangeKeyError
 from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT, Uplink
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member
-from walkie_signal.core.replicas import NOWHERE
+from walkie_signal.core.replicas import NOWHERE, Entry
 from walkie_signal.errors import SignalingError
 
 log = logging.getLogger("walkie_signal.store")
@@ -32,8 +33,16 @@ AT_ONCE = 100
 class Healing:
     """Heals the rooms of one node."""
 
-    def __init__(self, store: RoomStore, nodes: NodeStore, uplink: Uplink, rooms: FollowedRooms) -> None:
+    def __init__(
+        self,
+        store: RoomStore,
+        nodes: NodeStore,
+        uplink: Uplink,
+        incarnation: Incarnation,
+        rooms: FollowedRooms,
+    ) -> None:
         self._store = store
+        self._incarnation = incarnation
         self._nodes = nodes
         self._uplink = uplink
         self._rooms = rooms
@@ -76,7 +85,8 @@ class Healing:
             One of `Failed`: The store is away, or was, or the room's key is strange.
         """
         values = copy.own_values() if writes_back else []
-        roster = await self._store.settle(copy.room, copy.own(), values, writes_back=writes_back)
+        node = self._incarnation.id
+        roster = await self._store.settle(copy.room, node, copy.own(), values, writes_back=writes_back)
         self._rooms.adopt(copy, roster)
 
     def _set_aside(self, room: str) -> None:
@@ -152,8 +162,13 @@ class Healing:
                 self.heal(room)
             await asyncio.sleep(PAUSE)
 
-    async def restore(self, *, writes_back: bool) -> None:
-        """Settle every room on new connections; `writes_back` says whether the store has lost its memory.
+    async def restore(self, *, writes_back: bool, dead: Collection[str] = ()) -> None:
+        """Settle every room on new connections.
+
+        Args:
+            writes_back: Whether the store has lost its memory.
+            dead: The nodes that can't write their members back. Each node that knows some of these does it for
+                them, so that whoever removes such a node finds its members, and tells of each.
 
         Raises:
             One of `Failed`: The store is away again.
@@ -166,10 +181,17 @@ class Healing:
         self._rooms.list_all()
         for start in range(0, len(copies), AT_ONCE):
             some = copies[start : start + AT_ONCE]
-            await asyncio.gather(*(self._settle_or_set_aside(each, writes_back=writes_back) for each in some))
+            settling = (self._settle_or_set_aside(each, dead, writes_back=writes_back) for each in some)
+            await asyncio.gather(*settling)
 
-    async def _settle_or_set_aside(self, copy: RoomCopy, *, writes_back: bool) -> None:
+    async def _settle_or_set_aside(self, copy: RoomCopy, dead: Collection[str], *, writes_back: bool) -> None:
         try:
+            for node in dead if writes_back else ():
+                entries: dict[str, Entry | None] = {
+                    each.member.peer_id: each for each in copy.entries_of(node)
+                }
+                if entries:
+                    await self._store.settle(copy.room, node, entries, [], writes_back=True)
             await self._settle(copy, writes_back=writes_back)
         except StrangeKeyError:
             copy.set_aside()

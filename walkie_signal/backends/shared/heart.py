@@ -58,6 +58,9 @@ class Heart:
         directory: Its entries.
         lost: Called with each member of a dead node that this node has removed.
         fence: Called if the node has to go on as another.
+
+    Attributes:
+        dead: The nodes of which the store knows that they have ended, by the last beat.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Heart:
         self._fence = fence
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(LEASE)
+        self.dead: frozenset[str] = frozenset()
         self._last = 0.0  # when this node last renewed its lease, by the store's clock
         self._listening: asyncio.TimerHandle | None = None
         self._beating = asyncio.create_task(self._run())
@@ -160,6 +164,7 @@ class Heart:
             self._rooms.holding = True
         if not beat.alive:
             self._fence()
+        self.dead = beat.dead
         self._remove_the_dead(sent, beat.now / 1e6, beat.silent)
         return forgotten
 
@@ -167,7 +172,7 @@ class Heart:
         now = self._loop.time()
         times = {name: float(renewed) / 1e6 for name, renewed in silent.items()}
         self._later = {name: due for name, due in self._later.items() if name in silent and due > now}
-        for name in self._watch.beat(sent, now, store_time, times):
+        for name in {*self._watch.beat(sent, now, store_time, times), *(self.dead & silent.keys())}:
             if name not in self._removing and name not in self._later and len(self._removing) < AT_ONCE:
                 task = self._removing[name] = asyncio.create_task(self._remove_dead(name, silent[name]))
                 task.add_done_callback(partial(self._removed, name))

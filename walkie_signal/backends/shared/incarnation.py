@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import secrets
 
+MEMORY = "memory"
+"""The generation of rooms that were in this process's memory: no store draws it, so they are written back."""
+
 
 class Incarnation:
     """The node that this process is.
@@ -37,9 +40,9 @@ class Incarnation:
         """The generation in which the store has this node; empty if it has not been told of it yet."""
         return self.generation if self._registered else ""
 
-    def begin(self) -> None:
-        """Become a node that knows nothing yet."""
-        self.id, self.generation = secrets.token_hex(8), ""
+    def begin(self, former: str = "") -> None:
+        """Become a node that the store does not know yet; with `former`, the one of that id, which has members."""
+        self.id, self.generation = former or secrets.token_hex(8), MEMORY if former else ""
         self.sent = self.heard = 0
         self._registered = False
 

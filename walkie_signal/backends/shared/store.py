@@ -3,7 +3,7 @@
     StoreError                 it has not carried out a request
     ├── RefusedError           it has answered that it won't
     │   └── StrangeKeyError    because somebody else has written there
-    └── the store's own error for a connection that has ended
+    └── LostError              the connection has ended
 
 Who uses a store catches `Failed`, and need not know which store it is.
 """
@@ -34,6 +34,10 @@ class StrangeKeyError(RefusedError):
     """Where the store keeps something there is a value that no node writes."""
 
 
+class LostError(ConnectionError, StoreError):
+    """The connection ended before the store answered; the text says why if that is known."""
+
+
 Failed = (StoreError, asyncio.TimeoutError)
 """The exceptions of a request that the store did not carry out, or has not answered in time."""
 
@@ -60,6 +64,7 @@ class Renewal(NamedTuple):
         silent: The other nodes that have not renewed their lease lately, each with the time when it did, as the
             store writes it.
         renewed: When this node renewed its lease before; 0 if it never has.
+        dead: The nodes of which the store itself knows that they have ended; their lease need not have run out.
     """
 
     generation: str
@@ -67,6 +72,7 @@ class Renewal(NamedTuple):
     alive: bool
     silent: dict[str, str]
     renewed: float
+    dead: frozenset[str] = frozenset()
 
 
 class RoomStore(Protocol):
@@ -99,15 +105,22 @@ class RoomStore(Protocol):
         """Take a member out; returns whether it was one, and of that node."""
 
     async def settle(
-        self, room: str, members: Mapping[str, Entry | None], values: Sequence[Value], *, writes_back: bool
+        self,
+        room: str,
+        node: str,
+        members: Mapping[str, Entry | None],
+        values: Sequence[Value],
+        *,
+        writes_back: bool,
     ) -> Roster:
-        """Make this node's members of a room exactly `members`; returns the room as it is then.
+        """Make a node's members of a room exactly `members`; returns the room as it is then.
 
         Args:
             room: Its name.
+            node: This node, or one that is dead and can't write its members back any more.
             members: By peer, what the room is to say of it; ``None`` leaves that as it is, if it lists the peer.
             values: Values beside the room to write back where the store has none, or an older one.
-            writes_back: Whether to record there that this node has settled since the store lost its memory.
+            writes_back: Whether to record there that the node has settled since the store lost its memory.
         """
 
     async def remove(self, room: str, node: str) -> list[Member]:

@@ -15,7 +15,7 @@ Each published change begins with the format and the room's version; its kinds a
 from __future__ import annotations
 
 from walkie_signal.backends.redis.scripts.script import STRANGE, script
-from walkie_signal.backends.shared.messages import LONGEST_NUMBER, WRITES
+from walkie_signal.backends.shared.format import LONGEST_NUMBER, WRITES
 
 LONGEST_TIME = 16
 """Digits of a microsecond and of the version of a value; Lua counts exactly up to 2^53, which has 16."""

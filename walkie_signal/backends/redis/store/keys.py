@@ -11,9 +11,9 @@ import hiredis
 from walkie_signal.backends.redis.store.names import Names
 from walkie_signal.backends.redis.store.strange import StrangeKeys, is_strange
 from walkie_signal.backends.redis.uplink import Uplink
-from walkie_signal.backends.redis.wire import Lost, words
+from walkie_signal.backends.redis.wire import words
 from walkie_signal.backends.shared.incarnation import Incarnation
-from walkie_signal.backends.shared.store import MEMORY_LOST, RefusedError, StrangeKeyError
+from walkie_signal.backends.shared.store import MEMORY_LOST, LostError, RefusedError, StrangeKeyError
 
 EXPIRY = 3_600_000
 """Milliseconds after which Redis drops what no node renews: it removes leftovers, but no node counts as dead."""
@@ -41,7 +41,7 @@ class Keys:
         Raises:
             StrangeKeyError: `key` is strange; the log has named it.
             RefusedError: Redis answers with another error.
-            Lost: The connection ended before.
+            LostError: The connection ended before.
         """
         try:
             return await asked
@@ -60,7 +60,7 @@ class Keys:
         answer, generation = await self._answer(asked, key), await self._answer(drawn)
         if generation is None or text_of(generation) != self._incarnation.generation:
             self._uplink.lose(MEMORY_LOST)
-            raise Lost(MEMORY_LOST)
+            raise LostError(MEMORY_LOST)
         return answer
 
     async def _read(self, command: str, key: str) -> Any:

@@ -13,7 +13,7 @@ from walkie_signal.backends.redis.rights import refuses
 from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of, text_of
 from walkie_signal.backends.redis.store.strange import is_strange
 from walkie_signal.backends.redis.wire import ignore, packed, words
-from walkie_signal.backends.shared.messages import READS, WRITES
+from walkie_signal.backends.shared.format import READS, WRITES
 from walkie_signal.backends.shared.store import RefusedError, Renewal
 from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT
 from walkie_signal.errors import SignalingError

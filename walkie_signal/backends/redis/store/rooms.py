@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from walkie_signal.backends.redis import scripts
 from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of, text_of
-from walkie_signal.backends.shared.messages import (
+from walkie_signal.backends.shared.records import (
     read_entries,
     read_room_message,
     read_roster,
@@ -75,20 +75,27 @@ class StoredRooms(Keys):
         return bool(await self._answer(asked, keys[0]))
 
     async def settle(
-        self, room: str, members: Mapping[str, Entry | None], values: Sequence[Value], *, writes_back: bool
+        self,
+        room: str,
+        node: str,
+        members: Mapping[str, Entry | None],
+        values: Sequence[Value],
+        *,
+        writes_back: bool,
     ) -> Roster:
-        """Make this node's members of a room exactly `members`; returns the room as it is then.
+        """Make a node's members of a room exactly `members`; returns the room as it is then.
 
         Args:
             room: Its name.
+            node: The node.
             members: By peer, what the room is to say of it; ``None`` leaves that as it is, if it lists the peer.
             values: Values beside the room to write back where Redis has none, or an older one.
-            writes_back: Whether to record there that this node has settled since Redis lost its memory.
+            writes_back: Whether to record there that the node has settled since Redis lost its memory.
         """
         listed = [text for value in values for text in (value.key, write_value(value))]
         for peer_id, entry in members.items():
             listed += (peer_id, "" if entry is None else write_entry(entry))
-        keys, node = self._keys(room), self._incarnation.id
+        keys = self._keys(room)
         arguments = (EXPIRY, node, "disconnected", int(writes_back), len(values))
         asked = self._uplink.run(scripts.SETTLE, keys, *arguments, *listed)
         stored, beside, _ = await self._remembered(asked, keys[0])

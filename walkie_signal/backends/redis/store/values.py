@@ -7,7 +7,7 @@ from typing import Any
 
 from walkie_signal.backends.redis.scripts import READ, SWAP, Script
 from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, text_of
-from walkie_signal.backends.shared.messages import read_value
+from walkie_signal.backends.shared.records import read_value
 from walkie_signal.backends.shared.store import StrangeKeyError
 from walkie_signal.core.values import ABSENT, Outcome, Value
 

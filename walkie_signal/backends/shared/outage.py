@@ -1,4 +1,4 @@
-"""What the log says about a time without Redis: one line when it is lost, and one when it is back."""
+"""What the log says about a time without the store: one line when it is lost, and one when it is back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-log = logging.getLogger("walkie_signal.redis")
+log = logging.getLogger("walkie_signal.store")
 
 IN_A_ROW = 3
 """How many tries in a row must fail for a new reason before it is logged, because some reasons take turns."""
@@ -16,13 +16,13 @@ MOST = 10
 
 
 class Outage:
-    """Logs the times without Redis; the first is the time before the node has connected.
+    """Logs the times without the store; the first is the time before the node has connected.
 
     The reason for a loss is logged together with how the first try to connect again failed, because that try knows
     better: a server that lets nobody in any more only says so to a new connection.
 
     Args:
-        name: The name of the server, without its secrets.
+        name: The name of the store, without its secrets.
         clock: Returns seconds that only grow.
     """
 
@@ -53,7 +53,7 @@ class Outage:
             self._tell(why)
 
     def end(self, where: str) -> None:
-        """Record that Redis is back; `where` says where the connections lead."""
+        """Record that the store is back; `where` says where the connections lead."""
         if self._lost and not self._told:
             self._tell(self._lost)
         after = ""
@@ -61,9 +61,9 @@ class Outage:
             tries = self._tries + 1
             took = self._clock() - self._since
             after = f", after {tries} {'try' if tries == 1 else 'tries'} in {took:.1f} s"
-        log.info("Redis at %s: connected%s", self._name, where + after)
+        log.info("%s: connected%s", self._name, where + after)
         self._lost, self._tries, self._told = "", 0, set()
         self._last, self._in_a_row = "", 0
 
     def _tell(self, why: str) -> None:
-        log.warning("Redis at %s: %s; trying again", self._name, why)
+        log.warning("%s: %s; trying again", self._name, why)
