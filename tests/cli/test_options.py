@@ -28,6 +28,7 @@ OTHER: dict[str, Any] = {
     "trusted_proxy": ("10.0.0.0/8", "192.0.2.1"),
     "ssl_certfile": "cert.pem",
     "ssl_keyfile": "key.pem",
+    "backend": "machine:patrol",
     "redis_url": "redis://127.0.0.1:6379/7",
     "redis_prefix": "patrol",
     "log_level": "debug",
@@ -126,7 +127,12 @@ WRONG = [
     ["--path", "/"],
     ["--path", "/a?b"],
     ["--workers", "0"],
-    ["--workers", "2"],
+    ["--workers", "2", "--backend", "memory"],
+    ["--workers", "2", "--backend", "machine:two words"],
+    ["--backend", "machina"],
+    ["--backend", "machine:folder/patrol"],
+    ["--backend", "http://127.0.0.1:6379"],
+    ["--backend", "machine:patrol", "--redis-url", "redis://127.0.0.1"],
     ["--redis-url", "http://127.0.0.1:6379"],
     ["--redis-url", "redis://127.0.0.1:port"],
     ["--redis-prefix", "two words"],
@@ -177,6 +183,7 @@ def test_a_wrong_value_in_the_environment_names_its_variable(name: str) -> None:
 
 
 WRITE = {
+    "--backend": ["machina:hunter2", "auto", "memory", "machine:name", "machine:/absolute/folder", "Redis"],
     "--path": ["/a?b", "/socket.io"],
     "--redis-prefix": ["two words", "without spaces and braces"],
     "--redis-url": ["http://user:hunter2@127.0.0.1", "redis://user:password@host:6379/0"],

@@ -290,15 +290,23 @@ async def test_an_old_snapshot_is_worse_than_none(tmp_path: Path) -> None:
 # The log
 
 
-def test_each_line_about_redis_is_explained() -> None:
+@pytest.mark.parametrize(
+    ("store", "page", "called"),
+    [("redis", "docs/redis.md", "Redis at …"), ("machine", "docs/scaling.md", "machine…")],
+)
+def test_each_line_about_a_store_is_explained(store: str, page: str, called: str) -> None:
     explained = {
-        quoted for row in PAGE.table("Line", "Means", "Do") for quoted in re.findall(r"`([^`]+)`", row[0])
+        quoted
+        for each in {"docs/redis.md", page}
+        for row in PAGES[each].table("Line", "Means", "Do")
+        for quoted in re.findall(r"`([^`]+)`", row[0].replace("Redis at …", called))
     }
+    backends = Path(__file__).parents[2] / "walkie_signal/backends"
     logged = set()
-    for path in (Path(__file__).parents[2] / "walkie_signal/backends").rglob("*.py"):
+    for path in [*(backends / "shared").rglob("*.py"), *(backends / store).rglob("*.py")]:
         logs = r'(?:log\.(?:info|warning|error|exception)\(\s*|\b(?:line|message) = )"([^"]+)"'
         found = re.findall(logs, path.read_text("utf-8"))
         lines = (re.sub(r"%\w", "…", each) for each in found)
-        logged |= {re.sub("^…", "Redis at …", each) for each in lines}  # what any store is called
+        logged |= {re.sub("^…", called, each) for each in lines}
     assert len(logged) > 10
     assert logged <= explained

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 import socketio
@@ -25,6 +25,7 @@ from support.processes import Program
 from support.servers import hosted, serve
 from support.waiting import becomes
 from walkie_signal import Settings, SignalingNamespace, attach
+from walkie_signal.backends.machine.backend import MachineBackend
 from walkie_signal.direct.protocol import DirectProtocol
 
 Kind = Literal["attach", "direct", "serve", "stock"]
@@ -101,6 +102,12 @@ def _line_of(text: str) -> Line:
         return Line("not a line of the log", text)
 
 
+def rooms_in_memory(backend: Any) -> dict[str, Any]:
+    """Return the rooms that a process keeps alone."""
+    memory = backend._memory if isinstance(backend, MachineBackend) else backend
+    return cast("dict[str, Any]", memory._ledger._rooms)
+
+
 class InProcess(Service, logging.Handler):
     """A server in this event loop."""
 
@@ -125,7 +132,7 @@ class InProcess(Service, logging.Handler):
         return {
             "node": asdict(node.census()),
             "sids": sorted(self.signaling._adapter._peers),
-            "backend": {name: len(room.entries) for name, room in node.backend._ledger._rooms.items()},
+            "backend": {name: len(room.entries) for name, room in rooms_in_memory(node.backend).items()},
             "early": [*on_the_clock(node, "early")],
             "rooms": {name: len(rooms) for name, rooms in manager.rooms.items()},
             "pending": [

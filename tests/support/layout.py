@@ -6,7 +6,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings",),
     ("bounded_log", "forks", "runtime_folder", "turns", "wire"),
-    ("file_locks",),
+    ("file_locks", "unix_sockets"),
     ("supervisors",),
     ("core", "direct"),
     ("auth", "backends", "clock", "host", "ice", "metrics", "refusals"),
@@ -41,7 +41,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "backends": (("base", "urls"), ("memory", "shared", "swaps"), ("machine", "redis"), ("named",)),
     "backends.machine": (
-        ("book", "folder", "frames", "sockets"),
+        ("book", "folder", "frames"),
         ("alone", "groups"),
         ("keeper",),
         ("link",),
@@ -52,7 +52,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "backends.shared": (
         ("format", "incarnation", "lifetime", "outage", "states", "store", "uplink_states"),
         ("messages", "records"),
-        ("copies", "uplink"),
+        ("copies", "mesh", "uplink"),
         ("followed",),
         ("healing",),
         ("directory", "mail", "rooms", "values"),

@@ -79,7 +79,7 @@ def warn_of_siblings() -> None:
     if not alone:
         log.warning(
             "SEVERAL WORKERS, ROOMS IN MEMORY: peers of this worker and of the others never see one another. "
-            "Give a Redis URL (backend=, --redis-url), or run one worker."
+            "Give them a name (backend=, --backend: machine:<name>), or run one worker."
         )
 
 

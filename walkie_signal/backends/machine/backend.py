@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.machine.alone import Alone
@@ -19,7 +20,8 @@ from walkie_signal.backends.machine.keeper import Keeper
 from walkie_signal.backends.machine.store import Store
 from walkie_signal.backends.machine.uplink import Uplink
 from walkie_signal.backends.memory import MemoryBackend
-from walkie_signal.backends.shared.backend import Former, StoredBackend
+from walkie_signal.backends.shared.backend import StoredBackend
+from walkie_signal.backends.shared.incarnation import Former
 from walkie_signal.backends.shared.uplink import Node
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import UserId
@@ -108,7 +110,11 @@ class MachineBackend:
             ways.append(Uplink(self._group.name, folder, node))
             return ways[0], Store(ways[0], node.incarnation)
 
-        return StoredBackend(connect, self._service.namespace), ways[0]
+        def meets() -> Path:
+            folder.ensure()
+            return folder.path
+
+        return StoredBackend(connect, self._service.namespace, meets), ways[0]
 
     def _move(self, folder: GroupFolder, alone: Alone) -> None:
         """Go on with rooms that others share, because somebody has come."""

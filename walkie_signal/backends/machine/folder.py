@@ -18,13 +18,8 @@ from pathlib import Path
 
 from walkie_signal import file_locks
 from walkie_signal.file_locks import Lock
-from walkie_signal.forks import keep_from_forks
 from walkie_signal.runtime_folder import UnusableError, make_ours
-
-PATH_BYTES = 100
-"""Most bytes of a Unix socket's path; Linux takes 107, macOS 103."""
-
-BACKLOG = 512
+from walkie_signal.unix_sockets import PATH_BYTES, listener_at
 
 LEFT = 60.0
 """Seconds without a change after which a folder in which no lock is held counts as left behind."""
@@ -107,16 +102,7 @@ class GroupFolder:
         path = self.socket_of(term)
         with suppress(FileNotFoundError):
             path.unlink()
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.setblocking(False)  # noqa: FBT003 - the standard library's
-            listener.bind(str(path))
-            listener.listen(BACKLOG)
-            keep_from_forks(listener)
-        except OSError:
-            listener.close()
-            raise
-        return listener
+        return listener_at(path)
 
     # Workers
 

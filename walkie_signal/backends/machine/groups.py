@@ -119,7 +119,8 @@ class WorkerGroup:
         if self._needed:
             raise UnusableError(f"machine: {'; '.join(reasons)}")
         log.warning(
-            "rooms in memory, because there is no folder for the workers of this machine: %s", reasons
+            "rooms in memory, because there is no folder for the workers of this machine: %s",
+            "; ".join(reasons),
         )
         return None
 

@@ -18,12 +18,12 @@ from typing import Any
 from walkie_signal.backends.machine.book import Book
 from walkie_signal.backends.machine.folder import GroupFolder
 from walkie_signal.backends.machine.frames import BrokenFrameError, Frames, pack
-from walkie_signal.backends.machine.sockets import fileno_of, is_ours
 from walkie_signal.backends.shared.format import READS, WRITES
 from walkie_signal.backends.shared.records import write_room_message
 from walkie_signal.core.ledger import Published
 from walkie_signal.file_locks import Lock
 from walkie_signal.forks import keep_from_forks
+from walkie_signal.unix_sockets import fileno_of, is_ours
 
 log = logging.getLogger("walkie_signal.machine")
 
@@ -104,7 +104,7 @@ class Keeper:
 
     def step_down(self) -> None:
         """Answer nobody any more."""
-        log.info("the rooms of this machine have another keeper now")
+        log.info("the rooms of this group have another keeper now")
         self._ended.set()
 
     # Its workers

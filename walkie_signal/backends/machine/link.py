@@ -9,11 +9,11 @@ from typing import Any
 
 from walkie_signal.backends.machine.frames import BrokenFrameError, Frames, pack
 from walkie_signal.backends.machine.keeper import GREETING
-from walkie_signal.backends.machine.sockets import fileno_of, is_ours
 from walkie_signal.backends.shared.format import READS, WRITES
 from walkie_signal.backends.shared.lifetime import Lifetime
 from walkie_signal.backends.shared.store import LostError
 from walkie_signal.forks import keep_from_forks
+from walkie_signal.unix_sockets import fileno_of, is_ours
 
 ENDED = "the keeper of the rooms is gone"
 

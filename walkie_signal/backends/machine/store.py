@@ -176,21 +176,6 @@ class KeptValues(_Part):
         return outcome
 
 
-class Way:
-    """The way to another worker.
-
-    Attributes:
-        node: Its node.
-        sent: How many signals were sent on it.
-    """
-
-    __slots__ = ("node", "sent")
-
-    def __init__(self, node: str) -> None:
-        self.node = node
-        self.sent = 0
-
-
 class KeptChannels(_Part):
     """What the workers send one another."""
 
@@ -205,13 +190,13 @@ class KeptChannels(_Part):
         """Send a node a message."""
         return bool(await self._ask("publish", node, message.decode()))
 
-    def route(self, node: str) -> Way:
-        """Return a way to a node."""
-        return Way(node)
+    def route(self, node: str) -> str:
+        """Return what `send` needs to know of a node: its id."""
+        return node
 
-    def send(self, route: Way, message: str, answer: Callable[[Any], None]) -> None:
-        """Send a message on a way."""
-        self._post(answer, "publish", route.node, message)
+    def send(self, route: str, message: str, answer: Callable[[Any], None]) -> None:
+        """Send a node a message."""
+        self._post(answer, "publish", route, message)
 
 
 class KeptPlaces(_Part):

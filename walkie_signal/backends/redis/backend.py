@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 from walkie_signal.backends.redis.store import Store
 from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.shared.backend import StoredBackend
 from walkie_signal.backends.shared.uplink import Node
+from walkie_signal.runtime_folder import folder, make_ours
 
 
 class RedisBackend(StoredBackend):
@@ -16,6 +20,7 @@ class RedisBackend(StoredBackend):
             for TLS, ``unix://path``; or its sentinels, ``redis+sentinel://host[,host]/service[/database]``.
         namespace: The Socket.IO namespace that the rooms belong to.
         prefix: The beginning of the names of all keys and channels.
+        mesh: Whether nodes of one machine send one another signals by Unix sockets, past Redis, if they can.
 
     Raises:
         ValueError: `url` is not such a URL.
@@ -24,9 +29,15 @@ class RedisBackend(StoredBackend):
     _uplink: Uplink
     _store: Store
 
-    def __init__(self, url: str, *, namespace: str = "/", prefix: str = "walkie-signal") -> None:
+    def __init__(
+        self, url: str, *, namespace: str = "/", prefix: str = "walkie-signal", mesh: bool = True
+    ) -> None:
         def connect(node: Node) -> tuple[Uplink, Store]:
             uplink = Uplink(url, node)
             return uplink, Store(prefix, namespace, uplink, node.incarnation)
 
-        super().__init__(connect, namespace)
+        def meets() -> Path:
+            where = f"{self._uplink.address} {prefix} {namespace}"
+            return make_ours(folder() / f"r-{hashlib.sha256(where.encode()).hexdigest()[:12]}")
+
+        super().__init__(connect, namespace, meets if mesh else None)

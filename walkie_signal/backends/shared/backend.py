@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
 
 from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.shared.directory import Directory
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.heart import Heart
-from walkie_signal.backends.shared.incarnation import Incarnation
+from walkie_signal.backends.shared.incarnation import Former, Incarnation
 from walkie_signal.backends.shared.lifetime import LEASE, Lifetime
 from walkie_signal.backends.shared.mail import Mail
+from walkie_signal.backends.shared.mesh import Mesh
 from walkie_signal.backends.shared.rooms import Rooms
 from walkie_signal.backends.shared.store import Failed, Store
 from walkie_signal.backends.shared.uplink import Node, Uplink, unavailable
 from walkie_signal.backends.shared.values import Values
 from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
 from walkie_signal.wire.events import head_of
 
@@ -35,24 +35,14 @@ CLOSE_TIMEOUT = 2.0
 """Seconds that a node has to remove everything of its own from the store."""
 
 
-class Former(NamedTuple):
-    """A node that has kept its rooms alone.
-
-    Attributes:
-        node_id: Its id.
-        rosters: Its rooms, by their names.
-    """
-
-    node_id: str
-    rosters: Mapping[str, Roster]
-
-
 class StoredBackend:
     """Joins the nodes that share a store to one service.
 
     Args:
         connect: Makes the way of a node to its store, and the store as the node sees it.
         namespace: The Socket.IO namespace that the rooms belong to.
+        meets: Returns the folder where the nodes of this machine listen for one another; raises `UnusableError`.
+            ``None`` if they send one another everything by the store.
     """
 
     shared = True
@@ -66,11 +56,17 @@ class StoredBackend:
     _mail: Mail
     _heart: Heart
 
-    def __init__(self, connect: Callable[[Node], tuple[Uplink, Store]], namespace: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[Node], tuple[Uplink, Store]],
+        namespace: str,
+        meets: Callable[[], Path] | None = None,
+    ) -> None:
         self._incarnation = Incarnation()
         self._lifetime = Lifetime(self._fence)
         node = Node(self._incarnation, self._lifetime, self._restore, self._hear, self._down)
         self._uplink, self._store = connect(node)
+        self._mesh = Mesh(meets, self._incarnation, self._lifetime)
         self._directory = Directory(self._store.places)
         self._head = head_of(namespace)
         self._former: list[tuple[str, set[tuple[str, str]]]] = []
@@ -123,6 +119,7 @@ class StoredBackend:
         self._values = Values(self._store.values, self._uplink, self._followed)
         self._mail = Mail(
             store=self._store.channels,
+            mesh=self._mesh,
             uplink=self._uplink,
             incarnation=self._incarnation,
             rooms=self._followed,
@@ -165,6 +162,7 @@ class StoredBackend:
                 await asyncio.wait_for(self._heart.remove(self.node_id, self._followed), CLOSE_TIMEOUT)
             except Failed:
                 log.warning("%s is away: the other nodes will find out that this one has ended", self.name)
+        await self._mesh.close()
         await self._uplink.close()
         self._healing.close()
         self._followed.clear()
@@ -178,6 +176,7 @@ class StoredBackend:
         await self._heart.renew()
         self._channel = self._store.channels.own()
         await self._store.channels.listen()
+        await self._mesh.open(self._mail.hear)
         self._incarnation.listen()
         holding = self._followed.holding
         await self._healing.restore(writes_back=holding, dead=self._heart.dead)
@@ -202,6 +201,7 @@ class StoredBackend:
         self._former.append((self.node_id, self._followed.members_of(self.node_id)))
         self._incarnation.go_on()
         self._followed.abandon()
+        self._mesh.cut()
         self._site.fenced()
         self._uplink.lose("this node goes on as another")
 

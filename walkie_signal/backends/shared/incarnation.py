@@ -12,6 +12,10 @@ store's data its copies are from, so it also notices if the store has lost its m
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from walkie_signal.core.replicas import Roster
 
 MEMORY = "memory"
 """The generation of rooms that were in this process's memory: no store draws it, so they are written back."""
@@ -76,3 +80,15 @@ class Incarnation:
     def listen(self) -> None:
         """Expect only beats that are sent from now on, because the way on which they come back is new."""
         self.heard = self.sent
+
+
+class Former(NamedTuple):
+    """A node that has kept its rooms alone.
+
+    Attributes:
+        node_id: Its id.
+        rosters: Its rooms, by their names.
+    """
+
+    node_id: str
+    rosters: Mapping[str, Roster]

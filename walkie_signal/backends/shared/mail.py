@@ -15,6 +15,7 @@ from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.incarnation import Incarnation
+from walkie_signal.backends.shared.mesh import Mesh, Way
 from walkie_signal.backends.shared.messages import (
     Beat,
     Kicked,
@@ -25,7 +26,7 @@ from walkie_signal.backends.shared.messages import (
     write_signal,
     write_told,
 )
-from walkie_signal.backends.shared.store import ChannelStore, Route
+from walkie_signal.backends.shared.store import ChannelStore
 from walkie_signal.backends.shared.uplink import Uplink
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Change, Left, Member
@@ -47,6 +48,7 @@ class Mail:
         self,
         *,
         store: ChannelStore,
+        mesh: Mesh,
         uplink: Uplink,
         incarnation: Incarnation,
         rooms: FollowedRooms,
@@ -55,6 +57,7 @@ class Mail:
         head: str,
     ) -> None:
         self._store = store
+        self._mesh = mesh
         self._uplink = uplink
         self._incarnation = incarnation
         self._rooms = rooms
@@ -62,7 +65,7 @@ class Mail:
         self._site = site
         self._head = head
         self._lines = BoundedLog(log)
-        self._routes: dict[str, Route] = {}
+        self._ways: dict[str, Way] = {}
         self._received: dict[str, int] = {}
         self._early: dict[tuple[str, str], list[Signal]] = {}
 
@@ -76,17 +79,20 @@ class Mail:
         if entry is None or not self._uplink.up:
             done(False)  # noqa: FBT003 - see `Done`
             return
-        route = self._routes.get(node)
-        if route is None:
-            route = self._routes[node] = self._store.route(node)
-        route.sent = number = route.sent + 1
+        way = self._ways.get(node)
+        if way is None:
+            way = self._ways[node] = self._mesh.way(node, partial(self._store.send, self._store.route(node)))
+        way.sent = number = way.sent + 1
         message = write_signal(self._incarnation.id, number, target.peer_id, from_id, entry.since, room, text)
-        self._store.send(route, message, partial(self._relayed, node, done))
+        way.send(message, partial(self._relayed, node, done))
 
     def _relayed(self, node: str, done: Done, answer: Any) -> None:
-        if answer == 0:
-            self._routes.pop(node, None)
-        done(isinstance(answer, int) and answer > 0)
+        reached = isinstance(answer, int) and answer > 0
+        if not reached:
+            way = self._ways.pop(node, None)
+            if way is not None:
+                way.close()
+        done(reached)
 
     async def tell(self, node: str, user_id: str, text: str) -> bool:
         """Publish a frame for a user's connections on a node; returns whether the node was reached."""
@@ -196,6 +202,8 @@ class Mail:
 
     def forget(self) -> None:
         """Forget all counts, because the connections and what was sent on them are lost."""
-        self._routes.clear()
+        for way in self._ways.values():
+            way.close()
+        self._ways.clear()
         self._received.clear()
         self._early.clear()

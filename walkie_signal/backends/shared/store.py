@@ -200,16 +200,6 @@ class ValueStore(Protocol):
         """
 
 
-class Route(Protocol):
-    """The way to another node.
-
-    Attributes:
-        sent: How many signals were sent on it.
-    """
-
-    sent: int
-
-
 class ChannelStore(Protocol):
     """The channels of the nodes: what is published on one reaches the node that it belongs to, or nobody."""
 
@@ -223,10 +213,10 @@ class ChannelStore(Protocol):
         """Send a node a message; returns whether it was reached. Raises one of `Failed`."""
 
     def route(self, node: str) -> Any:
-        """Return a `Route` to a node, on which nothing has been sent yet; it is the store's own."""
+        """Return what `send` needs to know of a node; it is the store's own."""
 
     def send(self, route: Any, message: str, answer: Callable[[Any], None]) -> None:
-        """Send a message on a way; `answer` gets the number of nodes that were reached, or an exception."""
+        """Send a node a message; `answer` gets the number of nodes that were reached, or an exception."""
 
 
 class PlaceStore(Protocol):

@@ -19,6 +19,7 @@ from typing import Any
 
 from walkie_signal.runtime_folder import UnusableError
 from walkie_signal.transport.workers import folder
+from walkie_signal.unix_sockets import BACKLOG
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -138,7 +139,7 @@ class Doorway:
 
     async def _serve(self, listener: socket.socket) -> asyncio.AbstractServer:
         loop = asyncio.get_running_loop()
-        return await loop.create_unix_server(self._accepted, sock=listener, backlog=folder.BACKLOG)
+        return await loop.create_unix_server(self._accepted, sock=listener, backlog=BACKLOG)
 
     def _shut(self) -> None:
         listening, self._listening = self._listening, None

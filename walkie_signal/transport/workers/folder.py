@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from walkie_signal import runtime_folder
 from walkie_signal.runtime_folder import UnusableError
-
-PATH_BYTES = 100
-"""Most bytes of a Unix socket's path; Linux takes 107, macOS 103."""
+from walkie_signal.unix_sockets import PATH_BYTES, listener_at, remove_left
 
 NAME_BYTES = len("/12345678.sock")
-
-SETTLED = 10.0
-"""Seconds after which a socket that refuses connections counts as left behind; a new one may not listen yet."""
-
-BACKLOG = 512
 
 
 def find() -> Path:
@@ -45,15 +37,10 @@ def listener(path: Path) -> socket.socket:
     Raises:
         UnusableError: The socket can't be made.
     """
-    made = socket.socket(socket.AF_UNIX)
     try:
-        made.setblocking(False)  # noqa: FBT003 - the standard library's
-        made.bind(str(path))
-        made.listen(BACKLOG)
+        return listener_at(path)
     except OSError as error:
-        made.close()
         raise UnusableError(f"{path}: {error.strerror or error}") from None
-    return made
 
 
 def remove(path: Path, process: int) -> None:
@@ -65,19 +52,4 @@ def remove(path: Path, process: int) -> None:
 
 def remove_stale(where: Path) -> None:
     """Remove the sockets that killed workers have left behind."""
-    for path in where.glob("*.sock"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > SETTLED and _refuses(path):
-                path.unlink()
-
-
-def _refuses(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)  # noqa: FBT003 - as above
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            return True
-        except OSError:  # its backlog is full, so it is alive
-            return False
-    return False
+    remove_left(where, "????????.sock")

@@ -10,18 +10,16 @@ from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT
 
 
 class Route:
-    """The way to another node.
+    """The channel of another node.
 
     Attributes:
         head: The part of a PUBLISH request before the length of the message.
-        sent: How many signals were sent on it.
     """
 
-    __slots__ = ("head", "sent")
+    __slots__ = ("head",)
 
     def __init__(self, channel: str) -> None:
         self.head = f"*3\r\n$7\r\nPUBLISH\r\n${len(channel.encode())}\r\n{channel}\r\n$"
-        self.sent = 0
 
 
 class StoredChannels(Keys):
@@ -41,11 +39,11 @@ class StoredChannels(Keys):
         return bool(await self._answer(self._uplink.ask("PUBLISH", self._names.node(node), message)))
 
     def route(self, node: str) -> Route:
-        """Return a way to a node, on which nothing has been sent yet."""
+        """Return what `send` needs to know of a node."""
         return Route(self._names.node(node))
 
     def send(self, route: Route, message: str, answer: Answer) -> None:
-        """Send a message on a way; `answer` gets the number of nodes that were reached, or an exception.
+        """Send a node a message; `answer` gets the number of nodes that were reached, or an exception.
 
         Each signal comes here.
         """
