@@ -128,7 +128,7 @@ WRONG = [
     ["--path", "/a?b"],
     ["--workers", "0"],
     ["--workers", "2", "--backend", "memory"],
-    ["--workers", "2", "--backend", "machine:two words"],
+    ["--backend", "machine:two words", "--workers", "2"],
     ["--backend", "machina"],
     ["--backend", "machine:folder/patrol"],
     ["--backend", "http://127.0.0.1:6379"],

@@ -306,7 +306,6 @@ def test_each_line_about_a_store_is_explained(store: str, page: str, called: str
     for path in [*(backends / "shared").rglob("*.py"), *(backends / store).rglob("*.py")]:
         logs = r'(?:log\.(?:info|warning|error|exception)\(\s*|\b(?:line|message) = )"([^"]+)"'
         found = re.findall(logs, path.read_text("utf-8"))
-        lines = (re.sub(r"%\w", "…", each) for each in found)
-        logged |= {re.sub("^…", called, each) for each in lines}
+        logged |= {re.sub(r"%\w", "…", re.sub("^%s", called, each)) for each in found}
     assert len(logged) > 10
     assert logged <= explained
