@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import socket
 import threading
@@ -132,7 +133,7 @@ class Keeper:
             former.abort()
         self._workers[node] = worker
         self._locks[node] = worker.lock
-        self.post(worker, pack(GREETING, WRITES, self._term))
+        self.post(worker, pack(GREETING, WRITES, os.getpid(), len(self._workers)))
 
     def part(self, worker: Worker) -> None:
         """Let a worker go whose connection has ended."""

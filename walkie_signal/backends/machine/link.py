@@ -44,7 +44,7 @@ class Link(asyncio.Protocol):
         self._waiting: deque[tuple[int, float, Taken]] = deque()
         self._number = 0
         self._unsent: list[bytes] = []
-        self._greeted: asyncio.Future[None] = self._loop.create_future()
+        self._greeted: asyncio.Future[tuple[int, int]] = self._loop.create_future()
         self._transport: Any = None
         self._ended = False
 
@@ -54,14 +54,16 @@ class Link(asyncio.Protocol):
 
     # What is asked
 
-    async def greet(self, node: str, worker: str) -> None:
+    async def greet(self, node: str, worker: str) -> tuple[int, int]:
         """Say who this is, and wait for the keeper's greeting.
+
+        Returns the process id of the keeper, and how many workers are there, this one counted.
 
         Raises:
             LostError: The connection has ended.
         """
         self._transport.write(pack(GREETING, WRITES, node, worker))
-        await self._greeted
+        return await self._greeted
 
     def post(self, taken: Taken, verb: str, *arguments: Any) -> None:
         """Send a request; `taken` is called once, and at once if the connection has ended."""
@@ -124,7 +126,8 @@ class Link(asyncio.Protocol):
         elif not self._greeted.done():
             if first != GREETING or frame[1] not in READS:
                 raise BrokenFrameError("a keeper of another release")
-            self._greeted.set_result(None)
+            _, _, process, workers = frame
+            self._greeted.set_result((process, workers))
         else:
             self._hear(frame)
 

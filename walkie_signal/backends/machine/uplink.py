@@ -48,6 +48,7 @@ class Uplink(uplink.Uplink):
         self._link: Link | NoLink = NONE
         self._lock: Lock | None = None
         self._keeper: Keeper | None = None
+        self._found = (0, 0)
         self._term = 0
         self._silent = 0
 
@@ -73,10 +74,14 @@ class Uplink(uplink.Uplink):
         self._link = link
         self._watch()
         try:
-            await asyncio.wait_for(link.greet(self._incarnation.id, self._lock.path.name), REPLY_TIMEOUT)
+            greeting = link.greet(self._incarnation.id, self._lock.path.name)
+            self._found = await asyncio.wait_for(greeting, REPLY_TIMEOUT)
         except asyncio.TimeoutError:
             self._silent = self._term  # it holds its lock, and yet it does not answer
             raise
+
+    def _where(self) -> str:
+        return "; process {} keeps the rooms, workers here: {}".format(*self._found)
 
     async def _reached(self) -> Link:
         """Return a connection to the keeper of the last term; if that has none, or a silent one, begin the next."""
