@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from clusters import Cluster, Kind, Usage, cluster_of
-from measures import Figures, Size, closed_loop, percentiles, steadily
+from measures import Figures, Size, closed_loop, percentiles, steadily, to_and_fro
 from phones import Phone, close_all, connect, connect_many, until
 from servers import Server, free_port, running
 
@@ -27,7 +27,7 @@ class Load:
     within: Size
     seconds: float
     pairs: int
-    rate: int
+    rates: tuple[int, ...]
     nodes: int
     rooms: tuple[int, ...]
     joiners: int
@@ -42,7 +42,7 @@ REAL = Load(
     within=Size(seconds=5, pairs=50, rate=0, idle=0, connects=0, storm=0, rooms=(), others=0),
     seconds=5,
     pairs=20,
-    rate=2000,
+    rates=(1000, 2000),
     nodes=4,
     rooms=(50, 100, 200),
     joiners=10,  # they take 3 s, in which there are as many beats as in the rest that is subtracted
@@ -54,7 +54,7 @@ SMALL = Load(
     within=Size(seconds=0.2, pairs=2, rate=0, idle=0, connects=0, storm=0, rooms=(), others=0),
     seconds=0.5,
     pairs=2,
-    rate=200,
+    rates=(200,),
     nodes=2,
     rooms=(6,),
     joiners=2,
@@ -65,19 +65,33 @@ SMALL = Load(
 
 
 async def between_nodes(kind: Kind, load: Load) -> Figures:
-    """Send signals at a steady rate, in both directions, between pairs whose peers are on two nodes."""
+    """Send signals at steady rates, in both directions, between pairs whose peers are on two nodes."""
+    figures: Figures = {}
     async with cluster_of(kind, 2) as cluster:
         pairs = await pairs_across(cluster, load.pairs)
-        await steadily(pairs, load.rate, load.seconds)  # a Node server is slow until its code is compiled
-        before = await cluster.usage()
-        delays = await steadily(pairs, load.rate, load.seconds)
-        used = (await cluster.usage() - before) / len(delays)
+        await steadily(
+            pairs, load.rates[-1], load.seconds
+        )  # a Node server is slow until its code is compiled
+        for rate in load.rates:
+            before = await cluster.usage()
+            delays = await steadily(pairs, rate, load.seconds)
+            used = (await cluster.usage() - before) / len(delays)
+            figures[f"CPU per signal between two nodes at {rate} a second (µs)"] = used.cpu * 1e6
+            figures.update(percentiles(delays, f"between two nodes at {rate} a second"))
         close_all([phone for pair in pairs for phone in pair])
-    return {
-        "CPU per signal between two nodes (µs)": used.cpu * 1e6,
-        **percentiles(delays, f"between two nodes at {load.rate} a second"),
-        **through_redis("signal between two nodes", used),
-    }
+    return {**figures, **through_redis("signal between two nodes", used)}
+
+
+async def saturated(kind: Kind, load: Load) -> Figures:
+    """Play the closed loop between two nodes, and on one node alone; without what Redis uses."""
+    async with running(kind.alone, free_port()) as server:
+        alone = await closed_loop(server, load.within)
+    async with cluster_of(kind, 2) as cluster:
+        pairs = await pairs_across(cluster, load.within.pairs)
+        across = await to_and_fro(pairs, cluster.cpu_of_nodes, load.within.seconds)
+        close_all([phone for pair in pairs for phone in pair])
+    name = "CPU per signal (µs)"
+    return {"CPU per signal between two nodes, saturated, against one node": across[name] / alone[name]}
 
 
 async def pairs_across(cluster: Cluster, count: int) -> list[tuple[Phone, Phone]]:
@@ -95,14 +109,15 @@ async def pairs_across(cluster: Cluster, count: int) -> list[tuple[Phone, Phone]
 
 
 async def within_node(kind: Kind, load: Load) -> Figures:
-    """Play the closed loop on one node, without Redis and with it; the CPU of Redis counts too."""
+    """Play the closed loop on one node, without the store and with it; the CPU of Redis counts too."""
     async with running(kind.alone, free_port()) as server:
         alone = await closed_loop(server, load.within)
     async with cluster_of(kind, 1) as cluster:
-        node: Server = replace(cluster.nodes[0], beside=(cluster.redis.pid,))
+        redis = cluster.redis
+        node: Server = replace(cluster.nodes[0], beside=() if redis is None else (redis.pid,))
         shared = await closed_loop(node, load.within)
     name = "CPU per signal (µs)"
-    return {"CPU per signal within a node, with Redis against without": shared[name] / alone[name]}
+    return {"CPU per signal within a node, with the store against without": shared[name] / alone[name]}
 
 
 async def joins(kind: Kind, load: Load) -> Figures:
@@ -236,6 +251,7 @@ def through_redis(name: str, used: Usage) -> Figures:
 Measure = Callable[[Kind, Load], Awaitable[Figures]]
 MEASURES: dict[str, Measure] = {
     "between_nodes": between_nodes,
+    "saturated": saturated,
     "within_node": within_node,
     "joins": joins,
     "back_again": back_again,

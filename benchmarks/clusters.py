@@ -1,4 +1,4 @@
-"""Several nodes over a Redis of their own: nodes and Redis on one core, the load on another.
+"""Several nodes that share a store: nodes and Redis on one core, the load on another.
 
 So each kind of server has the same core for everything that its signals pass, and all of its cost is counted.
 """
@@ -6,12 +6,14 @@ So each kind of server has the same core for everything that its signals pass, a
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from servers import COLUMNS, LEGACY, SCRIPTS, Column, Server, free_port, running
 
@@ -26,13 +28,15 @@ REDIS = Column(
 
 @dataclass(frozen=True)
 class Kind:
-    """Servers of one kind, each by itself or as nodes that share a Redis."""
+    """Servers of one kind, each by itself or as nodes that share a store."""
 
     title: str
     alone: Column
     node: Column
     tells_whole_rosters: bool
     """Whether the roster of a room has its members on other nodes."""
+    redis: bool = True
+    """Whether the store is a Redis; else one of the nodes keeps the rooms."""
 
 
 KINDS = {
@@ -43,26 +47,48 @@ KINDS = {
             "a legacy node",
             ("node", str(LEGACY / "cluster.js")),
             "ready",
-            (("PORT", "{port}"), ("REDIS_URL", "{redis}")),
+            (("PORT", "{port}"), ("REDIS_URL", "{store}")),
         ),
         tells_whole_rosters=False,
     ),
     "serve": Kind(
-        "`walkie-signal serve --redis-url`",
+        "`walkie-signal serve --redis-url`, as on two machines",
         COLUMNS["serve"],
         Column(
-            "a node of walkie-signal",
-            (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}", "--redis-url", "{redis}"),
+            "a node over Redis",
+            (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}", "--redis-url", "{store}"),
+            "listening on",
+            (("RUNTIME_DIRECTORY", "{folder}"),),
+        ),
+        tells_whole_rosters=True,
+    ),
+    "together": Kind(
+        "the same on one machine",
+        COLUMNS["serve"],
+        Column(
+            "a node over Redis, with others on its machine",
+            (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}", "--redis-url", "{store}"),
             "listening on",
         ),
         tells_whole_rosters=True,
+    ),
+    "machine": Kind(
+        "`walkie-signal serve --backend machine:…`",
+        COLUMNS["serve"],
+        Column(
+            "a node with no Redis",
+            (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}", "--backend", "machine:{store}"),
+            "listening on",
+        ),
+        tells_whole_rosters=True,
+        redis=False,
     ),
 }
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What nodes and their Redis have used."""
+    """What nodes and their Redis have used; what Redis has used is not a number if there is none."""
 
     nodes: float
     """Seconds of CPU of the nodes; `redis` has those of Redis."""
@@ -77,7 +103,7 @@ class Usage:
 
     @property
     def cpu(self) -> float:
-        return self.nodes + self.redis
+        return self.nodes + (0 if math.isnan(self.redis) else self.redis)
 
     def __sub__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(self)))
@@ -87,11 +113,15 @@ class Usage:
 
 
 class Cluster:
-    """Nodes that share a Redis."""
+    """Nodes that share a store."""
 
-    def __init__(self, kind: Kind, redis: Server, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, kind: Kind, store: str, redis: Server | None, folder: Path, stack: AsyncExitStack
+    ) -> None:
         self._kind = kind
+        self._store = store
         self.redis = redis
+        self._folder = folder
         self._stack = stack
         self.nodes: list[Server] = []
         self._asked = 0
@@ -99,15 +129,21 @@ class Cluster:
 
     async def grow(self, count: int) -> None:
         """Start `count` more nodes."""
-        url = self.redis.url.replace("http", "redis", 1)
-        nodes = [running(self._kind.node, free_port(), url) for _ in range(count)]
+        folders = [self._folder / str(len(self.nodes) + number) for number in range(count)]
+        for folder in folders:
+            folder.mkdir(mode=0o700)
+        nodes = [
+            running(self._kind.node, free_port(), store=self._store, folder=str(folder)) for folder in folders
+        ]
         self.nodes += await asyncio.gather(*map(self._stack.enter_async_context, nodes))
 
     async def usage(self) -> Usage:
         """Return what has been used so far, without the traffic for asking Redis."""
-        nodes = sum(_exact_cpu(node.pid) for node in self.nodes)
+        nodes = self.cpu_of_nodes()
+        if self.redis is None:
+            return Usage(nodes, *[math.nan] * 5)
         redis = _exact_cpu(self.redis.pid)
-        info, size = await self._info()
+        info, size = await self._info(self.redis)
         calls = {name: int(count) for name, count in re.findall(r"cmdstat_(\S+?):calls=(\d+)", info)}
         calls.pop("info", None)
         received = _figure("total_net_input_bytes", info) - self._asked
@@ -116,8 +152,12 @@ class Cluster:
         publications = calls.get("publish", 0) + calls.get("spublish", 0)
         return Usage(nodes, redis, sum(calls.values()), publications, received, sent)
 
-    async def _info(self) -> tuple[str, int]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(self.redis.url.rpartition(":")[2]))
+    def cpu_of_nodes(self) -> float:
+        """Return the seconds of CPU that the nodes have used so far."""
+        return sum(_exact_cpu(node.pid) for node in self.nodes)
+
+    async def _info(self, redis: Server) -> tuple[str, int]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(redis.url.rpartition(":")[2]))
         writer.write(INFO)
         head = await reader.readline()
         body = await reader.readexactly(int(head[1:]) + 2)
@@ -147,11 +187,15 @@ def _exact_cpu(pid: int) -> float:
 
 @asynccontextmanager
 async def cluster_of(kind: Kind, count: int) -> AsyncIterator[Cluster]:
-    """Run `count` nodes and a Redis without persistence until the block is left."""
-    if shutil.which("redis-server") is None:
+    """Run `count` nodes, and their Redis without persistence, until the block is left."""
+    if kind.redis and shutil.which("redis-server") is None:
         raise RuntimeError("no redis-server on the PATH, which the part `nodes` needs")
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(running(REDIS, free_port()))
-        cluster = Cluster(kind, redis, stack)
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        store, redis = str(folder), None
+        if kind.redis:
+            redis = await stack.enter_async_context(running(REDIS, free_port()))
+            store = redis.url.replace("http", "redis", 1)
+        cluster = Cluster(kind, store, redis, folder, stack)
         await cluster.grow(count)
         yield cluster

@@ -58,6 +58,13 @@ def check_signal(data: bytes, sender: Phone, value: object) -> None:
 async def closed_loop(server: Server, size: Size) -> Figures:
     """Let each pair play a signal to and fro, as fast as the server lets it."""
     pairs = await pair_up(server.url, size.pairs)
+    figures = await to_and_fro(pairs, server.cpu, size.seconds)
+    close_all([phone for pair in pairs for phone in pair])
+    return figures
+
+
+async def to_and_fro(pairs: list[tuple[Phone, Phone]], cpu: Callable[[], float], seconds: float) -> Figures:
+    """Let each pair play a signal to and fro; `cpu` returns the seconds of CPU used so far."""
     phones = [phone for pair in pairs for phone in pair]
 
     def play(one: Phone, other: Phone) -> None:
@@ -73,13 +80,12 @@ async def closed_loop(server: Server, size: Size) -> Figures:
         play(one, other)
         play(other, one)
         one.send(signal_to(other, 0))
-    await asyncio.sleep(size.seconds / 5)
-    before, cpu = sum(phone.answered for phone in phones), server.cpu()
+    await asyncio.sleep(seconds / 5)
+    before, spent = sum(phone.answered for phone in phones), cpu()
     started = time.perf_counter()
-    await asyncio.sleep(size.seconds)
-    taken, used = time.perf_counter() - started, server.cpu() - cpu
+    await asyncio.sleep(seconds)
+    taken, used = time.perf_counter() - started, cpu() - spent
     signals = sum(phone.answered for phone in phones) - before
-    close_all(phones)
     return {"signals a second": signals / taken, "CPU per signal (µs)": used / signals * 1e6}
 
 

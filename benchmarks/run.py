@@ -2,7 +2,7 @@
 
     python benchmarks/run.py                      all of it, some twenty minutes
     python benchmarks/run.py --part server        one server at a time
-    python benchmarks/run.py --part nodes         several nodes over Redis (redis-server on the PATH)
+    python benchmarks/run.py --part nodes         several nodes, most of them over Redis (redis-server on the PATH)
     python benchmarks/run.py --only closed_loop   one measure
     python benchmarks/run.py --small              a small load: does the benchmark work?
 

@@ -22,7 +22,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Column:
-    """One server of the table: how to start it on a port (with a Redis), and the line that says that it listens."""
+    """One server of the table: how to start it, and the line that says that it listens.
+
+    In braces in its command and environment: `port`; for a node also the `store` that it shares, and a `folder` of
+    its own.
+    """
 
     title: str
     command: tuple[str, ...]
@@ -96,13 +100,13 @@ def _pin_server() -> None:
 
 
 @asynccontextmanager
-async def running(column: Column, port: int, redis: str = "") -> AsyncIterator[Server]:
+async def running(column: Column, port: int, **places: str) -> AsyncIterator[Server]:
     """Run a server until the block is left."""
     process = await asyncio.create_subprocess_exec(
-        *(part.format(port=port, redis=redis) for part in column.command),
+        *(part.format(port=port, **places) for part in column.command),
         env={
             **os.environ,
-            **{name: value.format(port=port, redis=redis) for name, value in column.environment},
+            **{name: value.format(port=port, **places) for name, value in column.environment},
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -40,11 +40,12 @@ SERVER_FIGURES = [
 
 
 NODES_FIGURES = [
-    "CPU per signal between two nodes (µs)",
+    "CPU per signal between two nodes at 200 a second (µs)",
     "p50 between two nodes at 200 a second (ms)",
     "p99 between two nodes at 200 a second (ms)",
     *through_redis("signal between two nodes"),
-    "CPU per signal within a node, with Redis against without",
+    "CPU per signal between two nodes, saturated, against one node",
+    "CPU per signal within a node, with the store against without",
     "its own CPU per second of each of 2 nodes at rest (µs)",
     *through_redis("second of each of 2 nodes at rest"),
     "CPU of a join into a room of 6 on 2 nodes (ms)",
@@ -88,12 +89,16 @@ async def test_the_benchmark_runs_small_and_says_each_figure_of_each_server() ->
             float(cell.split()[0])  # a figure each, whatever it is on this machine
 
 
-async def test_the_benchmark_says_each_figure_of_our_nodes() -> None:
-    header, table = await small_run("--part", "nodes", "--columns", "serve")
-    assert header == ["", "`walkie-signal serve --redis-url`"]
-    figures = {name: float(cell) for name, cell in table}
+@pytest.mark.parametrize(("column", "publications"), [("serve", 1), ("together", 0), ("machine", None)])
+async def test_the_benchmark_says_each_figure_of_our_nodes(column: str, publications: int | None) -> None:
+    """And signals go by Redis only between machines."""
+    _, table = await small_run("--part", "nodes", "--columns", column)
+    figures = {name: None if cell == "-" else float(cell) for name, cell in table}
     assert list(figures) == NODES_FIGURES
-    assert figures["publications per signal between two nodes"] > 0, figures
+    through = {name for name in NODES_FIGURES if "Redis" in name or name.startswith("publications")}
+    assert {name for name in figures if figures[name] is None} == (through if column == "machine" else set())
+    published = figures["publications per signal between two nodes"]
+    assert published == (None if publications is None else pytest.approx(publications, abs=0.1)), figures
 
 
 @pytest.mark.node
