@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 import httpx
 
-TAG = 8
-"""Characters of a session's id that name its worker."""
+from cluster.crowds import TAG
 
 FRESH = 3.0
 """Seconds that a connection may wait for its request; uvicorn closes it after 5."""

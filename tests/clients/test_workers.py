@@ -10,10 +10,11 @@ from typing import get_args
 
 import pytest
 
-from clients.front import TAG, Front, front
+from clients.front import Front, front
 from clients.test_java import call_and_leave, jar  # noqa: F401 - a fixture
 from clients.transcripts import differences, undocumented
 from clients.workers import WAYS, nodes_seen
+from cluster.crowds import TAG
 from support.node import Transports, legacy_transcript, script
 from support.redis import redis_server
 

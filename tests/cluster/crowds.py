@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from support.peers import RawPeer, raw_peer
-from support.waiting import WITHIN
+from support.waiting import WITHIN, eventually
+
+TAG = 8
+"""Characters of a session's id that name its worker."""
+
+STARTED = 30.0
+"""Seconds in which the last worker of a command takes connections."""
 
 
 class Crowd:
@@ -36,6 +43,26 @@ class Crowd:
     async def fill(self, url: str, rooms: Iterable[str], each: int = 1) -> list[RawPeer]:
         """Let so many peers join each room by way of one server."""
         return list(await asyncio.gather(*(self.join(url, room) for room in rooms for _ in range(each))))
+
+    async def spread(self, url: str, room: str, each: int = 1) -> list[RawPeer]:
+        """Let so many peers of each of two workers join a room; returns those of the one, then those of the other.
+
+        The kernel gives a connection to either.
+        """
+        held: defaultdict[str, list[RawPeer]] = defaultdict(list)
+
+        async def come() -> list[list[RawPeer]]:
+            for peer in await asyncio.gather(*(self.connect(url) for _ in range(4))):
+                held[peer.handshake["sid"][:TAG]].append(peer)
+            return [its[:each] for its in held.values()]
+
+        def both(found: list[list[RawPeer]]) -> bool:
+            return [len(its) for its in found] == [each, each]
+
+        one, other = await eventually(come, both, "on two workers", within=STARTED)
+        for peer in (*one, *other):
+            await peer.join(room)
+        return [*one, *other]
 
     async def settled(self, *peers: RawPeer, within: float = WITHIN) -> None:
         """Wait until each of these peers sees just those of them that are in its room."""

@@ -151,4 +151,6 @@ async def test_a_reload_lets_peers_come_back(tmp_path: Path) -> None:
         await accepts(url)
         for transport in TRANSPORTS:
             await meet(url, transport=transport)
+        async with peers(url, "gate") as (back,):
+            await back.hears_roster(back.peer_id)
         assert WARNING not in program.output, program.output

@@ -108,14 +108,6 @@ async def test_peers_meet_on_each_server_and_it_ends_while_one_is_connected(
             assert wrong not in program.output, program.output
 
 
-@pytest.mark.promise("Hosts", "Several workers with rooms in memory cause a warning, and leave no file")
-async def test_several_workers_with_rooms_in_memory_are_warned_of() -> None:
-    port = free_port()
-    async with on([*UVICORN, str(port), "--workers", "2", "patrol:app"], port) as (_url, program):
-        warning = await program.line(f"WARNING.*{WARNING}")
-        assert "never see one another" in warning.string
-
-
 async def test_two_hosts_that_one_supervisor_starts_are_not_warned_of(tmp_path: Path) -> None:
     """As systemd starts the same command in two folders, each with a port of its own in the environment."""
     ports = free_port(), free_port()

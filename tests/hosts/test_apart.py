@@ -1,0 +1,139 @@
+"""Processes that nobody has said belong together share no rooms: shared by accident, they would be a leak."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from cluster.crowds import Crowd, crowd
+from hosts.test_servers import APPS, UVICORN, WARNING, on
+from support.peers import RawPeer
+from support.processes import SCRIPTS, running
+from support.servers import free_port
+
+TESTS = Path(__file__).parents[1]
+
+COMMAND = f"{SCRIPTS / 'uvicorn'} patrol:app --port 0"
+
+POPEN = """
+import subprocess, sys
+started = [subprocess.Popen(sys.argv[1].split()) for _ in range(2)]
+for each in started:
+    each.wait()
+"""
+
+PROCESSES = """
+import multiprocessing, sys
+import uvicorn
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    for _ in range(2):
+        context.Process(target=uvicorn.run, args=("patrol:app",), kwargs={"port": 0}).start()
+"""
+
+PARENTS: dict[str, list[str | Path]] = {
+    "a shell": ["sh", "-c", f"{COMMAND} & {COMMAND} & wait"],
+    "a program": [sys.executable, "-c", POPEN, COMMAND],
+    "processes that are spawned": [sys.executable, "processes.py", "spawn"],
+    "processes that are forked": [sys.executable, "processes.py", "fork"],
+}
+
+
+async def check_apart(*services: list[RawPeer]) -> None:
+    """Check that peers who have joined only heard of those of their own service."""
+    for peers in services:
+        known = {peer.peer_id for peer in peers}
+        for peer in peers:
+            assert (await peer.enter(peer.room))["ok"]  # by now it has heard what was sent before
+            heard = {each["peerId"] for each in peer.all("new_peer")}
+            listed = {each["peerId"] for status in peer.all("room_status") for each in status["members"]}
+            assert heard | listed <= known, peer.history()
+
+
+@pytest.mark.promise(
+    "Hosts", "Equal commands, or processes, that no known supervisor started share no rooms, and are warned"
+)
+@pytest.mark.parametrize("parent", PARENTS)
+async def test_equal_servers_of_one_parent_are_apart_and_are_warned_of(parent: str, tmp_path: Path) -> None:
+    """As supervisord's `numprocs=2` starts them."""
+    (tmp_path / "processes.py").write_text(PROCESSES)
+    async with (
+        running(PARENTS[parent], cwd=tmp_path, env={"PYTHONPATH": str(APPS)}) as program,
+        crowd() as peers,
+    ):
+        await program.says("Uvicorn running on", 2)
+        urls = re.findall(r"running on (http://\S+)", program.output)
+        one, other = [await peers.fill(f"{url}/api", ["gate"], 2) for url in urls]
+        await peers.settled(*one)
+        await peers.settled(*other)
+        await check_apart(one, other)
+        warning = await program.line(f"WARNING.*{WARNING}")
+        assert "never see one another" in warning.string
+        assert program.output.count(WARNING) == 1, program.output
+
+
+async def test_the_workers_of_two_supervisors_with_one_command_line_are_apart() -> None:
+    ports = free_port(), free_port()
+    command = [*UVICORN[:-1], "--workers", "2", "patrol:app"]
+    async with (
+        on(command, ports[0], env={"UVICORN_PORT": str(ports[0])}) as (one, its),
+        on(command, ports[1], env={"UVICORN_PORT": str(ports[1])}) as (other, others),
+        crowd() as peers,
+    ):
+        await check_two_services(peers, f"{one}/api", f"{other}/api")
+        for program in (its, others):
+            assert WARNING not in program.output, program.output
+
+
+async def check_two_services(peers: Crowd, *urls: str) -> None:
+    """Check that the peers at one URL meet on both its workers, and no peer of the other URL."""
+    services = [await peers.spread(url, "gate", each=2) for url in urls]
+    for service in services:
+        await peers.settled(*service)
+    await check_apart(*services)
+
+
+RUN = """
+import asyncio, os
+from pathlib import Path
+from fastapi import FastAPI
+from cluster.crowds import crowd
+from support.servers import hosted
+from support.waiting import eventually
+from walkie_signal import attach
+
+
+async def talk():
+    async with hosted(attach(FastAPI())) as one, hosted(attach(FastAPI())) as other, crowd() as peers:
+        for url in (one, other):
+            (first,) = await peers.fill(url, ["gate"])
+            Path(os.environ["PYTEST_XDIST_WORKER"]).touch()
+            await eventually(lambda: len(list(Path().glob("gw?"))) == 2)
+            second = await peers.connect(url)
+            ack = await second.enter("gate")
+            assert [each["peerId"] for each in ack["peers"]] == [first.peer_id]
+
+
+def test_peers():
+    asyncio.run(talk())
+"""
+
+
+async def test_the_apps_of_tests_that_run_side_by_side_are_apart(tmp_path: Path) -> None:
+    (tmp_path / "test_run.py").write_text(RUN)
+    pytest_twice: list[str | Path] = [
+        SCRIPTS / "pytest",
+        "--rootdir",
+        tmp_path,
+        "--tx",
+        "2*popen",
+        "--dist",
+        "each",
+    ]
+    async with running(pytest_twice, cwd=tmp_path, env={"PYTHONPATH": str(TESTS)}) as program:
+        assert await program.wait() == 0, program.output
+        assert "2 passed" in program.output, program.output
