@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import Any
 
 from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.shared.followed import FollowedRooms
@@ -81,18 +80,16 @@ class Mail:
             return
         way = self._ways.get(node)
         if way is None:
-            way = self._ways[node] = self._mesh.way(node, partial(self._store.send, self._store.route(node)))
+            send = partial(self._store.send, self._store.route(node))
+            way = self._ways[node] = self._mesh.way(node, send, partial(self._lost, node))
         way.sent = number = way.sent + 1
         message = write_signal(self._incarnation.id, number, target.peer_id, from_id, entry.since, room, text)
-        way.send(message, partial(self._relayed, node, done))
+        way.send(message, done)
 
-    def _relayed(self, node: str, done: Done, answer: Any) -> None:
-        reached = isinstance(answer, int) and answer > 0
-        if not reached:
-            way = self._ways.pop(node, None)
-            if way is not None:
-                way.close()
-        done(reached)
+    def _lost(self, node: str) -> None:
+        way = self._ways.pop(node, None)
+        if way is not None:
+            way.close()
 
     async def tell(self, node: str, user_id: str, text: str) -> bool:
         """Publish a frame for a user's connections on a node; returns whether the node was reached."""

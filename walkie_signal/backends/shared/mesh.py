@@ -13,12 +13,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from walkie_signal.backends.base import Done
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.lifetime import Lifetime
-from walkie_signal.backends.shared.store import LostError
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.forks import keep_from_forks
 from walkie_signal.runtime_folder import UnusableError
@@ -34,8 +35,6 @@ MOST_BYTES = 4 * 1024 * 1024
 
 MOST_UNSENT = 8 * 1024 * 1024
 """Bytes that may wait for a node that does not read; what comes then is answered as if it could not be reached."""
-
-GONE = "the node is gone"
 
 Answer = Callable[[Any], None]
 """Takes how many nodes were reached, or an exception."""
@@ -53,36 +52,48 @@ class Way:
     Args:
         path: Where the node listens, if it is on this machine; ``None`` if this node has no mesh.
         store: Sends a message by the store's channel.
+        lost: Called when the node could not be reached by this way, which is not to be used again then.
 
     Attributes:
         sent: How many signals were sent on it.
     """
 
-    def __init__(self, path: Path | None, store: Send) -> None:
+    def __init__(self, path: Path | None, store: Send, lost: Callable[[], None]) -> None:
         self.sent = 0
         self._store = store
-        self._waiting: list[tuple[str, Answer]] = []
+        self._lost = lost
+        self._waiting: list[tuple[str, Done]] | None = None
         self._link: _Outgoing | None = None
-        self.send = store
-        """Sends a message, and calls its answer."""
         if path is not None:
-            self.send = self._wait
+            self._waiting = []
             self._choosing = asyncio.get_running_loop().create_task(self._choose(path))
 
-    def _wait(self, message: str, answer: Answer) -> None:
-        self._waiting.append((message, answer))
-
     async def _choose(self, path: Path) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            _, self._link = await loop.create_unix_connection(_Outgoing, str(path))
-        except OSError:
-            self.send = self._store
+        with suppress(OSError):
+            _, self._link = await asyncio.get_running_loop().create_unix_connection(_Outgoing, str(path))
+        waiting, self._waiting = self._waiting, None
+        for message, done in waiting or ():
+            self.send(message, done)
+
+    def send(self, message: str, done: Done) -> None:
+        """Send a message; `done` is told whether the node was reached, as far as that can be known."""
+        if self._link is not None:
+            reached = self._link.send(message)
+            if not reached and self._link.ended:
+                self._lost()
+            elif not reached:
+                self.sent -= 1  # the next message follows the last one that was sent
+            done(reached)
+        elif self._waiting is not None:
+            self._waiting.append((message, done))
         else:
-            self.send = self._link.send
-        waiting, self._waiting = self._waiting, []
-        for message, answer in waiting:
-            self.send(message, answer)
+            self._store(message, partial(self._answered, done))
+
+    def _answered(self, done: Done, answer: Any) -> None:
+        reached = isinstance(answer, int) and answer > 0
+        if not reached:
+            self._lost()
+        done(reached)
 
     def close(self) -> None:
         """End the way."""
@@ -151,9 +162,9 @@ class Mesh:
         for end in list(self._ends):
             end.abort()
 
-    def way(self, node: str, store: Send) -> Way:
-        """Return a way to a node, on which nothing has been sent yet."""
-        return Way(None if self._where is None else self._path(self._where, node), store)
+    def way(self, node: str, store: Send, lost: Callable[[], None]) -> Way:
+        """Return a way to a node, on which nothing has been sent yet; see `Way`."""
+        return Way(None if self._where is None else self._path(self._where, node), store, lost)
 
     @staticmethod
     def _path(where: Path, node: str) -> Path:
@@ -164,9 +175,7 @@ class _Outgoing(asyncio.Protocol):
     """The end of a connection that sends."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._transport: Any = None
-        self._unsent: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -177,28 +186,21 @@ class _Outgoing(asyncio.Protocol):
     def fileno(self) -> int:
         return fileno_of(self._transport)
 
-    def send(self, message: str, answer: Answer) -> None:
-        """Send a message."""
-        if self._transport.is_closing():
-            answer(LostError(GONE))
-            return
-        if self._transport.get_write_buffer_size() > MOST_UNSENT:
-            answer(0)
-            return
-        data = message.encode()
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(len(data).to_bytes(LENGTH, "big") + data)
-        answer(1)
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return bool(self._transport.is_closing())
 
-    def _flush(self) -> None:
-        unsent, self._unsent = self._unsent, []
-        self._transport.write(b"".join(unsent))
+    def send(self, message: str) -> bool:
+        """Send a message; returns false if the node is gone, or does not read."""
+        if self._transport.is_closing() or self._transport.get_write_buffer_size() > MOST_UNSENT:
+            return False
+        data = message.encode()
+        self._transport.write(len(data).to_bytes(LENGTH, "big") + data)
+        return True
 
     def close(self) -> None:
         """End the connection, after what was sent."""
-        if self._unsent:
-            self._flush()
         self._transport.close()
 
 
@@ -226,6 +228,9 @@ class _Incoming(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._loop.time() > self._lifetime.until:
             self._lifetime.tick()
+        if not self._data and int.from_bytes(data[:LENGTH], "big") == len(data) - LENGTH:
+            self._hear(data[LENGTH:])  # one whole message, as most are
+            return
         self._data += data
         begin, have = 0, len(self._data)
         while not self._transport.is_closing() and (start := begin + LENGTH) <= have:
