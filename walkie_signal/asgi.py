@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from walkie_signal.runtime_folder import UnusableError
 from walkie_signal.settings.forms import is_path
 from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport import create_server
+
+log = logging.getLogger("walkie_signal")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -68,6 +71,8 @@ class SignalingMiddleware:
         self.sio = self._serve(sio, cors_origins)
         self.transport = transport_of(self.sio)
         self._path = "/" + path.strip("/")
+        self._placed = signaling is not None
+        self._root: str | None = None
         if isinstance(self.signaling.backend, MachineBackend):
             self.signaling.backend.serve_at(self._path)
         if self.signaling.backend.shared:
@@ -93,8 +98,10 @@ class SignalingMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""
         if scope["type"] == "lifespan":
+            self._placed = True
             await Lifespan(self.app, self.signaling, self.transport).run(scope, receive, send)
         elif scope["type"] in ("http", "websocket") and self._is_ours(scope):
+            self._place(scope.get("root_path", ""))
             await self.transport.serve(scope, receive, send)
         else:
             if scope["type"] in ("http", "websocket"):
@@ -105,6 +112,26 @@ class SignalingMiddleware:
         """Tell whether a request is for our path, with or without the app's root path before it."""
         path: str = scope["path"].rstrip("/")
         return path == self._path or path == scope.get("root_path", "").rstrip("/") + self._path
+
+    def _place(self, root_path: str) -> None:
+        """Tell a middleware that starts with its first request from others by the root path of that.
+
+        Starlette makes the middleware of a mounted app when the first request comes: the order differs in each
+        worker, and all are made by one line of Starlette's, but each one stays below its root path.
+        """
+        backend = self.signaling.backend
+        if not self._placed:
+            self._placed = True
+            if isinstance(backend, MachineBackend) and backend.serve_at(root_path + self._path):
+                self._root = root_path
+        elif self._root not in (None, root_path):
+            log.warning(
+                "signaling is mounted at %r and at %r, so workers may not share its rooms; give it a name "
+                "(backend=machine:<name>)",
+                self._root,
+                root_path,
+            )
+            self._root = None
 
 
 def attach(

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from cluster.crowds import Crowd, crowd
+from hosts.test_launchers import launched
 from hosts.test_servers import APPS, UVICORN, WARNING, on
+from hosts.test_workers import uvicorn
 from support.peers import RawPeer
 from support.processes import SCRIPTS, running
 from support.servers import free_port
@@ -137,3 +139,107 @@ async def test_the_apps_of_tests_that_run_side_by_side_are_apart(tmp_path: Path)
     async with running(pytest_twice, cwd=tmp_path, env={"PYTHONPATH": str(TESTS)}) as program:
         assert await program.wait() == 0, program.output
         assert "2 passed" in program.output, program.output
+
+
+IN_ANOTHER_ORDER = """
+from contextlib import asynccontextmanager
+from pathlib import Path
+import httpx
+from fastapi import FastAPI
+from walkie_signal import SignalingMiddleware, attach
+
+
+@asynccontextmanager
+async def lifespan(app):
+    order = ["one", "other"]
+    try:
+        Path("first").touch(exist_ok=False)
+    except FileExistsError:
+        order.reverse()
+    for name in order:
+        await start(name)
+    yield
+
+app = FastAPI(lifespan=lifespan)
+"""
+"""An app with two tenants, which start in another order in each of two workers."""
+
+ATTACHED = """
+for name, tenant in tenants.items():
+    app.mount(f"/{name}", tenant)
+
+async def start(name):
+    await tenants[name].signaling.start()
+"""
+
+ON_TWO_LINES = f"""
+tenants = dict(
+    one=attach(FastAPI()),
+    other=attach(FastAPI()),
+)
+{ATTACHED}
+"""
+
+BY_A_REQUEST = """
+for name in ("one", "other"):
+    tenant = FastAPI()
+    tenant.add_middleware(SignalingMiddleware)
+
+    @tenant.middleware("http")
+    async def in_a_task_of_its_own(request, call_next):
+        return await call_next(request)
+
+    app.mount(f"/{name}", tenant)
+
+async def start(name):
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://app/{name}") as http:
+        session = "/socket.io/?EIO=4&transport=polling"
+        sid = (await http.get(session)).text.split('"')[3]
+        await http.post(f"{session}&sid={sid}", content="40")
+"""
+"""Starlette makes the middleware of an app that is mounted when its first request comes."""
+
+SAME_LINE = "rooms in memory: the same line makes another namespace /"
+
+
+@pytest.mark.parametrize("makes", [ON_TWO_LINES, BY_A_REQUEST], ids=["on two lines", "by a request"])
+async def test_the_apps_of_a_process_meet_their_like_in_whatever_order_they_start(
+    makes: str, tmp_path: Path
+) -> None:
+    async with launched(uvicorn(), tmp_path, IN_ANOTHER_ORDER + makes) as (url, program), crowd() as peers:
+        await check_two_services(peers, f"{url}/one", f"{url}/other")
+        assert SAME_LINE not in program.output, program.output
+
+
+IN_A_SET = f"""
+tenants = {{name: attach(FastAPI()) for name in {{"one", "other"}}}}
+{ATTACHED}
+"""
+"""The order of a set of texts is another one in each process."""
+
+
+async def test_apps_that_one_line_makes_are_apart_in_all_workers(tmp_path: Path) -> None:
+    async with launched(uvicorn(), tmp_path, IN_ANOTHER_ORDER + IN_A_SET) as (url, program), crowd() as peers:
+        services = [await peers.spread(f"{url}/{each}", "gate") for each in ("one", "other")]
+        await check_apart(*([peer] for service in services for peer in service))
+        assert program.output.count(SAME_LINE) == 4, program.output
+
+
+MOUNTED_TWICE = """
+from fastapi import FastAPI
+from walkie_signal import SignalingMiddleware
+
+tenant = FastAPI()
+tenant.add_middleware(SignalingMiddleware)
+app = FastAPI()
+app.mount("/one", tenant)
+app.mount("/other", tenant)
+"""
+
+
+async def test_an_app_that_is_mounted_twice_is_warned_of(tmp_path: Path) -> None:
+    """Each worker would take the path of its first request for the app's own."""
+    async with launched(uvicorn(), tmp_path, MOUNTED_TWICE) as (url, program), crowd() as peers:
+        for each in ("one", "other"):
+            await peers.spread(f"{url}/{each}", "gate")
+        await program.says("signaling is mounted at '/one' and at '/other'", 2)

@@ -24,6 +24,14 @@ from support.stock import web
 MIDDLEWARE = snippet("README.md", "FastAPI()")
 ATTACH = snippet("docs/fastapi.md", "app = attach(api")
 NAMESPACE = snippet("docs/fastapi.md", "socketio.ASGIApp(sio")
+PROGRAM = f"""
+import sys
+import uvicorn
+{ATTACH}
+if __name__ == "__main__":
+    uvicorn.run("main:app", port=int(sys.argv[1]), workers=2)
+"""
+"""A program whose workers run it twice: as the program, for multiprocessing, and as the module that it names."""
 
 
 class Way(NamedTuple):
@@ -52,7 +60,8 @@ WAYS = {
     "uvicorn-attach": Way(uvicorn()),
     "uvicorn-middleware": Way(uvicorn(), MIDDLEWARE),
     "uvicorn-namespace": Way(uvicorn(), NAMESPACE),
-    "uvicorn-no-lifespan": Way(uvicorn("--lifespan", "off")),
+    "uvicorn-no-lifespan": Way(uvicorn("--lifespan", "off"), MIDDLEWARE),
+    "program": Way(lambda port: ["python", "main.py", port], PROGRAM),
     "fastapi-run": Way(lambda port: [*COMMANDS["fastapi-run"](port), "--workers", "2"], MIDDLEWARE),
     "gunicorn": Way(gunicorn()),
     "gunicorn-preload": Way(gunicorn("--preload")),

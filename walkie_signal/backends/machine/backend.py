@@ -45,12 +45,14 @@ class MachineBackend:
     def __init__(self, group: Group, *, namespace: str = "/", prefix: str = "walkie-signal") -> None:
         self._group = group
         self._service = Service(namespace, prefix)
+        group.expect(self._service)
         self._memory = MemoryBackend()
         self._stored: StoredBackend | None = None
         self._alone: Alone | None = None
         self._moving: asyncio.Task[None] | None = None
         self._here: dict[tuple[str, UserId | None], None] = {}
         self._folder: GroupFolder | None = None
+        self._begun = False
         self._site: Site
 
     @property
@@ -63,9 +65,12 @@ class MachineBackend:
         """Whether this process belongs to a group, as far as that is known: a start finds it out."""
         return self._folder is not None or self._group.forms()
 
-    def serve_at(self, path: str) -> None:
-        """Record the path of the endpoint: workers only share the rooms of one path."""
+    def serve_at(self, path: str) -> bool:
+        """Record the path of the endpoint before the start; returns whether it decides who shares rooms."""
+        if self._begun:
+            return False
         self._service = self._service.at(path)
+        return self._group.expect(self._service)
 
     @property
     def _now(self) -> MemoryBackend | StoredBackend:
@@ -90,6 +95,7 @@ class MachineBackend:
             UnusableError: The folder of the group can't be used.
         """
         self._site = site
+        self._begun = True
         self._folder = folder = self._group.folder(self._service)
         if folder is None:
             await self._memory.start(site)

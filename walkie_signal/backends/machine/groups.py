@@ -7,6 +7,7 @@ itself: no other child process, no fork by hand, and no two commands of one shel
 from __future__ import annotations
 
 import logging
+import sys
 import weakref
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -46,6 +47,9 @@ class Group(Protocol):
     def forms(self) -> bool:
         """Tell whether this process belongs to the group, as far as can be told without a start."""
 
+    def expect(self, service: Service) -> bool:
+        """Record the service that a folder will be asked for; returns whether the group depends on its path."""
+
     def folder(self, service: Service) -> GroupFolder | None:
         """Return the folder of the group for a service; ``None`` if this process belongs to none.
 
@@ -69,6 +73,10 @@ class NamedGroup:
         """Return true: a name is enough."""
         return True
 
+    def expect(self, service: Service) -> bool:  # noqa: ARG002 - as the protocol
+        """Return false: whatever the path, services that give the same name are one."""
+        return False
+
     def folder(self, service: Service) -> GroupFolder:
         """Return the folder of the group for a service. The path of the endpoint may differ."""
         base = Path(self._name)
@@ -89,17 +97,30 @@ class WorkerGroup:
     def __init__(self, key: str | None = None, *, needed: bool = False) -> None:
         self._key = key
         self._needed = needed
+        self._site = _site()
+        self._service: Service | None = None
+        _MADE.add(self)
 
     def forms(self) -> bool:
         """Tell whether this process is a worker."""
         return (self._key or key_of_this_worker()) is not None
 
+    def expect(self, service: Service) -> bool:
+        """Record the service, by which groups are found that can't be told from this one."""
+        self._service = service
+        return self.forms()
+
+    def _is_like(self, other: WorkerGroup) -> bool:
+        return (self._site, self._service) == (other._site, other._service)
+
     def folder(self, service: Service) -> GroupFolder | None:
         """Return the folder of the group for a service.
 
-        Of several namespaces of a process with the same service only the first one that was made may join the
-        others: in each worker they may start in another order.
+        Of several namespaces of a process with the same service each one joins its like in the other workers: the
+        one that the same call in the host's code has made. Neither the order in which they were made will do, nor
+        that in which they start, because these may differ. Those that one call has made, as in a loop, join none.
         """
+        self.expect(service)
         key = self._key or key_of_this_worker()
         if key is None:
             if self._needed:
@@ -107,13 +128,17 @@ class WorkerGroup:
                     "machine: this process is no worker of a supervisor that is known; give a name, machine:<name>"
                 )
             return None
-        if _FIRST.setdefault(service, self) is not self:
-            log.warning("rooms in memory: another namespace %s is served in this process", service.namespace)
+        if any(other is not self and self._is_like(other) for other in _MADE):
+            log.warning(
+                "rooms in memory: the same line makes another namespace %s in this process; give each a name "
+                "(backend=machine:<name>)",
+                service.namespace,
+            )
             return None
         reasons = []
         for base in folders():
             try:
-                return open_folder(base, "\0".join((key, *service)))
+                return open_folder(base, "\0".join((key, self._site, *service)))
             except UnusableError as reason:  # noqa: PERF203 - a folder or two
                 reasons.append(str(reason))
         if self._needed:
@@ -125,4 +150,21 @@ class WorkerGroup:
         return None
 
 
-_FIRST: weakref.WeakValueDictionary[Service, WorkerGroup] = weakref.WeakValueDictionary()
+_MADE: weakref.WeakSet[WorkerGroup] = weakref.WeakSet()
+
+
+def _site() -> str:
+    """Return which call of the host's code is being carried out: the same text in each worker.
+
+    The module is named too, because multiprocessing runs a program's main file a second time, as ``__mp_main__``.
+    """
+    frame = sys._getframe()  # noqa: SLF001 - what `inspect.currentframe` returns, where there is one
+    while frame.f_back is not None and _package(frame.f_globals.get("__name__")) == _package(__name__):
+        frame = frame.f_back
+    return (
+        f"{frame.f_globals.get('__name__')} {frame.f_code.co_filename} {frame.f_code.co_name} {frame.f_lasti}"
+    )
+
+
+def _package(module: str | None) -> str:
+    return (module or "").partition(".")[0]
