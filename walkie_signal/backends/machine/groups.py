@@ -130,9 +130,7 @@ class WorkerGroup:
             return None
         if any(other is not self and self._is_like(other) for other in _MADE):
             log.warning(
-                "rooms in memory: the same line makes another namespace %s in this process; give each a name "
-                "(backend=machine:<name>)",
-                service.namespace,
+                "rooms in memory: the same line makes another namespace %s in this process", service.namespace
             )
             return None
         reasons = []
