@@ -42,7 +42,8 @@ class Registry:
 
     def member(self, room: str, peer_id: str) -> Member | None:
         """Return a peer as that room knows it, or ``None`` if the peer is not in the room."""
-        return self.room(room).get(peer_id)
+        there = self._rooms.get(room)
+        return None if there is None else there.get(peer_id)
 
     def rooms_of(self, peer_id: str) -> tuple[str, ...]:
         """Return the names of the rooms that a peer is in, in the order in which it joined them."""

@@ -47,9 +47,11 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
             peer claims.
         on_join: Called with the `Member` after it has joined a room (once, not when it is announced again).
         on_leave: Called with the `Member` and the reason after it has left a room in any way.
-        backend: The URL of the Redis server that joins this node with others into one service, such as
+        backend: Which nodes are one service. ``None``, or ``auto``: the workers of this process's supervisor, if
+            that is one that is known, and else this process alone. ``machine:patrol``: the processes of this
+            machine that give the same name. ``memory``: this process alone. The URL of a Redis server, such as
             ``redis://user:password@host:6379/0``, or of its sentinels, such as
-            ``redis+sentinel://host1,host2/service/0``; ``None`` keeps rooms in this process.
+            ``redis+sentinel://host1,host2/service/0``: all nodes that give it.
 
     Each function may be async or not; one that is not async runs in a thread. Each has ``callback_timeout``
     seconds. If one of the first two fails, the peer is answered ``internal``; if a hook fails, that is only logged.

@@ -25,6 +25,9 @@ class Carrier(Protocol):
     def waiting(self) -> bool:
         """Whether something is still to be written."""
 
+    def note_progress(self, now: float) -> None:
+        """Let the outbox know if what waits elsewhere has moved since this was called last."""
+
 
 class Connecting:
     """The carrier of a connection that is not accepted yet: everything that is sent waits."""
@@ -35,6 +38,9 @@ class Connecting:
 
     def __init__(self, outbox: Outbox) -> None:
         self.push = outbox.put
+
+    def note_progress(self, now: float) -> None:
+        """Do nothing: all that waits is in the outbox."""
 
     def end(self, code: int, farewell: str) -> None:
         """Do nothing: the code that accepts the connection sees that it is closed."""

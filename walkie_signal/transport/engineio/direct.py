@@ -60,11 +60,14 @@ class DirectWebSocket:
 
     @property
     def waiting(self) -> bool:
-        """Whether the socket has not taken everything; if the web server's buffer shrinks, that is progress."""
+        """Whether the socket has not taken everything."""
+        return self._direct.waiting > 0 or len(self._outbox) > 0
+
+    def note_progress(self, now: float) -> None:
+        """Let the outbox know if the web server's buffer has shrunk."""
         before, self._left = self._left, self._direct.waiting
         if self._left < before or not before:
-            self._outbox.moved = asyncio.get_running_loop().time()
-        return self._left > 0 or len(self._outbox) > 0
+            self._outbox.moved = now
 
     # Out
 

@@ -80,10 +80,6 @@ class Outbox:
         most = HARD_LIMIT * self._settings.outbox_messages
         return count > 1 and (self.size > HARD_LIMIT * self._settings.outbox_bytes or count > most)
 
-    def stalled(self, now: float) -> bool:
-        """Whether nothing has moved for too long; only ask this while something waits."""
-        return now - self.moved >= self._settings.stall_timeout
-
 
 def memory_of(frame: Frame) -> int:
     """Return the bytes of memory that a frame takes: if a text has one emoji, each of its characters takes four."""

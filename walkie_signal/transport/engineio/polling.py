@@ -75,6 +75,9 @@ class Polling:
         """Whether something waits for the next poll."""
         return len(self._outbox) > 0
 
+    def note_progress(self, now: float) -> None:
+        """Do nothing: all that waits is in the outbox."""
+
     @property
     def polled(self) -> bool:
         """Whether there is a poll under way that can be answered."""

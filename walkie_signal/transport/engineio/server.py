@@ -209,9 +209,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         connection = self.sockets.get(sid)
         if connection is None or connection.closed:
             return self.lingering.look(sid, now)
+        connection.carrier.note_progress(now)
         waiting = connection.carrier.waiting
         idle = self.above.idle_since(connection)
-        if waiting and connection.outbox.stalled(now):
+        if waiting and now - connection.outbox.moved >= self.settings.stall_timeout:
             connection.overflow()
         elif idle is not None and now >= idle + self.settings.connect_timeout:
             line = "connection closed: it joins nothing (%s)"

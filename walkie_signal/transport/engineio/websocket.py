@@ -87,6 +87,9 @@ class WebSocket:
         """Whether the socket has not taken all that there is."""
         return self._writer is not None
 
+    def note_progress(self, now: float) -> None:
+        """Do nothing: what a writer has taken from the outbox has moved."""
+
     # Out
 
     def push(self, frame: Frame) -> None:
