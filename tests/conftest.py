@@ -10,6 +10,7 @@ pytest_plugins = [
     "support.leaks",
     "support.skips",
     "support.cpu",
+    "support.measured",
     "support.alone",
     "support.news",
     "support.watchdog",
