@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cluster.crowds import Crowd, crowd
+from hosts.several import uvicorn
 from hosts.test_launchers import launched
 from hosts.test_servers import APPS, UVICORN, WARNING, on
-from hosts.test_workers import uvicorn
 from support.peers import RawPeer
 from support.processes import SCRIPTS, running
 from support.servers import free_port
@@ -217,9 +217,24 @@ tenants = {{name: attach(FastAPI()) for name in {{"one", "other"}}}}
 """
 """The order of a set of texts is another one in each process."""
 
+BEFORE_THEIR_PATH = BY_A_REQUEST.replace(
+    "add_middleware(SignalingMiddleware)", "add_middleware(SignalingMiddleware, signaling=signaling[name])"
+)
+IN_A_FUNCTION = f"""
+from walkie_signal import SignalingNamespace
 
-async def test_apps_that_one_line_makes_are_apart_in_all_workers(tmp_path: Path) -> None:
-    async with launched(uvicorn(), tmp_path, IN_ANOTHER_ORDER + IN_A_SET) as (url, program), crowd() as peers:
+def make():
+    return SignalingNamespace()
+
+signaling = dict(one=make(), other=make())
+{BEFORE_THEIR_PATH}
+"""
+"""When the one starts, the other does not know its path yet."""
+
+
+@pytest.mark.parametrize("makes", [IN_A_SET, IN_A_FUNCTION], ids=["in a set", "in a function"])
+async def test_apps_that_one_line_makes_are_apart_in_all_workers(makes: str, tmp_path: Path) -> None:
+    async with launched(uvicorn(), tmp_path, IN_ANOTHER_ORDER + makes) as (url, program), crowd() as peers:
         services = [await peers.spread(f"{url}/{each}", "gate") for each in ("one", "other")]
         await check_apart(*([peer] for service in services for peer in service))
         assert program.output.count(SAME_LINE) == 4, program.output

@@ -72,11 +72,11 @@ async def on(command: list[str], port: int, **how: Any) -> AsyncIterator[tuple[s
 
 
 async def accepts(url: str) -> None:
-    """Wait until connections are accepted: granian says that it listens before it does."""
+    """Wait until requests are answered: granian and gunicorn say that they listen before they do."""
     async with web(url) as http:
 
         async def accepted() -> bool:
-            with suppress(httpx.ConnectError):
+            with suppress(httpx.TransportError):
                 await http.get("/ping")
                 return True
             return False

@@ -98,7 +98,7 @@ class WorkerGroup:
         self._key = key
         self._needed = needed
         self._site = _site()
-        self._service: Service | None = None
+        self._service = Service("", "")
         _MADE.add(self)
 
     def forms(self) -> bool:
@@ -111,7 +111,9 @@ class WorkerGroup:
         return self.forms()
 
     def _is_like(self, other: WorkerGroup) -> bool:
-        return (self._site, self._service) == (other._site, other._service)
+        """Tell whether another one can't be told from this one; one that has no path yet may come to the same."""
+        service = other._service
+        return self._site == other._site and service.at(service.path or self._service.path) == self._service
 
     def folder(self, service: Service) -> GroupFolder | None:
         """Return the folder of the group for a service.
