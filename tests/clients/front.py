@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import httpx
 
-from cluster.crowds import TAG
+from cluster.crowds import STARTED, TAG
+from support.waiting import eventually
 
-FRESH = 3.0
-"""Seconds that a connection may wait for its request; uvicorn closes it after 5."""
+FRESH = 1.0
+"""Seconds that a connection may wait for its request; uvicorn closes it after 5, gunicorn after 2."""
 
 ATTEMPTS = 200
 """Connections after which a worker that has taken none is taken to be absent."""
@@ -85,6 +86,15 @@ class Front:
         return found
 
     @property
+    def holders(self) -> set[str]:
+        """The workers that hold sessions: a WebSocket that opens one has come to the worker that holds it."""
+        return {
+            each.worker if each.kind == "websocket" and not each.session else each.session[:TAG]
+            for each in self.requests
+            if each.kind == "websocket" or each.session
+        }
+
+    @property
     def elsewhere(self) -> list[Request]:
         """The requests that came to a worker which does not hold their session."""
         return [each for each in self.requests if each.elsewhere]
@@ -92,12 +102,13 @@ class Front:
     # Connections to the workers
 
     async def find(self) -> None:
-        """Open connections until both workers have taken some."""
-        for _ in range(ATTEMPTS):
-            if len(self._lines) == 2:
-                return
-            await self._open()
-        raise AssertionError(f"{ATTEMPTS} connections, and the only workers are {[*self._lines]}")
+        """Open connections until both workers have taken some; one of them may still be starting."""
+
+        async def open_some() -> list[str]:
+            await asyncio.gather(*(self._open() for _ in range(4)))
+            return [*self._lines]
+
+        await eventually(open_some, lambda found: len(found) == 2, "two workers", STARTED)
 
     async def _line_to(self, worker: str) -> Line:
         for _ in range(ATTEMPTS):
@@ -169,9 +180,9 @@ class Front:
         finally:
             for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
             for end in (writer, line.writer):
                 end.close()  # what was written last still goes out
+            await asyncio.gather(*pumps, return_exceptions=True)
             with suppress(OSError):
                 await writer.wait_closed()
 

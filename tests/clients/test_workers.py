@@ -13,10 +13,8 @@ import pytest
 from clients.front import Front, front
 from clients.test_java import call_and_leave, jar  # noqa: F401 - a fixture
 from clients.transcripts import differences, undocumented
-from clients.workers import WAYS, nodes_seen
-from cluster.crowds import TAG
+from clients.workers import WAYS
 from support.node import Transports, legacy_transcript, script
-from support.redis import redis_server
 
 REPEAT = int(os.environ.get("REPEAT", "1"))
 """How often each test runs, as in ``tests/cluster``."""
@@ -28,18 +26,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("_round", range(1, REPEAT + 1), ids=lambda number: f"round{number}")
 
 
-ways = pytest.mark.parametrize("way", WAYS)
+def each_way(*transports: str) -> pytest.MarkDecorator:
+    """Run a test on each way by each of these transports; if it is not repeated, under gunicorn only by the last."""
+    cases = [
+        (way, each)
+        for way in WAYS
+        for each in transports
+        if REPEAT > 1 or "gunicorn" not in way or each == transports[-1]
+    ]
+    return pytest.mark.parametrize(("way", "transports"), cases)
 
 
 @asynccontextmanager
 async def two_workers(way: str) -> AsyncIterator[Front]:
     """Run two workers with a front; fails unless both held peers."""
-    async with redis_server() as redis, WAYS[way](redis) as endpoint, front(endpoint) as made:
-        async with nodes_seen(redis) as nodes:
-            yield made
-        # A WebSocket alone shows no id; a short conversation may be over before Redis is looked at
-        holders = {session[:TAG] for session in made.sessions} or nodes
-        assert len(holders) == 2, f"all peers were on {holders}"
+    async with WAYS[way]() as endpoint, front(endpoint) as made:
+        yield made
+        assert len(made.holders) == 2, f"all peers were on {made.holders}"
 
 
 def check_shares(made: Front, transports: str) -> None:
@@ -47,7 +50,7 @@ def check_shares(made: Front, transports: str) -> None:
     kinds = {each.kind for each in made.elsewhere}
     print(  # noqa: T201 - for a run that repeats it
         f"{transports}: {len(made.sessions)} sessions, {len(made.requests)} requests, "
-        f"{len(made.elsewhere)} of them handed over ({', '.join(sorted(kinds))})"
+        f"on {len(made.holders)} workers, {len(made.elsewhere)} of them handed over ({', '.join(sorted(kinds))})"
     )
     if transports == "websocket":
         assert not made.sessions, "one connection is the whole session"
@@ -63,9 +66,8 @@ def check_shares(made: Front, transports: str) -> None:
     "same one",
 )
 @pytest.mark.node
-@ways
-@pytest.mark.parametrize("transports", get_args(Transports))
-async def test_stock_npm_peers_hold_the_parity_conversation(transports: Transports, way: str) -> None:
+@each_way(*get_args(Transports))
+async def test_stock_npm_peers_hold_the_parity_conversation(way: str, transports: Transports) -> None:
     legacy = await legacy_transcript()
     async with two_workers(way) as made:
         ours = await script("parity.js", made.url, transports)
@@ -82,9 +84,8 @@ async def test_stock_npm_peers_hold_the_parity_conversation(transports: Transpor
     "same one",
 )
 @pytest.mark.java
-@ways
-@pytest.mark.parametrize("transports", ["polling", "polling,websocket"])
-async def test_two_android_peers_call(jar: Path, transports: str, way: str) -> None:  # noqa: F811
+@each_way("polling", "polling,websocket")
+async def test_two_android_peers_call(jar: Path, way: str, transports: str) -> None:  # noqa: F811
     async with two_workers(way) as made:
         await call_and_leave(jar, made.url, transports)
         check_shares(made, transports)

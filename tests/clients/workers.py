@@ -11,8 +11,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 
 from cluster.service import rosters
+from hosts import several
 from support.processes import SCRIPTS, Program, running
-from support.redis import RedisServer
+from support.redis import RedisServer, redis_server
 from support.servers import free_port, serve
 
 TESTS = Path(__file__).parents[1]
@@ -54,9 +55,38 @@ async def host(redis: RedisServer) -> AsyncIterator[str]:
             _no_fault(program)
 
 
-WAYS: dict[str, Callable[[RedisServer], AbstractAsyncContextManager[str]]] = {
-    "the command": command,
-    "a host": host,
+Way = Callable[[], AbstractAsyncContextManager[str]]
+
+
+def on_redis(run: Callable[[RedisServer], AbstractAsyncContextManager[str]]) -> Way:
+    """Return a way with a Redis server of its own."""
+
+    @asynccontextmanager
+    async def way() -> AsyncIterator[str]:
+        async with redis_server() as redis, run(redis) as endpoint:
+            yield endpoint
+
+    return way
+
+
+def by_themselves(name: str) -> Way:
+    """Return a way in which the workers share rooms with nothing configured."""
+
+    @asynccontextmanager
+    async def way() -> AsyncIterator[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            async with several.run(name, Path(folder)) as (url, program):
+                yield f"{url}/socket.io/"
+                _no_fault(program)
+
+    return way
+
+
+WAYS: dict[str, Way] = {
+    "the command, on Redis": on_redis(command),
+    "a host, on Redis": on_redis(host),
+    "the command": by_themselves("serve"),
+    **{name: by_themselves(name) for name in ("uvicorn-attach", "gunicorn", "gunicorn-preload")},
 }
 
 
