@@ -27,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def each_way(*transports: str) -> pytest.MarkDecorator:
-    """Run a test on each way by each of these transports; if it is not repeated, under gunicorn only by the last."""
+    """Run a test on each way by each transport; under gunicorn by the last only, unless it is repeated."""
     cases = [
         (way, each)
         for way in WAYS

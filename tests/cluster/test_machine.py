@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import time
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from cluster.crowds import Crowd, crowd
+from hosts import several
 from support.peers import RawPeer
+from support.process_table import children_of
 from support.servers import Serving, serve
 from support.waiting import eventually
 
@@ -146,3 +149,27 @@ async def test_the_workers_of_the_command_share_rooms_by_themselves() -> None:
         await peers.settled(*everybody)
         await serving.program.line(r"machine: connected; process \d+ keeps the rooms, workers here: 3")
         await serving.program.line("listening on .*; rooms in machine; 3 workers")
+
+
+async def lose(worker: int, peers: list[RawPeer]) -> list[RawPeer]:
+    """Kill a worker; returns the peers that stay, after each has been told of those that are gone, once."""
+    os.kill(worker, signal.SIGKILL)
+    lost = await eventually(lambda: [peer for peer in peers if not peer.is_open])
+    stay = [peer for peer in peers if peer not in lost]
+    for peer in stay:
+        await peer.sees([each.peer_id for each in stay], RIGHT_WITHIN * LOADED)
+        told = peer.all("peer_disconnected", reason="node_lost")
+        assert Counter(each["peerId"] for each in told) == Counter(each.peer_id for each in lost)
+    return stay
+
+
+async def test_each_worker_of_a_host_is_killed_and_replaced(tmp_path: Path) -> None:
+    """The one that keeps the rooms is among them."""
+    async with several.run("uvicorn-attach", tmp_path) as (url, program), crowd() as peers:
+        first = {pid for pid, command in children_of(program.pid).items() if "spawn_main" in command}
+        assert len(first) == 2
+        stay = await peers.spread(url, ROOMS[0])
+        await peers.settled(*stay)
+        for worker in first:
+            stay = [*await lose(worker, stay), *await peers.spread(url, ROOMS[0])]
+            await peers.settled(*stay)
