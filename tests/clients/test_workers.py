@@ -26,13 +26,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("_round", range(1, REPEAT + 1), ids=lambda number: f"round{number}")
 
 
-def each_way(*transports: str) -> pytest.MarkDecorator:
-    """Run a test on each way by each transport; under gunicorn by the last only, unless it is repeated."""
+def each_way(*transports: str, every: str) -> pytest.MarkDecorator:
+    """Run a test on each way, by the last of the transports; by each of them on Redis and in the way `every`.
+
+    If it is repeated, it runs by each of them in each way.
+    """
     cases = [
         (way, each)
         for way in WAYS
         for each in transports
-        if REPEAT > 1 or "gunicorn" not in way or each == transports[-1]
+        if REPEAT > 1 or each == transports[-1] or "Redis" in way or way == every
     ]
     return pytest.mark.parametrize(("way", "transports"), cases)
 
@@ -66,7 +69,7 @@ def check_shares(made: Front, transports: str) -> None:
     "same one",
 )
 @pytest.mark.node
-@each_way(*get_args(Transports))
+@each_way(*get_args(Transports), every="uvicorn-attach")
 async def test_stock_npm_peers_hold_the_parity_conversation(way: str, transports: Transports) -> None:
     legacy = await legacy_transcript()
     async with two_workers(way) as made:
@@ -84,7 +87,7 @@ async def test_stock_npm_peers_hold_the_parity_conversation(way: str, transports
     "same one",
 )
 @pytest.mark.java
-@each_way("polling", "polling,websocket")
+@each_way("polling", "polling,websocket", every="")
 async def test_two_android_peers_call(jar: Path, way: str, transports: str) -> None:  # noqa: F811
     async with two_workers(way) as made:
         await call_and_leave(jar, made.url, transports)

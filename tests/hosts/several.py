@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from hosts.test_launchers import COMMANDS, GUNICORN, launched, snippet
+from hosts.test_launchers import GUNICORN, launched, snippet
 from support.processes import Program
 from support.servers import serve
 
@@ -53,7 +53,6 @@ WAYS = {
     "uvicorn-namespace": Way(uvicorn(), NAMESPACE),
     "uvicorn-no-lifespan": Way(uvicorn("--lifespan", "off"), MIDDLEWARE),
     "program": Way(lambda port: ["python", "main.py", port], PROGRAM),
-    "fastapi-run": Way(lambda port: [*COMMANDS["fastapi-run"](port), "--workers", "2"], MIDDLEWARE),
     "gunicorn": Way(gunicorn()),
     "gunicorn-preload": Way(gunicorn("--preload")),
     "hypercorn": Way(

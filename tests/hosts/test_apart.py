@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from pathlib import Path
@@ -11,37 +12,27 @@ import pytest
 from cluster.crowds import Crowd, crowd
 from hosts.several import uvicorn
 from hosts.test_launchers import launched
-from hosts.test_servers import APPS, UVICORN, WARNING, on
+from hosts.test_servers import APPS, WARNING, accepts
 from support.peers import RawPeer
 from support.processes import SCRIPTS, running
 from support.servers import free_port
 
 TESTS = Path(__file__).parents[1]
 
-COMMAND = f"{SCRIPTS / 'uvicorn'} patrol:app --port 0"
-
-POPEN = """
-import subprocess, sys
-started = [subprocess.Popen(sys.argv[1].split()) for _ in range(2)]
-for each in started:
-    each.wait()
-"""
+COMMAND = f"{SCRIPTS / 'uvicorn'} bare:app --port 0"
 
 PROCESSES = """
-import multiprocessing, sys
-import uvicorn
+import multiprocessing
+import bare, uvicorn
 
-if __name__ == "__main__":
-    context = multiprocessing.get_context(sys.argv[1])
-    for _ in range(2):
-        context.Process(target=uvicorn.run, args=("patrol:app",), kwargs={"port": 0}).start()
+context = multiprocessing.get_context("fork")
+for _ in range(2):
+    context.Process(target=uvicorn.run, args=(bare.app,), kwargs={"port": 0}).start()
 """
 
 PARENTS: dict[str, list[str | Path]] = {
     "a shell": ["sh", "-c", f"{COMMAND} & {COMMAND} & wait"],
-    "a program": [sys.executable, "-c", POPEN, COMMAND],
-    "processes that are spawned": [sys.executable, "processes.py", "spawn"],
-    "processes that are forked": [sys.executable, "processes.py", "fork"],
+    "processes of one program": [sys.executable, "-c", PROCESSES],
 }
 
 
@@ -60,16 +51,12 @@ async def check_apart(*services: list[RawPeer]) -> None:
     "Hosts", "Equal commands, or processes, that no known supervisor started share no rooms, and are warned"
 )
 @pytest.mark.parametrize("parent", PARENTS)
-async def test_equal_servers_of_one_parent_are_apart_and_are_warned_of(parent: str, tmp_path: Path) -> None:
+async def test_equal_servers_of_one_parent_are_apart_and_are_warned_of(parent: str) -> None:
     """As supervisord's `numprocs=2` starts them."""
-    (tmp_path / "processes.py").write_text(PROCESSES)
-    async with (
-        running(PARENTS[parent], cwd=tmp_path, env={"PYTHONPATH": str(APPS)}) as program,
-        crowd() as peers,
-    ):
+    async with running(PARENTS[parent], cwd=APPS) as program, crowd() as peers:
         await program.says("Uvicorn running on", 2)
         urls = re.findall(r"running on (http://\S+)", program.output)
-        one, other = [await peers.fill(f"{url}/api", ["gate"], 2) for url in urls]
+        one, other = [await peers.fill(url, ["gate"], 2) for url in urls]
         await peers.settled(*one)
         await peers.settled(*other)
         await check_apart(one, other)
@@ -79,15 +66,18 @@ async def test_equal_servers_of_one_parent_are_apart_and_are_warned_of(parent: s
 
 
 async def test_the_workers_of_two_supervisors_with_one_command_line_are_apart() -> None:
-    ports = free_port(), free_port()
-    command = [*UVICORN[:-1], "--workers", "2", "patrol:app"]
+    """As systemd starts two instances of one service, each with a port of its own in the environment."""
+    command: list[str | Path] = [SCRIPTS / "uvicorn", "bare:app", "--workers", "2"]
+    ports = str(free_port()), str(free_port())
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
     async with (
-        on(command, ports[0], env={"UVICORN_PORT": str(ports[0])}) as (one, its),
-        on(command, ports[1], env={"UVICORN_PORT": str(ports[1])}) as (other, others),
+        running(command, cwd=APPS, env={"UVICORN_PORT": ports[0]}) as one,
+        running(command, cwd=APPS, env={"UVICORN_PORT": ports[1]}) as other,
         crowd() as peers,
     ):
-        await check_two_services(peers, f"{one}/api", f"{other}/api")
-        for program in (its, others):
+        await asyncio.gather(*map(accepts, urls))
+        await check_two_services(peers, *urls)
+        for program in (one, other):
             assert WARNING not in program.output, program.output
 
 
@@ -102,7 +92,7 @@ async def check_two_services(peers: Crowd, *urls: str) -> None:
 RUN = """
 import asyncio, os
 from pathlib import Path
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from cluster.crowds import crowd
 from support.servers import hosted
 from support.waiting import eventually
@@ -110,7 +100,7 @@ from walkie_signal import attach
 
 
 async def talk():
-    async with hosted(attach(FastAPI())) as one, hosted(attach(FastAPI())) as other, crowd() as peers:
+    async with hosted(attach(Starlette())) as one, hosted(attach(Starlette())) as other, crowd() as peers:
         for url in (one, other):
             (first,) = await peers.fill(url, ["gate"])
             Path(os.environ["PYTEST_XDIST_WORKER"]).touch()
@@ -145,7 +135,7 @@ IN_ANOTHER_ORDER = """
 from contextlib import asynccontextmanager
 from pathlib import Path
 import httpx
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from walkie_signal import SignalingMiddleware, attach
 
 
@@ -160,7 +150,7 @@ async def lifespan(app):
         await start(name)
     yield
 
-app = FastAPI(lifespan=lifespan)
+app = Starlette(lifespan=lifespan)
 """
 """An app with two tenants, which start in another order in each of two workers."""
 
@@ -174,21 +164,22 @@ async def start(name):
 
 ON_TWO_LINES = f"""
 tenants = dict(
-    one=attach(FastAPI()),
-    other=attach(FastAPI()),
+    one=attach(Starlette()),
+    other=attach(Starlette()),
 )
 {ATTACHED}
 """
 
 BY_A_REQUEST = """
+from starlette.middleware.base import BaseHTTPMiddleware
+
+async def in_a_task_of_its_own(request, call_next):
+    return await call_next(request)
+
 for name in ("one", "other"):
-    tenant = FastAPI()
+    tenant = Starlette()
     tenant.add_middleware(SignalingMiddleware)
-
-    @tenant.middleware("http")
-    async def in_a_task_of_its_own(request, call_next):
-        return await call_next(request)
-
+    tenant.add_middleware(BaseHTTPMiddleware, dispatch=in_a_task_of_its_own)
     app.mount(f"/{name}", tenant)
 
 async def start(name):
@@ -212,7 +203,7 @@ async def test_the_apps_of_a_process_meet_their_like_in_whatever_order_they_star
 
 
 IN_A_SET = f"""
-tenants = {{name: attach(FastAPI()) for name in {{"one", "other"}}}}
+tenants = {{name: attach(Starlette()) for name in {{"one", "other"}}}}
 {ATTACHED}
 """
 """The order of a set of texts is another one in each process."""
@@ -241,12 +232,12 @@ async def test_apps_that_one_line_makes_are_apart_in_all_workers(makes: str, tmp
 
 
 MOUNTED_TWICE = """
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from walkie_signal import SignalingMiddleware
 
-tenant = FastAPI()
+tenant = Starlette()
 tenant.add_middleware(SignalingMiddleware)
-app = FastAPI()
+app = Starlette()
 app.mount("/one", tenant)
 app.mount("/other", tenant)
 """

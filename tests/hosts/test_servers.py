@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from cluster.crowds import STARTED
 from support.processes import SCRIPTS, Program, running
 from support.servers import free_port
-from support.stock import TRANSPORTS, WITHIN, meet, peers, web
+from support.stock import TRANSPORTS, meet, peers, web
 from support.waiting import eventually
 
 APPS = Path(__file__).parent / "apps"
@@ -81,7 +82,7 @@ async def accepts(url: str) -> None:
                 return True
             return False
 
-        await eventually(accepted, what=f"accepted at {url}", within=WITHIN)
+        await eventually(accepted, what=f"accepted at {url}", within=STARTED)
 
 
 @pytest.mark.promise("Hosts", "It works on uvicorn, hypercorn and granian")

@@ -26,8 +26,8 @@ async def say(sender: RawPeer, target: RawPeer) -> None:
 
 @pytest.mark.promise(
     "Many nodes",
-    "Workers of uvicorn, `fastapi run`, gunicorn (also preloaded), hypercorn, granian and `serve` share their "
-    "rooms with nothing configured",
+    "Workers of uvicorn, gunicorn (also preloaded), hypercorn, granian and `serve` share their rooms with nothing "
+    "configured",
 )
 @pytest.mark.parametrize("name", [*WAYS, "serve"])
 async def test_the_workers_of_a_command_share_their_rooms(name: str, tmp_path: Path) -> None:
