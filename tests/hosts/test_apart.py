@@ -117,16 +117,10 @@ def test_peers():
 
 async def test_the_apps_of_tests_that_run_side_by_side_are_apart(tmp_path: Path) -> None:
     (tmp_path / "test_run.py").write_text(RUN)
-    pytest_twice: list[str | Path] = [
-        SCRIPTS / "pytest",
-        "--rootdir",
-        tmp_path,
-        "--tx",
-        "2*popen",
-        "--dist",
-        "each",
-    ]
-    async with running(pytest_twice, cwd=tmp_path, env={"PYTHONPATH": str(TESTS)}) as program:
+    each = ["-p", "xdist.plugin", "--tx", "2*popen", "--dist", "each"]
+    pytest_twice: list[str | Path] = [SCRIPTS / "pytest", "--rootdir", tmp_path, *each]
+    env = {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # so it starts quickly
+    async with running(pytest_twice, cwd=tmp_path, env=env) as program:
         assert await program.wait() == 0, program.output
         assert "2 passed" in program.output, program.output
 
