@@ -147,6 +147,22 @@ async def test_a_node_that_is_fenced_during_a_joining_answers_unavailable() -> N
         await two.until(lambda: Joined(c) in two.kept.applied)
 
 
+async def test_a_node_that_goes_on_as_another_brings_nobody_back_to_a_store_that_is_empty() -> None:
+    """What is missing in such a store is held for those who write it back; for its own members nobody does."""
+    async with pair() as (server, (one, two)):
+        await one.join("a")
+        b = await two.join("b")
+        await one.until(lambda: Joined(b) in one.kept.applied)
+        await server.kill()
+        await asyncio.gather(*(away(site) for site in (one, two)))
+        one.backend._fence()
+        await server.restart()
+        await ready(one)
+        c = await one.join("c")
+        changes = one.kept.applied
+        assert Left("r", "a", "disconnected") in changes[: changes.index(Joined(c))], changes
+
+
 async def test_databases_of_one_server_do_not_hear_one_another() -> None:
     """Channels know no databases: those of another service need other names."""
     async with redis_server() as server:

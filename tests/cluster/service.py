@@ -1,48 +1,87 @@
-"""Nodes of one service, and what Redis holds of them."""
+"""Nodes of one service, and what their store holds of them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from pathlib import Path
 
 from support.peers import RawPeer
 from support.redis import RedisServer
 from support.servers import Serving, serve
+from support.sites import KeptSite
+from support.waiting import eventually
+from walkie_signal.backends.machine import MachineBackend
+from walkie_signal.backends.machine.groups import NamedGroup
 
 BASE = "walkie-signal:/"
 """What each key and channel begins with, the namespace included."""
 
 ROOM = f"{BASE}:room:"
 
-T = TypeVar("T")
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder of processes that share rooms with no Redis.
+
+    Attributes:
+        path: Where they meet; nobody else does.
+    """
+
+    path: Path
+
+    @property
+    def url(self) -> str:
+        """What to give to a node as its backend."""
+        return f"machine:{self.path}"
+
+
+Store = RedisServer | Folder
+"""What nodes share; its `url` is what to give to each of them."""
 
 
 @asynccontextmanager
-async def nodes(*redis_urls: str, options: Iterable[str] = ()) -> AsyncIterator[list[Serving]]:
-    """Run a node of ``walkie-signal serve`` for each URL of Redis."""
+async def nodes(*backends: str, options: Iterable[str] = ()) -> AsyncIterator[list[Serving]]:
+    """Run a node of ``walkie-signal serve`` for each backend, the first one before the others."""
     async with AsyncExitStack() as stack:
-        starting = (
-            stack.enter_async_context(serve("--redis-url", url, "--log-level", "debug", *options))
-            for url in redis_urls
-        )
-        yield list(await asyncio.gather(*starting))
+        starting = [
+            stack.enter_async_context(serve("--backend", backend, "--log-level", "debug", *options))
+            for backend in backends
+        ]
+        yield [await starting[0], *await asyncio.gather(*starting[1:])]
 
 
-async def rosters(redis: RedisServer) -> dict[str, dict[str, str]]:
-    """Return the members of each room as Redis keeps them, each with its node."""
+async def rosters(store: Store) -> dict[str, dict[str, str]]:
+    """Return the members of each room as the store keeps them, each with its node."""
+    if isinstance(store, Folder):
+        async with _observer(store) as backend:
+            rooms = await backend.rooms()
+            return {room: {each.peer_id: each.node for each in await backend.roster(room)} for room in rooms}
     found = {}
-    for key in await redis.keys(f"{ROOM}*"):
-        fields = await redis.command("HGETALL", key)
+    for key in await store.keys(f"{ROOM}*"):
+        fields = await store.command("HGETALL", key)
         members = {peer: value.split(" ", 2)[1] for peer, value in fields.items() if peer}
         found[key.removeprefix(ROOM)[1:-1]] = members
     return found
 
 
-async def holders(redis: RedisServer, *peers: RawPeer) -> dict[str, str]:
+@asynccontextmanager
+async def _observer(folder: Folder) -> AsyncIterator[MachineBackend]:
+    """Be a node without members for a moment."""
+    backend = MachineBackend(NamedGroup(str(folder.path)))
+    await backend.start(KeptSite())
+    try:
+        await eventually(lambda: backend.ready, what="somebody keeps the rooms")
+        yield backend
+    finally:
+        await backend.close()
+
+
+async def holders(store: Store, *peers: RawPeer) -> dict[str, str]:
     """Tell which node serves each URL; fails unless each of the peers is held by its own URL's node."""
-    kept = await rosters(redis)
+    kept = await rosters(store)
     found: dict[str, str] = {}
     for peer in peers:
         node = kept.get(peer.room, {}).get(peer.peer_id)
@@ -52,8 +91,10 @@ async def holders(redis: RedisServer, *peers: RawPeer) -> dict[str, str]:
     return found
 
 
-async def contents(redis: RedisServer) -> dict[str, str]:
-    """Return all that Redis holds, each key's value as text."""
+async def contents(store: Store) -> dict[str, str]:
+    """Return all that the store holds: each key's value as text, or the text of each file."""
+    if isinstance(store, Folder):
+        return {str(each): _text_of(each) for each in sorted(store.path.rglob("*"))}
     reads = {
         "hash": ("HGETALL",),
         "set": ("SMEMBERS",),
@@ -62,16 +103,22 @@ async def contents(redis: RedisServer) -> dict[str, str]:
         "list": ("LRANGE", 0, -1),
     }
     found = {}
-    for key in await redis.keys():
-        read = reads.get(await redis.command("TYPE", key))
+    for key in await store.keys():
+        read = reads.get(await store.command("TYPE", key))
         if read is not None:  # else it has gone since
-            found[key] = str(await redis.command(read[0], key, *read[1:]))
+            found[key] = str(await store.command(read[0], key, *read[1:]))
     return found
 
 
-async def traces(redis: RedisServer, *marks: str) -> dict[str, str]:
-    """Return the keys in whose name or value one of the marks stands: the id of a node, or of a peer."""
-    found = await contents(redis)
+def _text_of(path: Path) -> str:
+    return path.read_text("utf-8") if path.is_file() else ""
+
+
+async def traces(store: Store, *marks: str) -> dict[str, str]:
+    """Return what has one of the marks in its name or value: the id of a node, or of a peer."""
+    found = await contents(store)
+    if isinstance(store, Folder):
+        found.update((room, str(members)) for room, members in (await rosters(store)).items())
     return {key: value for key, value in found.items() if any(mark in f"{key} {value}" for mark in marks)}
 
 

@@ -1,20 +1,23 @@
-"""Whatever happens between nodes and Redis, in the end everybody knows just who is there."""
+"""Whatever happens between nodes and their store, in the end everybody knows just who is there."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
+import shutil
+import signal
 import time
 from collections import Counter
 
 import pytest
 
 from cluster.crowds import Crowd, crowd
-from cluster.service import holders, nodes, rosters
+from cluster.service import Folder, Store, holders, nodes, rosters
 from support.cut import Cut, cut
 from support.peers import RawPeer
 from support.redis import RedisServer
+from support.servers import Serving
 from support.waiting import eventually
 
 ROOMS = [f"room {number}" for number in range(3)]
@@ -51,8 +54,53 @@ async def test_after_cuts_deafness_and_lost_memory_everybody_knows_who_is_there(
                 for peer in everybody:
                     _was_told_right(peer, everybody, settled)
             except AssertionError as error:
-                logs = "\n".join(node.program.output[-3000:] for node in served)
+                logs = "\n".join(_log_of(node) for node in served)
                 raise AssertionError(f"CHAOS_SEED={SEED}: {error}\n{logs}") from None
+
+
+@pytest.mark.promise("One machine", "After stops and lost files in any order, every peer knows who is there")
+async def test_after_stops_and_lost_files_everybody_knows_who_is_there(folder: Folder) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - the same trouble for the same seed
+    async with nodes(*[folder.url] * 3) as served, crowd() as peers:
+        settled = [peer for node in served for peer in await peers.fill(node.url, ROOMS, 2)]
+        await peers.settled(*settled)
+        until = time.monotonic() + TROUBLE
+        restless = await asyncio.gather(
+            _make_trouble_on_a_machine(folder, served, chance, until),
+            *(_wander(peers, [node.url for node in served], seed, until) for seed in range(8)),
+        )
+        everybody = [*settled, *(peer for peer in restless if peer is not None)]
+        try:
+            await peers.settled(*everybody, within=HEALED)
+            inside = {peer.peer_id: peer.room for peer in everybody}
+            await eventually(lambda: _places(folder), lambda kept: kept == inside, "the living alone", 5)
+            await holders(folder, *everybody)
+            for peer in everybody:
+                _was_told_right(peer, everybody, settled)
+        except AssertionError as error:
+            logs = "\n".join(_log_of(node) for node in served)
+            raise AssertionError(f"CHAOS_SEED={SEED}: {error}\n{logs}") from None
+
+
+async def _make_trouble_on_a_machine(
+    folder: Folder, served: list[Serving], chance: random.Random, until: float
+) -> None:
+    """Stop nodes for less than a lease, but long enough for another keeper; and lose files of theirs."""
+    while time.monotonic() < until:
+        deed = chance.choice(("stopped", "stopped", "folder", "lock", "socket"))
+        node, length = chance.choice(served), chance.random() * 4
+        if deed == "stopped":
+            node.program.send_signal(signal.SIGSTOP)
+        elif deed == "folder":
+            for group in folder.path.iterdir():
+                shutil.rmtree(group, ignore_errors=True)
+        else:
+            for path in folder.path.rglob(f"*.{deed[:4]}"):
+                if chance.random() < 0.5:
+                    path.unlink(missing_ok=True)
+        await asyncio.sleep(length)
+        node.program.send_signal(signal.SIGCONT)
+        await asyncio.sleep(chance.random())
 
 
 async def _make_trouble(
@@ -102,8 +150,16 @@ async def _wander(peers: Crowd, urls: list[str], seed: int, until: float) -> Raw
     return peer
 
 
-async def _places(redis: RedisServer) -> dict[str, str]:
-    return {peer: room for room, members in (await rosters(redis)).items() for peer in members}
+def _log_of(node: Serving) -> str:
+    """Return the end of a node's log, without what peers do."""
+    lines = node.program.output.splitlines()
+    return "\n".join(
+        [node.url, *[line for line in lines if " DEBUG " not in line and "refused" not in line][-40:]]
+    )
+
+
+async def _places(store: Store) -> dict[str, str]:
+    return {peer: room for room, members in (await rosters(store)).items() for peer in members}
 
 
 def _was_told_right(peer: RawPeer, everybody: list[RawPeer], settled: list[RawPeer]) -> None:

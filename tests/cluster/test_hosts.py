@@ -9,8 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from cluster.crowds import crowd
-from cluster.service import holders, nodes
-from support.redis import RedisServer
+from cluster.service import Store, holders, nodes
 from support.servers import hosted
 from walkie_signal import Member, attach
 
@@ -18,18 +17,18 @@ from walkie_signal import Member, attach
 @pytest.mark.promise(
     "Many nodes", "For a cut-over, a host and the command beside it on the old port share their rooms"
 )
-async def test_a_host_and_the_command_beside_it_share_their_rooms(redis: RedisServer) -> None:
+async def test_a_host_and_the_command_beside_it_share_their_rooms(store: Store) -> None:
     """So that old phones, on the old port, and new ones hear each other."""
     host = FastAPI()
-    app = attach(host, path="/api/socket.io", backend=redis.url)
+    app = attach(host, path="/api/socket.io", backend=store.url)
     async with (
-        nodes(redis.url, options=("--path", "/api/socket.io")) as (beside,),
+        nodes(store.url, options=("--path", "/api/socket.io")) as (beside,),
         hosted(app) as url,
         crowd() as peers,
     ):
         old, new = [await peers.join(f"{each}/api", "gate", userId=each) for each in (beside.url, url)]
         await peers.settled(old, new)
-        await holders(redis, old, new)
+        await holders(store, old, new)
         for sender, target in ((old, new), (new, old)):
             said = await target.hears("new_peer", peerId=sender.peer_id)
             assert said["userId"] == sender.url.removesuffix("/api")
@@ -40,23 +39,23 @@ async def test_a_host_and_the_command_beside_it_share_their_rooms(redis: RedisSe
 
 
 @pytest.mark.promise("Many nodes", "`peers`, `rooms`, `send`, `kick` and the hooks cover the whole service")
-async def test_a_host_asks_and_reaches_peers_of_another_node(redis: RedisServer) -> None:
+async def test_a_host_asks_and_reaches_peers_of_another_node(store: Store) -> None:
     joined: list[Member] = []
     left: list[Member] = []
     attached: Any = attach(
         FastAPI(),
-        backend=redis.url,
+        backend=store.url,
         on_join=joined.append,
         on_leave=lambda member, _reason: left.append(member),
     )
     signaling = attached.signaling
-    async with nodes(redis.url) as (other,), hosted(attached) as url, crowd() as peers:
+    async with nodes(store.url) as (other,), hosted(attached) as url, crowd() as peers:
         assert signaling.ready
         here = await peers.join(url, "gate", userId=7)
         there = await peers.join(other.url, "gate", userId=7)
         away = await peers.join(other.url, "yard", userId="eve")
         await peers.settled(here, there)
-        held_by = await holders(redis, here, there, away)
+        held_by = await holders(store, here, there, away)
         assert await signaling.rooms() == ["gate", "yard"]
         found = await signaling.peers("gate")
         assert {member.peer_id: member.node for member in found} == {
@@ -83,15 +82,15 @@ async def test_a_host_asks_and_reaches_peers_of_another_node(redis: RedisServer)
 
 
 @pytest.mark.promise("Many nodes", "`peers`, `rooms`, `send`, `kick` and the hooks cover the whole service")
-async def test_the_connections_of_a_dead_node_are_reached_by_nobody(redis: RedisServer) -> None:
+async def test_the_connections_of_a_dead_node_are_reached_by_nobody(store: Store) -> None:
     """Not counted either, from the moment of its death on: the host wakes the phone another way."""
-    attached: Any = attach(FastAPI(), backend=redis.url)
+    attached: Any = attach(FastAPI(), backend=store.url)
     signaling = attached.signaling
-    async with nodes(redis.url) as (dies,), hosted(attached) as url, crowd() as peers:
+    async with hosted(attached) as url, nodes(store.url) as (dies,), crowd() as peers:
         here = await peers.join(url, "gate", userId=7)
         there = await peers.join(dies.url, "gate", userId=7)
         await peers.settled(here, there)
-        await holders(redis, here, there)
+        await holders(store, here, there)
         assert await signaling.send(7, "ring", {"number": 1}) == 2
         dies.program.send_signal(signal.SIGKILL)
         await dies.program.wait()

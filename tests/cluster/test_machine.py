@@ -8,13 +8,12 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from cluster.crowds import Crowd, crowd
+from cluster.service import Folder, nodes
 from hosts import several
 from support.peers import RawPeer
 from support.process_table import children_of
@@ -33,23 +32,8 @@ LOADED = 2.0
 """How much longer it may take on a machine that has other work."""
 
 
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("m")
-
-
-def files(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.exists() else []
-
-
-@asynccontextmanager
-async def named(folder: Path, count: int) -> AsyncIterator[list[Serving]]:
-    """Run commands that share the rooms of a folder; the first one is its keeper."""
-    options = ("--backend", f"machine:{folder}", "--log-level", "debug")
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(serve(*options))
-        later = (stack.enter_async_context(serve(*options)) for _ in range(count - 1))
-        yield [first, *await asyncio.gather(*later)]
+def files(path: Path) -> list[Path]:
+    return list(path.iterdir()) if path.exists() else []
 
 
 async def gone(peers: Crowd, stay: list[RawPeer], lost: list[RawPeer], within: float) -> None:
@@ -73,12 +57,12 @@ async def joined(peers: Crowd, node: Serving, room: str = ROOMS[0]) -> RawPeer:
 @pytest.mark.parametrize("who", ["the keeper", "another"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
 async def test_only_the_peers_of_a_process_that_ends_are_gone(
-    folder: Path, who: str, how: signal.Signals
+    folder: Folder, who: str, how: signal.Signals
 ) -> None:
-    async with named(folder, 3) as nodes, crowd() as peers:
-        everybody = {node.url: await peers.fill(node.url, ROOMS, 2) for node in nodes}
+    async with nodes(*[folder.url] * 3) as served, crowd() as peers:
+        everybody = {node.url: await peers.fill(node.url, ROOMS, 2) for node in served}
         await peers.settled(*(peer for some in everybody.values() for peer in some))
-        ends = nodes[0 if who == "the keeper" else 1]
+        ends = served[0 if who == "the keeper" else 1]
         stay = [peer for url, some in everybody.items() if url != ends.url for peer in some]
         ends.program.send_signal(how)
         await ends.program.wait()
@@ -86,16 +70,16 @@ async def test_only_the_peers_of_a_process_that_ends_are_gone(
         reason = "node_lost" if how == signal.SIGKILL else "disconnected"
         for peer in stay:
             assert len(peer.all("peer_disconnected", reason=reason)) == 2, peer.history()
-        late = [await joined(peers, node) for node in nodes if node is not ends]
+        late = [await joined(peers, node) for node in served if node is not ends]
         await peers.settled(*(peer for peer in stay if peer.room == ROOMS[0]), *late)
 
 
 @pytest.mark.parametrize("who", ["the keeper", "another"])
-async def test_a_process_that_stops_is_gone_and_comes_back_as_another(folder: Path, who: str) -> None:
-    async with named(folder, 3) as nodes, crowd() as peers:
-        everybody = {node.url: await peers.fill(node.url, ROOMS) for node in nodes}
+async def test_a_process_that_stops_is_gone_and_comes_back_as_another(folder: Folder, who: str) -> None:
+    async with nodes(*[folder.url] * 3) as served, crowd() as peers:
+        everybody = {node.url: await peers.fill(node.url, ROOMS) for node in served}
         await peers.settled(*(peer for some in everybody.values() for peer in some))
-        stops = nodes[0 if who == "the keeper" else 1]
+        stops = served[0 if who == "the keeper" else 1]
         stay = [peer for url, some in everybody.items() if url != stops.url for peer in some]
         stops.program.send_signal(signal.SIGSTOP)
         await gone(peers, stay, everybody[stops.url], STOPPED_WITHIN)
@@ -109,38 +93,38 @@ async def test_a_process_that_stops_is_gone_and_comes_back_as_another(folder: Pa
             assert all(told[each.peer_id] <= 1 for each in everybody[stops.url]), peer.history()
 
 
-async def test_all_are_killed_and_started_anew(folder: Path) -> None:
-    async with named(folder, 3) as nodes, crowd() as peers:
-        await asyncio.gather(*(peers.fill(node.url, ROOMS) for node in nodes))
-        for node in nodes:
+async def test_all_are_killed_and_started_anew(folder: Folder) -> None:
+    async with nodes(*[folder.url] * 3) as served, crowd() as peers:
+        await asyncio.gather(*(peers.fill(node.url, ROOMS) for node in served))
+        for node in served:
             node.program.send_signal(signal.SIGKILL)
-        await asyncio.gather(*(node.program.wait() for node in nodes))
-        async with named(folder, 2) as anew, crowd() as later:
+        await asyncio.gather(*(node.program.wait() for node in served))
+        async with nodes(*[folder.url] * 2) as anew, crowd() as later:
             found = [peer for node in anew for peer in await later.fill(node.url, ROOMS)]
             await later.settled(*found)
 
 
-async def test_the_folder_is_removed_and_nobody_is_parted(folder: Path) -> None:
-    async with named(folder, 3) as nodes, crowd() as peers:
-        everybody = [peer for node in nodes for peer in await peers.fill(node.url, ROOMS)]
+async def test_the_folder_is_removed_and_nobody_is_parted(folder: Folder) -> None:
+    async with nodes(*[folder.url] * 3) as served, crowd() as peers:
+        everybody = [peer for node in served for peer in await peers.fill(node.url, ROOMS)]
         await peers.settled(*everybody)
-        (group,) = files(folder)
+        (group,) = files(folder.path)
         shutil.rmtree(group)
-        await eventually(lambda: len([each for each in files(group) if each.suffix == ".lock"]) > len(nodes))
-        late = [await joined(peers, node) for node in nodes]
+        await eventually(lambda: len([each for each in files(group) if each.suffix == ".lock"]) > len(served))
+        late = [await joined(peers, node) for node in served]
         await peers.settled(*(peer for peer in everybody if peer.room == ROOMS[0]), *late)
         for peer in everybody:
             assert not peer.all("peer_disconnected"), peer.history()
 
 
-async def test_nothing_is_left_behind(folder: Path) -> None:
-    async with named(folder, 2) as nodes, crowd() as peers:
-        for node in nodes:
+async def test_nothing_is_left_behind(folder: Folder) -> None:
+    async with nodes(*[folder.url] * 2) as served, crowd() as peers:
+        for node in served:
             await peers.fill(node.url, ROOMS)
-        for node in nodes:
+        for node in served:
             node.program.send_signal(signal.SIGTERM)
             assert await node.program.wait() == 0
-    assert files(folder) == []
+    assert files(folder.path) == []
 
 
 async def test_the_workers_of_the_command_share_rooms_by_themselves() -> None:

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from cluster.crowds import crowd
-from cluster.service import holders, nodes, rosters
+from cluster.service import Store, holders, nodes, rosters
 from support.cut import Cut, cut
 from support.peers import RawPeer
 from support.redis import RedisServer
@@ -26,11 +26,11 @@ def slowly(proxy: Cut) -> str:
     "Two peers that join at once on two nodes are told of each other once, with opposite parts; caps hold "
     "for the whole service",
 )
-async def test_two_who_join_at_once_are_told_of_each_other_once(redis: RedisServer) -> None:
+async def test_two_who_join_at_once_are_told_of_each_other_once(store: Store) -> None:
     """And each of the opposite part in the negotiation."""
-    async with nodes(redis.url, redis.url) as (one, two), crowd() as peers:
+    async with nodes(store.url, store.url) as (one, two), crowd() as peers:
         pair = [await peers.join(url, "before") for url in (one.url, two.url)]
-        await holders(redis, *pair)
+        await holders(store, *pair)
         rooms = [f"race {number}" for number in range(50)]
         acks = []
         for room in rooms:
@@ -50,14 +50,14 @@ async def test_two_who_join_at_once_are_told_of_each_other_once(redis: RedisServ
     "Two peers that join at once on two nodes are told of each other once, with opposite parts; caps hold "
     "for the whole service",
 )
-async def test_of_three_who_race_for_two_places_two_get_in(redis: RedisServer) -> None:
+async def test_of_three_who_race_for_two_places_two_get_in(store: Store) -> None:
     options = ("--room-capacity", "2")
-    async with nodes(redis.url, redis.url, options=options) as (one, two), crowd() as peers:
+    async with nodes(store.url, store.url, options=options) as (one, two), crowd() as peers:
         three = [
             await peers.join(url, f"before {number}")
             for number, url in enumerate((one.url, one.url, two.url))
         ]
-        await holders(redis, *three)
+        await holders(store, *three)
         for number in range(20):
             room = f"race {number}"
             before = {peer.peer_id: peer.room for peer in three}
@@ -68,7 +68,7 @@ async def test_of_three_who_race_for_two_places_two_get_in(redis: RedisServer) -
             assert refused == "room_full"
             await peers.settled(*inside)
             (outside,) = [peer for peer in three if peer not in inside]
-            kept = await rosters(redis)
+            kept = await rosters(store)
             assert set(kept[room]) == {peer.peer_id for peer in inside}
             assert outside.peer_id in kept[before[outside.peer_id]], "the refused one has lost its place"
             for peer in inside:

@@ -10,10 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from cluster.crowds import Crowd, crowd
-from cluster.service import holders, nodes, rosters
+from cluster.service import Store, holders, nodes, rosters
 from support.cut import cut
 from support.peers import RawPeer
-from support.redis import RedisServer
 from support.waiting import eventually
 
 PEERS = 300
@@ -26,10 +25,10 @@ BACK = 30.0
 
 @pytest.mark.promise("Many nodes", "300 peers dropped at once are back within 30 s, with no ghost")
 async def test_300_peers_dropped_at_once_are_all_back_and_no_ghost_with_them(
-    redis: RedisServer, record_property: Callable[[str, object], None]
+    store: Store, record_property: Callable[[str, object], None]
 ) -> None:
     chance = random.Random(1)  # noqa: S311 - the same run each time
-    async with nodes(redis.url, redis.url) as (one, two), crowd() as peers:
+    async with nodes(store.url, store.url) as (one, two), crowd() as peers:
         ports = [int(node.url.rpartition(":")[2]) for node in (one, two)]
         async with cut(ports[0]) as first, cut(ports[1]) as second:
             urls = [f"http://127.0.0.1:{proxy.port}" for proxy in (first, second)]
@@ -37,7 +36,7 @@ async def test_300_peers_dropped_at_once_are_all_back_and_no_ghost_with_them(
             dropped = [peer for each in before for peer in each]
             assert len(dropped) == PEERS
             await peers.settled(*dropped)
-            await holders(redis, *dropped)
+            await holders(store, *dropped)
             start = time.monotonic()
             first.cut()
             second.cut()
@@ -50,10 +49,10 @@ async def test_300_peers_dropped_at_once_are_all_back_and_no_ghost_with_them(
             joins = sorted(took for _, took in back)
             record_property("join_p99_s", joins[int(len(joins) * 0.99)])
             record_property("all_back_s", time.monotonic() - start)
-            await holders(redis, *returned)
+            await holders(store, *returned)
             living = {peer.peer_id for peer in returned}
             await eventually(
-                lambda: rosters(redis),
+                lambda: rosters(store),
                 lambda kept: {peer for members in kept.values() for peer in members} == living,
                 "the living alone",
                 5,

@@ -44,8 +44,9 @@ class Alone:
 
     @property
     def in_office(self) -> bool:
-        """Whether this is still the last term."""
-        return self.lock.in_place and self._folder.latest() == self.term
+        """Whether this is still the last term, and others can come."""
+        there = self.lock.in_place and self._folder.listens(self.term)
+        return there and self._folder.latest() == self.term
 
     def _look(self) -> None:
         if self.in_office:

@@ -93,6 +93,10 @@ class GroupFolder:
         """Return the path of the socket where the keeper of a term listens."""
         return self.path / f"term-{term:012}.sock"
 
+    def listens(self, term: int) -> bool:
+        """Tell whether the socket of a term is there: without it nobody else can come."""
+        return self.socket_of(term).exists()
+
     def listen(self, term: int) -> socket.socket:
         """Return a socket on which the keeper of a term listens.
 

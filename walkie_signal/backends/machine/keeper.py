@@ -105,7 +105,7 @@ class Keeper:
 
     def step_down(self) -> None:
         """Answer nobody any more."""
-        log.info("the rooms of this group have another keeper now")
+        log.info("this process does not keep the rooms of its group any more")
         self._ended.set()
 
     # Its workers
@@ -181,6 +181,8 @@ class Keeper:
             return 1
         if verb == "beat":
             self._look_for_dead()
+            if not self._folder.listens(self._term):
+                self.step_down()
         answer, published = self._book.carry_out(worker.node, verb, arguments, _now())
         if verb == "forget":
             self._folder.remove(self._locks.pop(arguments[0], ""))

@@ -70,10 +70,9 @@ class Uplink(uplink.Uplink):
         if self._lock is None or not self._lock.in_place:
             self._lock = self._folder.enter()
         self._lock.write(self._incarnation.id)
-        link = await asyncio.wait_for(self._reached(), 2 * REPLY_TIMEOUT)
-        self._link = link
-        self._watch()
         try:
+            link = self._link = await asyncio.wait_for(self._reached(), 2 * REPLY_TIMEOUT)
+            self._watch()
             greeting = link.greet(self._incarnation.id, self._lock.path.name)
             self._found = await asyncio.wait_for(greeting, REPLY_TIMEOUT)
         except asyncio.TimeoutError:

@@ -135,6 +135,7 @@ class StoredBackend:
             rooms=self._followed,
             healing=self._healing,
             directory=self._directory,
+            mesh=self._mesh,
             lost=site.lost,
             fence=self._fence,
         )

@@ -128,7 +128,8 @@ class FollowedRooms:
 
     def adopt(self, copy: RoomCopy, roster: Roster) -> None:
         """Take a roster as the store has it."""
-        self.make(copy, copy.adopt(roster, hold=self.holding))
+        settled = roster.settled | self._incarnation.earlier  # which have nothing to write back
+        self.make(copy, copy.adopt(roster._replace(settled=settled), hold=self.holding))
 
     def make(self, copy: RoomCopy, changes: list[Change]) -> None:
         """Make changes here."""

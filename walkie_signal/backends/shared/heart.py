@@ -16,6 +16,7 @@ from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.lifetime import LEASE, Lifetime
+from walkie_signal.backends.shared.mesh import Mesh
 from walkie_signal.backends.shared.messages import Beat, write_beat
 from walkie_signal.backends.shared.store import MEMORY_LOST, Failed, RefusedError, Store, StrangeKeyError
 from walkie_signal.backends.shared.uplink import Uplink
@@ -56,6 +57,7 @@ class Heart:
         rooms: The rooms that it follows.
         healing: What heals them.
         directory: Its entries.
+        mesh: Where the nodes of its machine listen.
         lost: Called with each member of a dead node that this node has removed.
         fence: Called if the node has to go on as another.
 
@@ -73,6 +75,7 @@ class Heart:
         rooms: FollowedRooms,
         healing: Healing,
         directory: Directory,
+        mesh: Mesh,
         lost: Callable[[Member], None],
         fence: Callable[[], None],
     ) -> None:
@@ -83,6 +86,7 @@ class Heart:
         self._rooms = rooms
         self._healing = healing
         self._directory = directory
+        self._mesh = mesh
         self._lost = lost
         self._fence = fence
         self._loop = asyncio.get_running_loop()
@@ -218,4 +222,5 @@ class Heart:
                 lost(member)
         if not strange:
             await self._store.nodes.forget(node)
+            self._mesh.forget(node)
         return not strange

@@ -26,16 +26,18 @@ class Incarnation:
 
     Attributes:
         id: Its id; empty before the start, because the process may be forked until then, and after the close.
+        earlier: The ids that it has had since the start, but for the present one; their members are gone.
         generation: The generation of the store's data that was seen last; the store draws another one when it has
             lost its memory. Empty until one was seen.
         sent: The number of the last beat that was sent.
         heard: The number of the last beat that came back.
     """
 
-    __slots__ = ("_registered", "generation", "heard", "id", "sent")
+    __slots__ = ("_registered", "earlier", "generation", "heard", "id", "sent")
 
     def __init__(self) -> None:
         self.id = self.generation = ""
+        self.earlier: frozenset[str] = frozenset()
         self.sent = self.heard = 0
         self._registered = False
 
@@ -52,6 +54,7 @@ class Incarnation:
 
     def go_on(self) -> None:
         """Become another node, which the store has not been told of yet."""
+        self.earlier |= {self.id}
         self.id = secrets.token_hex(8)
         self._registered = False
 

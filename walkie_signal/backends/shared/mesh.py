@@ -157,6 +157,12 @@ class Mesh:
         self._where = None
         self.cut()
 
+    def forget(self, node: str) -> None:
+        """Remove what a dead node has left behind."""
+        if self._where is not None:
+            with suppress(OSError):
+                self._path(self._where, node).unlink()
+
     def cut(self) -> None:
         """Hear no more of what was sent until now."""
         for end in list(self._ends):
