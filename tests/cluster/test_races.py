@@ -78,12 +78,15 @@ async def test_of_three_who_race_for_two_places_two_get_in(store: Store) -> None
 @pytest.mark.promise(
     "Many nodes", "Signals between nodes keep their order, and never arrive before their sender is known"
 )
+@pytest.mark.parametrize("meshed", [False, True], ids=["by Redis", "past Redis"])
 async def test_signals_keep_their_order_and_come_behind_their_sender_however_slow_redis_is(
     redis: RedisServer,
+    meshed: bool,  # noqa: FBT001
 ) -> None:
+    """Nodes that know Redis by two addresses don't meet past it."""
     pairs, rounds, burst = 5, 10, 20
     async with cut(redis.port) as first, cut(redis.port) as second:
-        urls = [slowly(proxy) for proxy in (first, second)]
+        urls = [slowly(proxy) for proxy in ((first, first) if meshed else (first, second))]
         async with nodes(*urls) as (one, two), crowd() as peers:
             senders = await peers.fill(one.url, [f"pair {number}" for number in range(pairs)])
             targets = await peers.fill(two.url, [f"pair {number}" for number in range(pairs)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -176,7 +177,9 @@ class Heart:
         now = self._loop.time()
         times = {name: float(renewed) / 1e6 for name, renewed in silent.items()}
         self._later = {name: due for name, due in self._later.items() if name in silent and due > now}
-        for name in {*self._watch.beat(sent, now, store_time, times), *(self.dead & silent.keys())}:
+        dead = [*{*self._watch.beat(sent, now, store_time, times), *(self.dead & silent.keys())}]
+        random.shuffle(dead)  # other nodes find them too, and begin elsewhere
+        for name in dead:
             if name not in self._removing and name not in self._later and len(self._removing) < AT_ONCE:
                 task = self._removing[name] = asyncio.create_task(self._remove_dead(name, silent[name]))
                 task.add_done_callback(partial(self._removed, name))

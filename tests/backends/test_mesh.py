@@ -1,0 +1,205 @@
+"""Signals go from node to node of one machine by Unix sockets, and by the store where these do not lead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.redis import RedisServer, redis_server
+from support.sites import KeptSite
+from support.waiting import eventually
+from walkie_signal.backends.machine import MachineBackend
+from walkie_signal.backends.machine.groups import NamedGroup
+from walkie_signal.backends.redis import RedisBackend
+from walkie_signal.core.changes import Joined, Member
+
+SIGNALS = 50
+
+
+class Worker:
+    """A backend, and what its node hears."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.site = KeptSite()
+        self.answers: list[bool] = []
+
+    async def join(self, peer_id: str) -> Member:
+        """Let a peer join the room."""
+        member = Member(peer_id, "r", None, None, self.backend.node_id)
+        await self.backend.join(member, 100)
+        return member
+
+    def send(self, target: Member, text: object) -> None:
+        """Send a signal of the peer `a` to another node's peer; keeps whether that was reached."""
+        self.backend.relay(target, "a", f'42["signal",{text}]', self.answers.append)
+
+    def heard(self) -> list[str]:
+        """Return what its peers were sent."""
+        return [text[len('42["signal",') : -1] for _, text in self.site.handed_over]
+
+
+@asynccontextmanager
+async def two(*backends: Any) -> AsyncIterator[tuple[Worker, Worker, Member]]:
+    """Run two workers; gives the peer `a` of the first one the peer `b` of the second to talk to."""
+    async with AsyncExitStack() as stack:
+        one, other = map(Worker, backends)
+        for worker in (one, other):
+            await worker.backend.start(worker.site)
+            stack.push_async_callback(worker.backend.close)
+            await eventually(partial(getattr, worker.backend, "ready"))
+        a, b = await one.join("a"), await other.join("b")
+        await one.site.until(lambda: Joined(b) in one.site.applied)
+        await other.site.until(lambda: Joined(a) in other.site.applied)
+        yield one, other, b
+
+
+def named(folder: Path) -> MachineBackend:
+    return MachineBackend(NamedGroup(str(folder)))
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("m")
+
+
+def sockets_in(folder: Path) -> list[Path]:
+    """Return the sockets of nodes, whose ids are their names."""
+    return [path for path in folder.rglob("*.sock") if not path.name.startswith("term-")]
+
+
+def socket_of(worker: Worker, folder: Path) -> Path:
+    """Return the socket of a worker's node."""
+    (path,) = [path for path in sockets_in(folder) if path.stem == worker.backend.node_id]
+    return path
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[RedisServer]:
+    async with redis_server() as server:
+        yield server
+
+
+async def published(redis: RedisServer) -> int:
+    """Return how many messages were published by nodes so far."""
+    stats = await redis.command("INFO", "commandstats")
+    return int(stats.get("cmdstat_publish", {"calls": 0})["calls"])
+
+
+@pytest.mark.parametrize("meshed", [True, False])
+@pytest.mark.promise("Many nodes", "Signals between nodes of one machine do not go through Redis")
+async def test_signals_go_past_redis_if_both_have_a_mesh(redis: RedisServer, meshed: bool) -> None:  # noqa: FBT001
+    backends = RedisBackend(redis.url), RedisBackend(redis.url, mesh=meshed)
+    async with two(*backends) as (one, other, b):
+        before = await published(redis)
+        for number in range(SIGNALS):
+            one.send(b, number)
+        await other.site.until(lambda: len(other.heard()) == SIGNALS)
+        assert other.heard() == [str(number) for number in range(SIGNALS)]
+        await eventually(lambda: one.answers == [True] * SIGNALS)
+        through = await published(redis) - before
+        assert through < SIGNALS / 2 if meshed else through >= SIGNALS, through  # beats are published too
+
+
+async def test_the_order_holds_while_the_way_is_chosen(folder: Path) -> None:
+    async with two(named(folder), named(folder)) as (one, other, b):
+        for number in range(SIGNALS):
+            one.send(b, number)
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+        await other.site.until(lambda: len(other.heard()) == SIGNALS)
+        assert other.heard() == [str(number) for number in range(SIGNALS)]
+
+
+async def test_a_way_that_has_ended_is_answered_once_and_chosen_again(folder: Path) -> None:
+    async with two(named(folder), named(folder)) as (one, other, b):
+        one.send(b, "before")
+        await other.site.until(lambda: other.heard() == ["before"])
+        other.backend._stored._mesh.cut()
+        count = 0
+
+        async def sends() -> bool:
+            nonlocal count
+            count += 1
+            one.send(b, count)
+            await asyncio.sleep(0)
+            return False in one.answers or len(other.heard()) > 1
+
+        await eventually(sends)
+        one.send(b, '"after"')
+        await other.site.until(lambda: other.heard()[-1] == '"after"')
+        assert one.answers.count(False) <= 1
+
+
+async def test_whatever_comes_to_a_socket_harms_only_who_sends_it(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with two(named(folder), named(folder)) as (one, other, b):
+        path = socket_of(other, folder)
+        for sent, ends in ((b"\xff" * 64, True), (b"\0\0", False), (b"\0\0\0\x04\xff\xfe\xfd\xfc", False)):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(sent)
+            if ends:
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+        await eventually(lambda: "a message from another node can't be read" in caplog.text)
+        one.send(b, 1)
+        await other.site.until(lambda: other.heard() == ["1"])
+
+
+async def test_the_sockets_of_the_dead_are_removed(folder: Path) -> None:
+    async with two(named(folder), named(folder)) as (_, other, _b):
+        path = socket_of(other, folder)
+        dead, young = path.with_name("0123456789abcdef.sock"), path.with_name("0123456789abcde0.sock")
+        for left in (dead, young):
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(left))
+        os.utime(dead, (time.time() - 60,) * 2)
+        third = Worker(named(folder))
+        await third.backend.start(third.site)
+        await third.backend.close()
+        assert not dead.exists()
+        assert young.exists(), "it may be about to listen"
+        assert path.exists()
+
+
+async def test_where_there_is_no_folder_for_sockets_all_goes_by_redis(
+    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"walkie-signal-{os.geteuid()}").touch()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    with caplog.at_level(logging.WARNING):
+        async with two(RedisBackend(redis.url), RedisBackend(redis.url)) as (one, other, b):
+            one.send(b, 1)
+            await other.site.until(lambda: other.heard() == ["1"])
+    assert "signals go to other nodes by the store alone: " in caplog.text
+    assert "is no folder" in caplog.text
+
+
+async def test_services_of_one_redis_have_folders_of_their_own(
+    redis: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+    backends = [
+        RedisBackend(redis.url),
+        RedisBackend(redis.url, prefix="other"),
+        RedisBackend(redis.url, namespace="/other"),
+    ]
+    for backend in backends:
+        await backend.start(KeptSite())
+    found = {path.stem: path.parent for path in sockets_in(folder)}
+    assert found.keys() == {backend.node_id for backend in backends}
+    assert len(set(found.values())) == len(backends)
+    for backend in backends:
+        await backend.close()
+    assert sockets_in(folder) == []
