@@ -85,10 +85,15 @@ async def test_after_stops_and_lost_files_everybody_knows_who_is_there(folder: F
 async def _make_trouble_on_a_machine(
     folder: Folder, served: list[Serving], chance: random.Random, until: float
 ) -> None:
-    """Stop nodes for less than a lease, but long enough for another keeper; and lose files of theirs."""
+    """Stop nodes, never the same one twice running, for less than a lease, but long enough for another keeper.
+
+    And lose files of theirs.
+    """
+    node = served[0]
     while time.monotonic() < until:
         deed = chance.choice(("stopped", "stopped", "folder", "lock", "socket"))
-        node, length = chance.choice(served), chance.random() * 4
+        node = chance.choice([each for each in served if each is not node])
+        length = chance.random() * 3.5
         if deed == "stopped":
             node.program.send_signal(signal.SIGSTOP)
         elif deed == "folder":

@@ -21,6 +21,10 @@ REMOVED_AFTER = 1_000_000
 """Microseconds of a term after which the nodes may be removed that were dead when it began: by then the living have
 written back what they know of them, and whoever removes them tells of each member."""
 
+HELD = 20_000_000
+"""Microseconds of a term in which a worker may still hold members that it has not seen here: a lease, and the time
+that it takes to connect."""
+
 Answer = tuple[Any, list[Published]]
 """The answer to a request, and what is published."""
 
@@ -44,6 +48,7 @@ class Book:
         self._dead = set(self._renewed)
         self._began = now
         self._claims: dict[str, str] = {}
+        self._gone: set[str] = set()
         self._peers: dict[str, str] = {}
         self._users: dict[str, dict[str, str]] = {}
 
@@ -92,11 +97,15 @@ class Book:
         self._renewed[dead] = 0
         return True, []
 
-    def forget(self, _node: str, _now: int, gone: str) -> Answer:
+    def forget(self, _node: str, now: int, gone: str) -> Answer:
         """Remove a node that has no members any more."""
         self._renewed.pop(gone, None)
         self._claims.pop(gone, None)
         self._dead.discard(gone)
+        if now - self._began < HELD:
+            self._gone.add(gone)
+        else:
+            self._gone.clear()
         self._peers = {peer_id: node for peer_id, node in self._peers.items() if node != gone}
         return True, []
 
@@ -137,7 +146,7 @@ class Book:
         values: Entries | None,
     ) -> Answer:
         """Make a node's members in a room exactly those that are listed; the answer is the room."""
-        if owner != node and owner not in self._dead:  # it has been removed meanwhile
+        if owner != node and (owner not in self._dead or not self._renewed[owner]):  # its removal has begun
             return self._written(room, now), []
         listed = {
             peer_id: None if text is None else read_entry(room, peer_id, text)
@@ -159,7 +168,7 @@ class Book:
     def _written(self, room: str, now: int) -> list[Any]:
         roster: Roster = self._ledger.roster(room, now)
         values = [(value.key, write_value(value)) for value in roster.values]
-        return [[*roster.version], _entries(roster.entries), sorted(roster.settled), values]
+        return [[*roster.version], _entries(roster.entries), sorted(roster.settled | self._gone), values]
 
     def names(self, _node: str, now: int) -> Answer:
         """Answer with the names of the rooms that have members."""
