@@ -239,7 +239,7 @@ async def test_of_64_workers_the_half_is_killed(folder: Path) -> None:
                 os.kill(child, signal.SIGKILL)
             stay = {"witness", *map(str, range(1, len(children), 2))}
             await eventually(
-                partial(_peers, witness), lambda found: found == stay, "who is there", 3 * TAKEN_OVER
+                partial(_peers, witness), lambda found: found == stay, "who is there", 2 * TAKEN_OVER
             )
             gone = {str(number) for number in range(0, len(children), 2)}
             await witness.site.until(lambda: len(_left(witness)) == len(gone))

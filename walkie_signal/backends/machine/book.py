@@ -18,8 +18,8 @@ SILENT_AFTER = 3_000_000
 """Microseconds without a renewal after which the other nodes watch a node."""
 
 REMOVED_AFTER = 1_000_000
-"""Microseconds of a term after which the nodes may be removed that were dead when it began: by then the living have
-written back what they know of them, and whoever removes them tells of each member."""
+"""Microseconds after which a dead node may be removed that has said nothing in this term: by then the living have
+written back what they know of it, and whoever removes it tells of each member."""
 
 HELD = 20_000_000
 """Microseconds of a term in which a worker may still hold members that it has not seen here: a lease, and the time
@@ -37,25 +37,27 @@ class Book:
 
     Args:
         generation: The generation of its data; each term has another one.
-        dead: The nodes of workers that have ended; they are removed once the living have written back their own.
         now: The time.
     """
 
-    def __init__(self, generation: str, dead: Iterable[str], now: int) -> None:
+    def __init__(self, generation: str, now: int) -> None:
         self.generation = generation
         self._ledger = Ledger()
-        self._renewed = dict.fromkeys(dead, now - SILENT_AFTER)
-        self._dead = set(self._renewed)
+        self._renewed: dict[str, int] = {}
+        self._dead: set[str] = set()
+        self._unheard: dict[str, int] = {}  # since when it is known that they are dead
         self._began = now
         self._claims: dict[str, str] = {}
         self._gone: set[str] = set()
         self._peers: dict[str, str] = {}
         self._users: dict[str, dict[str, str]] = {}
 
-    def die(self, node: str) -> None:
+    def die(self, node: str, now: int) -> None:
         """Record that the worker of a node has ended."""
-        if node in self._renewed:
-            self._dead.add(node)
+        if node not in self._renewed:
+            self._renewed[node] = now - SILENT_AFTER
+            self._unheard[node] = now
+        self._dead.add(node)
 
     def carry_out(self, node: str, verb: str, arguments: list[Any], now: int) -> Answer:
         """Take one step for a node.
@@ -88,7 +90,7 @@ class Book:
 
     def claim(self, node: str, now: int, dead: str, renewed: str) -> Answer:
         """Let exactly one node remove a dead one; the answer says whether it is this one."""
-        if self._renewed.get(dead) != int(renewed) or now - self._began < REMOVED_AFTER:
+        if self._renewed.get(dead) != int(renewed) or now < self._unheard.get(dead, 0) + REMOVED_AFTER:
             return False, []
         claimed = self._claims.get(dead)
         if claimed not in (None, dead, node) and self._renewed.get(claimed or "", 0) > 0:
@@ -101,6 +103,7 @@ class Book:
         """Remove a node that has no members any more."""
         self._renewed.pop(gone, None)
         self._claims.pop(gone, None)
+        self._unheard.pop(gone, None)
         self._dead.discard(gone)
         if now - self._began < HELD:
             self._gone.add(gone)

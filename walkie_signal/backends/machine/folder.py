@@ -130,13 +130,13 @@ class GroupFolder:
         with suppress(OSError):
             (self.path / worker).unlink()
 
-    def dead(self) -> dict[str, str]:
-        """Return the nodes of the workers that have ended without a word, each with the name of its lock."""
+    def workers(self) -> dict[str, str]:
+        """Return the nodes of all workers, also of those that ended without a word, each with its lock's name."""
         found = {}
         for path in self.path.glob("worker-*.lock"):
-            if not file_locks.is_held(path):
-                with suppress(OSError):
-                    found[path.read_text("utf-8")] = path.name
+            with suppress(OSError):
+                found[path.read_text("utf-8")] = path.name
+        found.pop("", None)  # it has not said yet which node it is
         return found
 
 

@@ -59,10 +59,10 @@ class Keeper:
         self._listener = listener
         self._first = first
         self._early: list[Worker] = []
-        dead = folder.dead()
-        self._locks = dict(dead)  # by node, the name of its worker's lock
-        self._book = Book(f"{WRITES}:{secrets.token_hex(8)}", dead, _now())
+        self._locks = folder.workers()
+        self._book = Book(f"{WRITES}:{secrets.token_hex(8)}", _now())
         self._workers: dict[str, Worker] = {}
+        self._look_for_dead()
         self._followers: dict[str, dict[Worker, None]] = {}
         self._unsent: dict[Worker, list[bytes]] = {}
         self._ended = asyncio.Event()
@@ -153,7 +153,7 @@ class Keeper:
     def _look_for_dead(self) -> None:
         for node, lock in self._locks.items():
             if node not in self._workers and not self._folder.lives(lock):
-                self._book.die(node)
+                self._book.die(node, _now())
 
     # What it is asked
 

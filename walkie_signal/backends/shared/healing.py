@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from walkie_signal.backends.shared.copies import PAUSE, RoomCopy
@@ -186,15 +187,29 @@ class Healing:
 
     async def _settle_or_set_aside(self, copy: RoomCopy, dead: Collection[str], *, writes_back: bool) -> None:
         try:
-            for node in dead if writes_back else ():
-                entries: dict[str, Entry | None] = {
-                    each.member.peer_id: each for each in copy.entries_of(node)
-                }
-                if entries:
-                    await self._store.settle(copy.room, node, entries, [], writes_back=True)
+            if writes_back:
+                await self._write_back(copy, dead)
             await self._settle(copy, writes_back=writes_back)
         except StrangeKeyError:
             copy.set_aside()
+
+    async def write_back(self, dead: Collection[str]) -> None:
+        """Write back the members of dead nodes, which can't do so, to a store that has lost its memory.
+
+        Raises:
+            One of `Failed`: The store is away.
+        """
+        for room in list(self._rooms) if dead else ():
+            copy = self._rooms.get(room)
+            if copy is not None:
+                with suppress(StrangeKeyError):  # the next reading finds that too
+                    await self._write_back(copy, dead)
+
+    async def _write_back(self, copy: RoomCopy, dead: Collection[str]) -> None:
+        for node in dead:
+            entries: dict[str, Entry | None] = {each.member.peer_id: each for each in copy.entries_of(node)}
+            if entries:
+                await self._store.settle(copy.room, node, entries, [], writes_back=True)
 
     def release(self) -> None:
         """Remove the members that their node has not written back in time."""

@@ -124,9 +124,12 @@ class Heart:
                     log.exception("a fault in a beat")
 
     async def _beat(self) -> None:
+        before = self.dead
         if await self._has_forgotten():
             self._uplink.lose(MEMORY_LOST)
             return
+        if self._rooms.holding:
+            await self._healing.write_back(self.dead - before)
         number = self._incarnation.beat()
         due = self._loop.time() + DEAF_AFTER
         self._listening = self._loop.call_later(DEAF_AFTER, self._listen_for, number, due)
