@@ -54,6 +54,7 @@ STRANGERS = {
 }
 
 
+@pytest.mark.promise("One machine", "Whatever comes to a socket between workers harms only who sends it")
 @pytest.mark.parametrize("sent", STRANGERS.values(), ids=STRANGERS)
 async def test_a_stranger_is_cut_off_and_nobody_else(
     folder: Path, sent: bytes, caplog: pytest.LogCaptureFixture
@@ -80,6 +81,7 @@ async def test_half_a_greeting_is_waited_for(folder: Path) -> None:
         writer.close()
 
 
+@pytest.mark.promise("One machine", "Files that a cleaner removes part nobody")
 @pytest.mark.parametrize("lost", ["term-*.lock", "term-*.sock", "worker-*.lock", "*"])
 async def test_lost_files_part_nobody(folder: Path, lost: str) -> None:
     async with two(named(folder), named(folder)) as (one, other, _):

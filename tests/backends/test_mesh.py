@@ -141,6 +141,7 @@ async def test_a_way_that_has_ended_is_answered_once_and_chosen_again(folder: Pa
         assert one.answers.count(False) <= 1
 
 
+@pytest.mark.promise("One machine", "Whatever comes to a socket between workers harms only who sends it")
 async def test_whatever_comes_to_a_socket_harms_only_who_sends_it(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -54,6 +54,10 @@ async def joined(peers: Crowd, node: Serving, room: str = ROOMS[0]) -> RawPeer:
     return peer
 
 
+@pytest.mark.promise(
+    "One machine",
+    "When a worker is killed or ends, its peers alone are gone, within 2 s, also if it keeps the rooms",
+)
 @pytest.mark.parametrize("who", ["the keeper", "another"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
 async def test_only_the_peers_of_a_process_that_ends_are_gone(
@@ -74,6 +78,9 @@ async def test_only_the_peers_of_a_process_that_ends_are_gone(
         await peers.settled(*(peer for peer in stay if peer.room == ROOMS[0]), *late)
 
 
+@pytest.mark.promise(
+    "One machine", "When a worker stops, its peers are gone within 12 s; if it wakes, it brings nobody back"
+)
 @pytest.mark.parametrize("who", ["the keeper", "another"])
 async def test_a_process_that_stops_is_gone_and_comes_back_as_another(folder: Folder, who: str) -> None:
     async with nodes(*[folder.url] * 3) as served, crowd() as peers:
