@@ -18,6 +18,11 @@ STARTED = 30.0
 """Seconds in which the last worker of a command takes connections."""
 
 
+def worker_of(peer: RawPeer) -> str:
+    """Return what names the worker that holds a peer's session."""
+    return str(peer.handshake["sid"][:TAG])
+
+
 class Crowd:
     """The peers of one test."""
 
@@ -53,7 +58,7 @@ class Crowd:
 
         async def come() -> list[list[RawPeer]]:
             for peer in await asyncio.gather(*(self.connect(url) for _ in range(4))):
-                held[peer.handshake["sid"][:TAG]].append(peer)
+                held[worker_of(peer)].append(peer)
             return [its[:each] for its in held.values()]
 
         def both(found: list[list[RawPeer]]) -> bool:

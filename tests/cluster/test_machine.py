@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.crowds import Crowd, crowd
+from cluster.crowds import Crowd, crowd, worker_of
 from cluster.service import Folder, nodes
 from hosts import several
 from support.peers import RawPeer
@@ -145,7 +145,9 @@ async def test_the_workers_of_the_command_share_rooms_by_themselves() -> None:
 async def lose(worker: int, peers: list[RawPeer]) -> list[RawPeer]:
     """Kill a worker; returns the peers that stay, after each has been told of those that are gone, once."""
     os.kill(worker, signal.SIGKILL)
-    lost = await eventually(lambda: [peer for peer in peers if not peer.is_open])
+    first, *_ = await eventually(lambda: [peer for peer in peers if not peer.is_open])
+    lost = [peer for peer in peers if worker_of(peer) == worker_of(first)]
+    await asyncio.gather(*(peer.closed() for peer in lost))
     stay = [peer for peer in peers if peer not in lost]
     for peer in stay:
         await peer.sees([each.peer_id for each in stay], RIGHT_WITHIN * LOADED)

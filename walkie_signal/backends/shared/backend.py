@@ -163,8 +163,8 @@ class StoredBackend:
                 await asyncio.wait_for(self._heart.remove(self.node_id, self._followed), CLOSE_TIMEOUT)
             except Failed:
                 log.warning("%s is away: the other nodes will find out that this one has ended", self.name)
-        await self._mesh.close()
         await self._uplink.close()
+        await self._mesh.close()
         self._healing.close()
         self._followed.clear()
         if self._release is not None:

@@ -140,10 +140,12 @@ class Mesh:
             message = "signals go to other nodes by the store alone: %s"
             self._lines.write(logging.WARNING, "no sockets between nodes", message, error)
             return
+        # Whoever closes this while it starts has to find it
         self._server = await asyncio.get_running_loop().create_unix_server(
-            lambda: _Incoming(self._lifetime, hear, self._ends), sock=listener
+            lambda: _Incoming(self._lifetime, hear, self._ends), sock=listener, start_serving=False
         )
         self._where, self._node = where, self._incarnation.id
+        await self._server.start_serving()
 
     async def close(self) -> None:
         """Listen no more."""
