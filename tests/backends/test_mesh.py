@@ -21,6 +21,7 @@ from support.waiting import eventually
 from walkie_signal.backends.machine import MachineBackend
 from walkie_signal.backends.machine.groups import NamedGroup
 from walkie_signal.backends.redis import RedisBackend
+from walkie_signal.backends.shared.messages import Told, write_told
 from walkie_signal.core.changes import Joined, Member
 
 SIGNALS = 50
@@ -84,6 +85,19 @@ def socket_of(worker: Worker, folder: Path) -> Path:
     return path
 
 
+def through_the_store(worker: Worker) -> list[str]:
+    """Return where those signals of a worker will be that go by the store's channel."""
+    channels = worker.backend._stored._store.channels
+    send, sent = channels.send, list[str]()
+
+    def count(route: str, message: str, answer: Any) -> None:
+        sent.append(message)
+        send(route, message, answer)
+
+    channels.send = count
+    return sent
+
+
 @pytest.fixture
 async def redis() -> AsyncIterator[RedisServer]:
     async with redis_server() as server:
@@ -111,36 +125,6 @@ async def test_signals_go_past_redis_if_both_have_a_mesh(redis: RedisServer, mes
         assert through < SIGNALS / 2 if meshed else through >= SIGNALS, through  # beats are published too
 
 
-async def test_the_order_holds_while_the_way_is_chosen(folder: Path) -> None:
-    async with two(named(folder), named(folder)) as (one, other, b):
-        for number in range(SIGNALS):
-            one.send(b, number)
-            if number % 10 == 0:
-                await asyncio.sleep(0)
-        await other.site.until(lambda: len(other.heard()) == SIGNALS)
-        assert other.heard() == [str(number) for number in range(SIGNALS)]
-
-
-async def test_a_way_that_has_ended_is_answered_once_and_chosen_again(folder: Path) -> None:
-    async with two(named(folder), named(folder)) as (one, other, b):
-        one.send(b, "before")
-        await other.site.until(lambda: other.heard() == ["before"])
-        other.backend._stored._mesh.cut()
-        count = 0
-
-        async def sends() -> bool:
-            nonlocal count
-            count += 1
-            one.send(b, count)
-            await asyncio.sleep(0)
-            return False in one.answers or len(other.heard()) > 1
-
-        await eventually(sends)
-        one.send(b, '"after"')
-        await other.site.until(lambda: other.heard()[-1] == '"after"')
-        assert one.answers.count(False) <= 1
-
-
 @pytest.mark.promise("One machine", "Whatever comes to a socket between workers harms only who sends it")
 async def test_whatever_comes_to_a_socket_harms_only_who_sends_it(
     folder: Path, caplog: pytest.LogCaptureFixture
@@ -156,6 +140,50 @@ async def test_whatever_comes_to_a_socket_harms_only_who_sends_it(
         await eventually(lambda: "a message from another node can't be read" in caplog.text)
         one.send(b, 1)
         await other.site.until(lambda: other.heard() == ["1"])
+
+
+async def test_signals_of_workers_go_past_the_keeper(folder: Path) -> None:
+    async with two(named(folder), named(folder)) as (one, other, b):
+        through = through_the_store(one)
+        for number in range(SIGNALS):
+            one.send(b, number)
+        await other.site.until(lambda: len(other.heard()) == SIGNALS)
+        assert (through, one.answers) == ([], [True] * SIGNALS)
+
+
+async def test_nodes_that_meet_in_different_folders_use_the_store(
+    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two containers with one Redis do."""
+    async with two(RedisBackend(redis.url), RedisBackend(redis.url)) as (one, _, _b):
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+        apart = Worker(RedisBackend(redis.url))
+        await apart.backend.start(apart.site)
+        try:
+            c = await apart.join("c")
+            await one.site.until(lambda: Joined(c) in one.site.applied)
+            through = await published(redis)
+            for number in range(SIGNALS):
+                one.send(c, number)
+            await apart.site.until(lambda: len(apart.heard()) == SIGNALS)
+            assert apart.heard() == [str(number) for number in range(SIGNALS)]
+            assert await published(redis) - through >= SIGNALS
+        finally:
+            await apart.backend.close()
+
+
+async def test_messages_may_come_in_pieces_and_several_at_once(folder: Path) -> None:
+    async with two(named(folder), named(folder)) as (_, other, _b):
+        frame = write_told(Told("7", '42["told",1]'))
+        data = (len(frame).to_bytes(4, "big") + frame) * 3
+        _, writer = await asyncio.open_unix_connection(str(socket_of(other, folder)))
+        for begin in range(0, len(data), 7):
+            writer.write(data[begin : begin + 7])
+            await asyncio.sleep(0)
+        writer.write(data)
+        await other.site.until(lambda: len(other.site.told) == 6)
+        writer.close()
+        assert other.site.told == [("7", '42["told",1]')] * 6
 
 
 async def test_the_sockets_of_the_dead_are_removed(folder: Path) -> None:
@@ -183,8 +211,9 @@ async def test_where_there_is_no_folder_for_sockets_all_goes_by_redis(
         async with two(RedisBackend(redis.url), RedisBackend(redis.url)) as (one, other, b):
             one.send(b, 1)
             await other.site.until(lambda: other.heard() == ["1"])
-    assert "signals go to other nodes by the store alone: " in caplog.text
-    assert "is no folder" in caplog.text
+            assert not one.backend._mesh._where
+    assert caplog.text.count("signals go to other nodes by the store alone: ") == 2, "once for each node"
+    assert caplog.text.count("is no folder") == 2
 
 
 async def test_services_of_one_redis_have_folders_of_their_own(

@@ -64,6 +64,7 @@ class Way:
         self._lost = lost
         self._waiting: list[tuple[str, Done]] | None = None
         self._link: _Outgoing | None = None
+        self._closed = False
         if path is not None:
             self._waiting = []
             self._choosing = asyncio.get_running_loop().create_task(self._choose(path))
@@ -73,14 +74,19 @@ class Way:
             _, self._link = await asyncio.get_running_loop().create_unix_connection(_Outgoing, str(path))
         waiting, self._waiting = self._waiting, None
         for message, done in waiting or ():
-            self.send(message, done)
+            if self._closed:
+                done(False)  # noqa: FBT003 - see `Done`
+            else:
+                self.send(message, done)
+        if self._closed:
+            self.close()
 
     def send(self, message: str, done: Done) -> None:
         """Send a message; `done` is told whether the node was reached, as far as that can be known."""
         if self._link is not None:
             reached = self._link.send(message)
             if not reached and self._link.ended:
-                self._lost()
+                self._fail()
             elif not reached:
                 self.sent -= 1  # the next message follows the last one that was sent
             done(reached)
@@ -92,11 +98,16 @@ class Way:
     def _answered(self, done: Done, answer: Any) -> None:
         reached = isinstance(answer, int) and answer > 0
         if not reached:
-            self._lost()
+            self._fail()
         done(reached)
 
+    def _fail(self) -> None:
+        if not self._closed:  # else another way has taken its place
+            self._lost()
+
     def close(self) -> None:
-        """End the way."""
+        """End the way. What waits until it is chosen is not sent any more."""
+        self._closed = True
         if self._link is not None:
             self._link.close()
 
