@@ -21,6 +21,7 @@ from walkie_signal.backends.machine.folder import GroupFolder
 from walkie_signal.backends.machine.frames import BrokenFrameError, Frames, pack
 from walkie_signal.backends.shared.format import READS, WRITES
 from walkie_signal.backends.shared.records import write_room_message
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.ledger import Published
 from walkie_signal.file_locks import Lock
 from walkie_signal.forks import keep_from_forks
@@ -48,6 +49,10 @@ class Keeper:
         lock: The lock of the term, which the keeper lets go of at its end.
         listener: A socket that listens for the term.
         first: The node that writes back its members before others are let in; empty if there is none.
+
+    Attributes:
+        connections: All of them, also those on which nobody has greeted yet.
+        lines: Where it says whom it cuts off; its thread is the only one that may.
     """
 
     def __init__(
@@ -58,9 +63,11 @@ class Keeper:
         self._lock = lock
         self._listener = listener
         self._first = first
+        self.lines = BoundedLog(log)
         self._early: list[Worker] = []
         self._locks = folder.workers()
         self._book = Book(f"{WRITES}:{secrets.token_hex(8)}", _now())
+        self.connections: set[Worker] = set()
         self._workers: dict[str, Worker] = {}
         self._look_for_dead()
         self._followers: dict[str, dict[Worker, None]] = {}
@@ -94,8 +101,8 @@ class Keeper:
         server = await self._loop.create_unix_server(lambda: Worker(self), sock=self._listener)
         await self._ended.wait()
         server.close()
-        for worker in list(self._workers.values()):
-            worker.abort()
+        for connection in list(self.connections):
+            connection.abort()
         await asyncio.sleep(0)  # in which they let go of their sockets
 
     @property
@@ -137,6 +144,7 @@ class Keeper:
 
     def part(self, worker: Worker) -> None:
         """Let a worker go whose connection has ended."""
+        self.connections.discard(worker)
         for room in list(worker.following):
             self._unfollow(worker, room)
         if worker in self._early:
@@ -228,6 +236,7 @@ class Worker(asyncio.Protocol):
         """Check who is there: only our own user may speak to a keeper."""
         self._transport = transport
         keep_from_forks(self)
+        self._keeper.connections.add(self)
         if not is_ours(transport.get_extra_info("socket")):
             self._transport.abort()
 
@@ -240,7 +249,9 @@ class Worker(asyncio.Protocol):
             for frame in self._frames.feed(data):
                 self._take(frame)
         except (BrokenFrameError, TypeError, ValueError) as error:
-            log.warning("a worker is cut off: %s", str(error)[:200])
+            self._keeper.lines.write(
+                logging.WARNING, "workers cut off", "a worker is cut off: %s", str(error)[:200]
+            )
             self._transport.abort()
         self._keeper.flush()
 
@@ -265,7 +276,8 @@ class Worker(asyncio.Protocol):
     def write(self, frames: bytes) -> None:
         """Send frames."""
         if self._transport.get_write_buffer_size() > MOST_UNSENT:
-            log.warning("a worker that does not read is cut off")
+            message = "a worker that does not read is cut off"
+            self._keeper.lines.write(logging.WARNING, "workers that do not read", message)
             self._transport.abort()
             return
         self._transport.write(frames)
