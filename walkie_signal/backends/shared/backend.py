@@ -164,7 +164,7 @@ class StoredBackend:
             except Failed:
                 log.warning("%s is away: the other nodes will find out that this one has ended", self.name)
         await self._uplink.close()
-        await self._mesh.close()
+        self._mesh.close()
         self._healing.close()
         self._followed.clear()
         if self._release is not None:

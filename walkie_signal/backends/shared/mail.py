@@ -79,17 +79,20 @@ class Mail:
             done(False)  # noqa: FBT003 - see `Done`
             return
         way = self._ways.get(node)
-        if way is None:
-            send = partial(self._store.send, self._store.route(node))
-            way = self._ways[node] = self._mesh.way(node, send, partial(self._lost, node))
+        if way is None or way.ended:
+            way = self._begin_way(node)
         way.sent = number = way.sent + 1
         message = write_signal(self._incarnation.id, number, target.peer_id, from_id, entry.since, room, text)
         way.send(message, done)
 
-    def _lost(self, node: str) -> None:
-        way = self._ways.pop(node, None)
-        if way is not None:
-            way.close()
+    def _begin_way(self, node: str) -> Way:
+        """Begin another way to a node, and forget those that have ended, as to nodes that are gone."""
+        former = self._ways.get(node)
+        self._ways = {other: way for other, way in self._ways.items() if not way.ended}
+        send = partial(self._store.send, self._store.route(node))
+        way = self._mesh.way(node, send, 0 if former is None else former.sent)
+        self._ways[node] = way
+        return way
 
     async def tell(self, node: str, user_id: str, text: str) -> bool:
         """Publish a frame for a user's connections on a node; returns whether the node was reached."""

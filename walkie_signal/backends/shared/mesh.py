@@ -52,62 +52,59 @@ class Way:
     Args:
         path: Where the node listens, if it is on this machine; ``None`` if this node has no mesh.
         store: Sends a message by the store's channel.
-        lost: Called when the node could not be reached by this way, which is not to be used again then.
+        sent: How many signals were sent on the ways before this one.
 
     Attributes:
-        sent: How many signals were sent on it.
+        sent: How many signals were sent to the node so far.
+        ended: Whether the node can't be reached by this way any more, so that the next message needs another one.
     """
 
-    def __init__(self, path: Path | None, store: Send, lost: Callable[[], None]) -> None:
-        self.sent = 0
+    def __init__(self, path: Path | None, store: Send, sent: int) -> None:
+        self.sent = sent
+        self.ended = False
         self._store = store
-        self._lost = lost
         self._waiting: list[tuple[str, Done]] | None = None
         self._link: _Outgoing | None = None
-        self._closed = False
         if path is not None:
             self._waiting = []
             self._choosing = asyncio.get_running_loop().create_task(self._choose(path))
 
     async def _choose(self, path: Path) -> None:
+        loop = asyncio.get_running_loop()
         with suppress(OSError):
-            _, self._link = await asyncio.get_running_loop().create_unix_connection(_Outgoing, str(path))
+            _, self._link = await loop.create_unix_connection(partial(_Outgoing, self._end), str(path))
+        if self.ended:
+            self.close()
         waiting, self._waiting = self._waiting, None
         for message, done in waiting or ():
-            if self._closed:
-                done(False)  # noqa: FBT003 - see `Done`
-            else:
-                self.send(message, done)
-        if self._closed:
-            self.close()
+            self.send(message, done)
 
     def send(self, message: str, done: Done) -> None:
         """Send a message; `done` is told whether the node was reached, as far as that can be known."""
         if self._link is not None:
             reached = self._link.send(message)
-            if not reached and self._link.ended:
-                self._fail()
-            elif not reached:
+            if not reached:
                 self.sent -= 1  # the next message follows the last one that was sent
             done(reached)
         elif self._waiting is not None:
             self._waiting.append((message, done))
+        elif self.ended:
+            done(False)  # noqa: FBT003 - see `Done`
         else:
             self._store(message, partial(self._answered, done))
 
     def _answered(self, done: Done, answer: Any) -> None:
         reached = isinstance(answer, int) and answer > 0
         if not reached:
-            self._fail()
+            self._end()
         done(reached)
 
-    def _fail(self) -> None:
-        if not self._closed:  # else another way has taken its place
-            self._lost()
+    def _end(self) -> None:
+        self.ended = True
 
     def close(self) -> None:
-        """End the way. What waits until it is chosen is not sent any more."""
-        self._closed = True
+        """End the way, after what was sent; messages that wait for the choice are answered as not sent."""
+        self._end()
         if self._link is not None:
             self._link.close()
 
@@ -141,7 +138,9 @@ class Mesh:
             self._node == self._incarnation.id and path is not None and path.exists()
         ):
             return
-        await self.close()
+        if self._node != self._incarnation.id:
+            self.cut()
+        self._listen_no_more()
         try:
             where = self._folder()
             path = self._path(where, self._incarnation.id)
@@ -158,17 +157,17 @@ class Mesh:
         self._where, self._node = where, self._incarnation.id
         await self._server.start_serving()
 
-    async def close(self) -> None:
-        """Listen no more."""
-        if self._server is None:
-            return
-        self._server.close()
-        self._server = None
-        if self._where is not None:
-            with suppress(OSError):
-                self._path(self._where, self._node).unlink()
-        self._where = None
+    def close(self) -> None:
+        """Listen no more, and hear no more."""
+        self._listen_no_more()
         self.cut()
+
+    def _listen_no_more(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self.forget(self._node)
+            self._where = None
 
     def forget(self, node: str) -> None:
         """Remove what a dead node has left behind."""
@@ -181,9 +180,9 @@ class Mesh:
         for end in list(self._ends):
             end.abort()
 
-    def way(self, node: str, store: Send, lost: Callable[[], None]) -> Way:
-        """Return a way to a node, on which nothing has been sent yet; see `Way`."""
-        return Way(None if self._where is None else self._path(self._where, node), store, lost)
+    def way(self, node: str, store: Send, sent: int) -> Way:
+        """Return another way to a node; see `Way`."""
+        return Way(None if self._where is None else self._path(self._where, node), store, sent)
 
     @staticmethod
     def _path(where: Path, node: str) -> Path:
@@ -191,9 +190,14 @@ class Mesh:
 
 
 class _Outgoing(asyncio.Protocol):
-    """The end of a connection that sends."""
+    """The end of a connection that sends.
 
-    def __init__(self) -> None:
+    Args:
+        lost: Called when the connection has ended.
+    """
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        self._lost = lost
         self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -204,11 +208,6 @@ class _Outgoing(asyncio.Protocol):
 
     def fileno(self) -> int:
         return fileno_of(self._transport)
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing can be sent any more."""
-        return bool(self._transport.is_closing())
 
     def send(self, message: str) -> bool:
         """Send a message; returns false if the node is gone, or does not read."""
@@ -221,6 +220,9 @@ class _Outgoing(asyncio.Protocol):
     def close(self) -> None:
         """End the connection, after what was sent."""
         self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - as the base class
+        self._lost()
 
 
 class _Incoming(asyncio.Protocol):
@@ -247,6 +249,8 @@ class _Incoming(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._loop.time() > self._lifetime.until:
             self._lifetime.tick()
+        if self._transport.is_closing():  # this node has become another one, which is not meant
+            return
         if not self._data and int.from_bytes(data[:LENGTH], "big") == len(data) - LENGTH:
             self._hear(data[LENGTH:])  # one whole message, as most are
             return
