@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -173,20 +174,31 @@ FORKS = """
 
 
 async def test_a_fork_keeps_no_place_in_the_group(folder: Path) -> None:
-    """The locks and sockets of a worker that was killed are free, though its fork lives on."""
+    """The locks of a worker that was killed are free and its sockets refuse, though its fork lives on."""
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORKS), str(folder)]
     tests = str(Path(__file__).parents[1])
-    async with running(command, env={**os.environ, "PYTHONPATH": tests}) as program:
+    async with running(command, cwd=folder, env={"PYTHONPATH": tests}) as program:
         fork = int((await program.line(r"fork (\d+)"))[1])
+        worker = Worker(named(folder))
         try:
-            worker = Worker(named(folder))
             await worker.backend.start(worker.site)
             await eventually(lambda: worker.backend.ready)
+            sockets = [path for path in files_in(folder, "*.sock") if path.stem != worker.backend.node_id]
+            assert len(sockets) == 3, "the keeper's, and one for each node"
+            for path in sockets:
+                os.link(path, path.with_suffix(".kept"))  # the others remove the files of the dead
             program.send_signal(signal.SIGKILL)
+            for path in sockets:
+                await eventually(partial(_refuses, path.with_suffix(".kept")), what=f"closed: {path.name}")
             await eventually(partial(_joined, worker), within=TAKEN_OVER)
-            await worker.backend.close()
         finally:
             os.kill(fork, signal.SIGKILL)
+            await worker.backend.close()
+
+
+def _refuses(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == errno.ECONNREFUSED
 
 
 async def _joined(worker: Worker) -> bool:
@@ -228,8 +240,8 @@ CROWD = r"""
 async def test_of_64_workers_the_half_is_killed(folder: Path) -> None:
     """The keeper is among them. Nodes remove so many in several beats, and all of them want a processor for it."""
     command = [sys.executable, "-c", textwrap.dedent(CROWD), str(folder), "64"]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    async with running(command, env=env) as program:
+    env = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    async with running(command, cwd=folder, env=env) as program:
         children = [int(each) for each in (await program.line("children (.*)"))[1].split()]
         try:
             await eventually(lambda: program.output.count("joined") == len(children), within=60)

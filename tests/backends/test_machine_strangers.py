@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -199,9 +199,9 @@ async def test_a_folder_that_can_not_be_written_ends_the_start(folder: Path, whi
         closed = group
         group.mkdir()
     take_writing_from(folder, closed)
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = {"PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-c", textwrap.dedent(STARTS), str(folder), str(NOBODY)]
-    async with running(command, env=env) as program:
+    async with running(command, cwd=folder, env=env) as program:
         assert str(group) in (await program.line("unusable: .*"))[0]
         assert await program.wait() == 0
     closed.chmod(0o700)
@@ -220,3 +220,25 @@ async def test_a_folder_of_somebody_else_ends_the_start(folder: Path) -> None:
         group.symlink_to("/")
     with pytest.raises(UnusableError, match=str(group)):
         await worker.backend.start(worker.site)
+
+
+def each_of(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        for each in calls:
+            each()
+
+    return call
+
+
+async def test_a_worker_that_ends_while_it_is_cut_off_leaves_no_folder(folder: Path) -> None:
+    """It can't take its node out of the store then, but its files are its own."""
+    async with two(named(folder), named(folder)) as (one, other, _):
+        await one.backend.close()
+        await eventually(lambda: other.backend.ready)
+        uplink, cut = other.backend._stored._uplink, asyncio.Event()
+        uplink._down = each_of(uplink._down, cut.set)
+        uplink.lose("for a test")
+        await in_time(cut.wait(), lambda: "it is not cut off")
+        assert not other.backend.ready
+        await other.backend.close()
+        assert os.listdir(folder) == []  # noqa: PTH208 - it is the test's own

@@ -63,7 +63,6 @@ class Alone:
         """End the term, because the worker ends."""
         self._stop()
         self.resign()
-        self._folder.leave()
 
     def resign(self) -> None:
         """Let go of a term that is not the last one any more, or that nobody needs."""

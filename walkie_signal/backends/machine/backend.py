@@ -156,6 +156,8 @@ class MachineBackend:
             self._alone = None
         backend = await self._settled()
         await backend.close()
+        if self._folder is not None:
+            self._folder.leave()
         self._stored = self._moving = None
 
     # Rooms

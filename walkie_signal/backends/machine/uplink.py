@@ -127,7 +127,6 @@ class Uplink(uplink.Uplink):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-        self._folder.leave()
 
     # What is asked, and heard
 
