@@ -3,8 +3,8 @@
 Each node listens on a socket that bears its id, in a folder that the nodes of its store on this machine share.
 A message is sent that way to whoever listens there, and else by the store's channel. The way to a node is chosen
 once, by the first message, which waits for the choice with those behind it: so messages arrive in order. When a
-way ends, the next message chooses again, and the numbers that messages bear begin anew: what was lost with the way
-is lost without a word, as the node at its end mostly is.
+way ends, the next message chooses again; what was lost with it is counted at the other end, by the numbers that
+messages bear.
 """
 
 from __future__ import annotations
