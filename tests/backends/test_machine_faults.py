@@ -198,6 +198,7 @@ async def test_a_fork_keeps_no_place_in_the_group(folder: Path) -> None:
 
 def _refuses(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # noqa: FBT003 - the standard library's
         return probe.connect_ex(str(path)) == errno.ECONNREFUSED
 
 
