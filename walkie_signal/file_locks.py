@@ -5,6 +5,7 @@ A lock is held as long as its file is open in the process that took it.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -19,6 +20,9 @@ except ImportError:  # Windows, where servers run one process
 
 AVAILABLE = fcntl is not None
 """Whether this system has such locks."""
+
+UNKNOWN = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""The errors of a process or a machine that can open no further file: they say nothing about the lock."""
 
 TRIES, PAUSE = 5, 0.01
 """How often to try a held lock, and the seconds between: who looks whether it is held shares it for a moment."""
@@ -95,11 +99,14 @@ def take(path: Path) -> Lock | None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a process holds the lock on a file; false if there is no such file."""
+    """Tell whether a process holds the lock on a file; false if there is no such file.
+
+    It counts as held if this can't be told now, because whoever lets go of its lock is given up.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in UNKNOWN
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

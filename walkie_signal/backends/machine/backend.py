@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.machine.alone import Alone
 from walkie_signal.backends.machine.folder import GroupFolder
 from walkie_signal.backends.machine.groups import Group, Service
-from walkie_signal.backends.machine.keeper import Keeper
 from walkie_signal.backends.machine.store import Store
 from walkie_signal.backends.machine.uplink import Uplink
 from walkie_signal.backends.memory import MemoryBackend
@@ -100,13 +100,15 @@ class MachineBackend:
         if folder is None:
             await self._memory.start(site)
             return
-        latest = folder.latest()
-        lock = None if folder.is_held(latest) else folder.take(latest + 1)
-        if lock is None:
+        office = None
+        with suppress(OSError):  # the disk is full, say; the uplink tries until it is not
+            latest = folder.latest()
+            office = None if folder.is_held(latest) else folder.begin(latest + 1)
+        if office is None:
             self._stored, _ = self._connect(folder)
             await self._stored.start(site)
             return
-        self._alone = Alone(folder, latest + 1, lock, partial(self._move, folder))
+        self._alone = Alone(office, partial(self._move, folder))
         await self._memory.start(site)
 
     def _connect(self, folder: GroupFolder) -> tuple[StoredBackend, Uplink]:
@@ -129,14 +131,20 @@ class MachineBackend:
         self._stored, uplink = self._connect(folder)
         self._stored.begin(self._site, former)
         self._memory = MemoryBackend()
-        if alone.in_office:
-            uplink.keep(Keeper(folder, alone.term, alone.lock, alone.listener, former.node_id))
-        else:
-            alone.resign()
+        self._keep(uplink, alone, former)
         for peer_id, user_id in self._here:
             self._stored.present(peer_id, user_id)
         self._here.clear()
         self._moving = asyncio.create_task(self._move_to(self._stored, uplink))
+
+    @staticmethod
+    def _keep(uplink: Uplink, alone: Alone, former: Former) -> None:
+        """Let the term go on, if it does; else the uplink finds another one, or begins it."""
+        if alone.office.can_be_found:
+            with suppress(OSError):  # no further file can be opened, say
+                uplink.keep(alone.office, former.node_id)
+        else:
+            alone.office.resign()
 
     async def _move_to(self, stored: StoredBackend, uplink: Uplink) -> None:
         await stored.connect()

@@ -27,6 +27,35 @@ LEFT = 60.0
 _TERM = re.compile(r"term-(\d{12})\.lock")
 
 
+class Office:
+    """A term that this process has begun.
+
+    Attributes:
+        term: Its number.
+        lock: Its lock.
+        listener: The socket that listens for it.
+    """
+
+    def __init__(self, term: int, lock: Lock, listener: socket.socket, path: Path) -> None:
+        self.term = term
+        self.lock = lock
+        self.listener = listener
+        self._path = path
+
+    @property
+    def can_be_found(self) -> bool:
+        """Whether others find the keeper: nobody has begun a later term, and nobody has removed its files."""
+        return self.lock.in_place and self._path.exists()
+
+    def resign(self) -> None:
+        """End the term."""
+        self.listener.close()
+        with suppress(OSError):
+            if self.lock.in_place:
+                self._path.unlink()
+        self.lock.release()
+
+
 class GroupFolder:
     """The folder of one group.
 
@@ -67,16 +96,28 @@ class GroupFolder:
         """Tell whether a term has a keeper."""
         return file_locks.is_held(self._term(term))
 
-    def take(self, term: int) -> Lock | None:
+    def goes_on(self, term: int) -> bool:
+        """Tell whether a term may be the last one still: whoever begins a later one removes its file.
+
+        Unlike `latest` this opens nothing, so it can be told in a process that may open no further file.
+        """
+        return self._term(term).exists()
+
+    def begin(self, term: int) -> Office | None:
         """Begin a term, which ends all earlier ones; ``None`` if somebody else has begun it, or a later one.
 
         Raises:
-            OSError: The file can't be made.
+            OSError: The files can't be made.
         """
         lock = file_locks.take(self._term(term))
         if lock is None:
             return None
-        if self.latest() > term:
+        try:
+            listener = None if self.latest() > term else self._listen(term)
+        except BaseException:
+            lock.release()
+            raise
+        if listener is None:
             lock.release()
             return None
         for earlier in self._terms():
@@ -84,7 +125,7 @@ class GroupFolder:
                 for path in (self._term(earlier), self.socket_of(earlier)):
                     with suppress(OSError):
                         path.unlink()
-        return lock
+        return Office(term, lock, listener, self.socket_of(term))
 
     def _term(self, term: int) -> Path:
         return self.path / f"term-{term:012}.lock"
@@ -93,16 +134,7 @@ class GroupFolder:
         """Return the path of the socket where the keeper of a term listens."""
         return self.path / f"term-{term:012}.sock"
 
-    def listens(self, term: int) -> bool:
-        """Tell whether the socket of a term is there: without it nobody else can come."""
-        return self.socket_of(term).exists()
-
-    def listen(self, term: int) -> socket.socket:
-        """Return a socket on which the keeper of a term listens.
-
-        Raises:
-            OSError: It can't be made.
-        """
+    def _listen(self, term: int) -> socket.socket:
         path = self.socket_of(term)
         with suppress(FileNotFoundError):
             path.unlink()
@@ -135,7 +167,7 @@ class GroupFolder:
         found = {}
         for path in self.path.glob("worker-*.lock"):
             with suppress(OSError):
-                found[path.read_text("utf-8")] = path.name
+                found[path.read_text("utf-8", "replace")] = path.name
         found.pop("", None)  # it has not said yet which node it is
         return found
 

@@ -10,20 +10,18 @@ import asyncio
 import logging
 import os
 import secrets
-import socket
 import threading
 import time
 from contextlib import suppress
 from typing import Any
 
 from walkie_signal.backends.machine.book import Book
-from walkie_signal.backends.machine.folder import GroupFolder
+from walkie_signal.backends.machine.folder import GroupFolder, Office
 from walkie_signal.backends.machine.frames import BrokenFrameError, Frames, pack
 from walkie_signal.backends.shared.format import READS, WRITES
 from walkie_signal.backends.shared.records import write_room_message
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.ledger import Published
-from walkie_signal.file_locks import Lock
 from walkie_signal.forks import keep_from_forks
 from walkie_signal.unix_sockets import fileno_of, is_ours
 
@@ -45,9 +43,7 @@ class Keeper:
 
     Args:
         folder: The folder of the group.
-        term: The number of the term.
-        lock: The lock of the term, which the keeper lets go of at its end.
-        listener: A socket that listens for the term.
+        office: The term, from which the keeper resigns at its end.
         first: The node that writes back its members before others are let in; empty if there is none.
 
     Attributes:
@@ -55,13 +51,9 @@ class Keeper:
         lines: Where it says whom it cuts off; its thread is the only one that may.
     """
 
-    def __init__(
-        self, folder: GroupFolder, term: int, lock: Lock, listener: socket.socket, first: str = ""
-    ) -> None:
+    def __init__(self, folder: GroupFolder, office: Office, first: str = "") -> None:
         self._folder = folder
-        self._term = term
-        self._lock = lock
-        self._listener = listener
+        self._office = office
         self._first = first
         self.lines = BoundedLog(log)
         self._early: list[Worker] = []
@@ -90,15 +82,11 @@ class Keeper:
             self._loop.call_later(OPENS, self._open)
             self._loop.run_until_complete(self._serve())
         finally:
-            self._listener.close()
-            with suppress(OSError):
-                if self._lock.in_place:
-                    self._folder.socket_of(self._term).unlink()
-            self._lock.release()
+            self._office.resign()
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await self._loop.create_unix_server(lambda: Worker(self), sock=self._listener)
+        server = await self._loop.create_unix_server(lambda: Worker(self), sock=self._office.listener)
         await self._ended.wait()
         server.close()
         for connection in list(self.connections):
@@ -108,7 +96,7 @@ class Keeper:
     @property
     def in_office(self) -> bool:
         """Whether this is still the last term: whoever begins another one removes the file of this one's lock."""
-        return self._lock.in_place
+        return self._office.lock.in_place
 
     def step_down(self) -> None:
         """Answer nobody any more."""
@@ -189,7 +177,7 @@ class Keeper:
             return 1
         if verb == "beat":
             self._look_for_dead()
-            if not self._folder.listens(self._term):
+            if not self._office.can_be_found:
                 self.step_down()
         answer, published = self._book.carry_out(worker.node, verb, arguments, _now())
         if verb == "forget":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from walkie_signal.backends.machine.folder import GroupFolder
+from walkie_signal.backends.machine.folder import GroupFolder, Office
 from walkie_signal.backends.machine.keeper import Keeper
 from walkie_signal.backends.machine.link import Link, NoLink, Taken
 from walkie_signal.backends.shared import uplink
@@ -52,11 +52,20 @@ class Uplink(uplink.Uplink):
         self._term = 0
         self._silent = 0
 
-    def keep(self, keeper: Keeper) -> None:
-        """Record that this worker keeps the rooms from now on."""
+    def keep(self, office: Office, first: str = "") -> None:
+        """Keep the rooms from now on, for a term; see `Keeper`.
+
+        Raises:
+            OSError: No further file can be opened; the term has ended.
+        """
         if self._keeper is not None:
             self._keeper.end()
-        self._keeper = keeper
+            self._keeper = None
+        try:
+            self._keeper = Keeper(self._folder, office, first)
+        except BaseException:
+            office.resign()
+            raise
 
     def let_others_in(self) -> None:
         """Record that this worker has written back its members."""
@@ -75,6 +84,7 @@ class Uplink(uplink.Uplink):
             self._watch()
             greeting = link.greet(self._incarnation.id, self._lock.path.name)
             self._found = await asyncio.wait_for(greeting, REPLY_TIMEOUT)
+            self._silent = 0  # another term may get that number, when all workers have ended meanwhile
         except asyncio.TimeoutError:
             self._silent = self._term  # it holds its lock, and yet it does not answer
             raise
@@ -87,10 +97,10 @@ class Uplink(uplink.Uplink):
         while True:
             self._term = self._folder.latest()
             if self._term == self._silent or not self._folder.is_held(self._term):
-                lock = self._folder.take(self._term + 1)
-                if lock is not None:
-                    self._term += 1
-                    self.keep(Keeper(self._folder, self._term, lock, self._folder.listen(self._term)))
+                office = self._folder.begin(self._term + 1)
+                if office is not None:
+                    self._term = office.term
+                    self.keep(office)
             link = Link(self._hear, self.lose, self._lifetime)
             try:
                 await asyncio.get_running_loop().create_unix_connection(
@@ -115,7 +125,7 @@ class Uplink(uplink.Uplink):
 
     def look(self) -> None:
         """Look whether this is still the last term, and whether this worker's lock is in its place."""
-        if self._folder.latest() != self._term or self._lock is None or not self._lock.in_place:
+        if not self._folder.goes_on(self._term) or self._lock is None or not self._lock.in_place:
             self.lose("the rooms have another keeper")
 
     async def close(self) -> None:
