@@ -153,7 +153,7 @@ class Heart:
             self._uplink.lose("published messages do not arrive")
 
     async def renew(self) -> bool:
-        """Renew the lease, and watch the nodes that have not; returns whether the store has lost its memory.
+        """Renew the lease, and watch the nodes that have not; returns whether the store has lost memory.
 
         From then on, members that the store lacks are held, until each node has had the time to write its own back.
 
@@ -163,11 +163,11 @@ class Heart:
         """
         known, sent = self._incarnation.known, self._loop.time()
         beat = await self._store.nodes.beat()
-        if known and beat.renewed < self._last:
-            # The store has gone back, to a lagging replica say, in which the other nodes look silent too
-            self._watch = Watch(LEASE)
+        gone_back = bool(known) and beat.renewed < self._last  # to a lagging replica, say
+        if gone_back:
+            self._watch = Watch(LEASE)  # in such a store the other nodes look silent too
         self._last = beat.now
-        forgotten = self._incarnation.register(beat.generation)
+        forgotten = self._incarnation.register(beat.generation) or gone_back
         if forgotten:
             self._rooms.holding = True
         if not beat.alive:
