@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TypeVar
 
-State = TypeVar("State", bound=Enum)
-Step = TypeVar("Step", bound=Enum)
+
+class Symbol(Enum):
+    """A state or a step. It is found in a table by what it is: `Enum` would hash its name, in Python, each time."""
+
+    __hash__ = object.__hash__
+
+
+State = TypeVar("State", bound=Symbol)
+Step = TypeVar("Step", bound=Symbol)
 
 
 def state_after(table: Mapping[State, Mapping[Step, State]], state: State, step: Step) -> State:

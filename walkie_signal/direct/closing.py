@@ -26,6 +26,20 @@ class Transport:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
+    # What each connection asks has methods of its own: to fail to find an attribute first costs more
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the transport knows by that name."""
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        """Tell whether it is closing or closed."""
+        return self._transport.is_closing()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let another protocol take what is read."""
+        self._transport.set_protocol(protocol)
+
     def write(self, data: bytes) -> None:
         """Write bytes, unless the connection is lost."""
         # asyncio logs a line for each write to a lost connection

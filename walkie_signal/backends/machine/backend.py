@@ -47,7 +47,7 @@ class MachineBackend:
         self._service = Service(namespace, prefix)
         group.expect(self._service)
         self._memory = MemoryBackend()
-        self._stored: StoredBackend | None = None
+        self._now: MemoryBackend | StoredBackend = self._memory
         self._alone: Alone | None = None
         self._moving: asyncio.Task[None] | None = None
         self._here: dict[tuple[str, UserId | None], None] = {}
@@ -71,10 +71,6 @@ class MachineBackend:
             return False
         self._service = self._service.at(path)
         return self._group.expect(self._service)
-
-    @property
-    def _now(self) -> MemoryBackend | StoredBackend:
-        return self._memory if self._stored is None else self._stored
 
     @property
     def node_id(self) -> str:
@@ -105,8 +101,8 @@ class MachineBackend:
             latest = folder.latest()
             office = None if folder.is_held(latest) else folder.begin(latest + 1)
         if office is None:
-            self._stored, _ = self._connect(folder)
-            await self._stored.start(site)
+            self._now, _ = self._connect(folder)
+            await self._now.start(site)
             return
         self._alone = Alone(office, partial(self._move, folder))
         await self._memory.start(site)
@@ -128,14 +124,14 @@ class MachineBackend:
         """Go on with rooms that others share, because somebody has come."""
         self._alone = None
         former = Former(self._memory.node_id, self._memory.rosters())
-        self._stored, uplink = self._connect(folder)
-        self._stored.begin(self._site, former)
-        self._memory = MemoryBackend()
+        stored, uplink = self._connect(folder)
+        stored.begin(self._site, former)
+        self._memory, self._now = MemoryBackend(), stored
         self._keep(uplink, alone, former)
         for peer_id, user_id in self._here:
-            self._stored.present(peer_id, user_id)
+            stored.present(peer_id, user_id)
         self._here.clear()
-        self._moving = asyncio.create_task(self._move_to(self._stored, uplink))
+        self._moving = asyncio.create_task(self._move_to(stored, uplink))
 
     @staticmethod
     def _keep(uplink: Uplink, alone: Alone, former: Former) -> None:
@@ -166,7 +162,7 @@ class MachineBackend:
         await backend.close()
         if self._folder is not None:
             self._folder.leave()
-        self._stored = self._moving = None
+        self._now, self._moving = self._memory, None
 
     # Rooms
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from walkie_signal.core.transitions import Symbol
 
-class State(enum.Enum):
+
+class State(Symbol):
     """The state of a copy."""
 
     RESTING = enum.auto()
@@ -23,7 +25,7 @@ class State(enum.Enum):
     """The room's key is strange, so it can't be read; it is tried again now and then."""
 
 
-class Step(enum.Enum):
+class Step(Symbol):
     """What changes the state of a copy."""
 
     DOUBT = enum.auto()

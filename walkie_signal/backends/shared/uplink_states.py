@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from walkie_signal.core.transitions import Symbol
 
-class State(enum.Enum):
+
+class State(Symbol):
     """The state of an uplink."""
 
     AWAY = enum.auto()
@@ -18,7 +20,7 @@ class State(enum.Enum):
     """Requests are taken."""
 
 
-class Step(enum.Enum):
+class Step(Symbol):
     """What changes the state of an uplink."""
 
     CONNECT = enum.auto()

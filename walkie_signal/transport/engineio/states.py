@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from walkie_signal.core.transitions import Symbol
 
-class State(enum.Enum):
+
+class State(Symbol):
     """The state of a connection."""
 
     OPENING = enum.auto()
@@ -20,7 +22,7 @@ class State(enum.Enum):
     GONE = enum.auto()
 
 
-class Step(enum.Enum):
+class Step(Symbol):
     """What changes the state of a connection."""
 
     POLL = enum.auto()

@@ -132,7 +132,8 @@ class Joins:
             return
         if not sockets.connection.closed and not self._server.always_connect:
             await self._admit(socket)
-        await self._server.catch_up(socket)
+        if socket.deferred:
+            await self._server.catch_up(socket)
         if sockets.connection.closed:
             # The connection ended while the handler decided; python-socketio would keep such a socket for ever
             await self.leave(socket, sockets.connection.reason or self._server.reason.TRANSPORT_CLOSE)
