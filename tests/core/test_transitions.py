@@ -4,15 +4,15 @@ import enum
 
 import pytest
 
-from walkie_signal.core.transitions import state_after
+from walkie_signal.core.transitions import Symbol, state_after
 
 
-class Door(enum.Enum):
+class Door(Symbol):
     OPEN = enum.auto()
     SHUT = enum.auto()
 
 
-class Move(enum.Enum):
+class Move(Symbol):
     PUSH = enum.auto()
     PULL = enum.auto()
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 
 class Symbol(Enum):
-    """A state or a step. It is found in a table by what it is: `Enum` would hash its name, in Python, each time."""
+    """A state or a step. It is hashed by its identity, because `Enum` hashes its name, and that in Python."""
 
     __hash__ = object.__hash__
 

@@ -26,7 +26,7 @@ class Transport:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    # What each connection asks has methods of its own: to fail to find an attribute first costs more
+    # Every connection calls these three; by `__getattr__`, each call would begin with a look-up that fails
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the transport knows by that name."""
