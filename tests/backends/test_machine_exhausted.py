@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.test_mesh import Worker, named, two
+from support.machine import Worker, named, two
 from support.waiting import eventually
 from walkie_signal import file_locks
 from walkie_signal.core.changes import Left
@@ -128,15 +128,15 @@ async def test_a_process_that_can_open_no_file_stays_what_it_was(
     (folder / "lonely").mkdir(0o700)
     await lonely.backend.start(lonely.site)
     async with two(named(folder), named(folder)) as (one, other, b):
-        before = [worker.backend._stored._heart._last for worker in (one, other)]
+        before = [worker.stored._heart._last for worker in (one, other)]
         with no_more_files():
             await asyncio.sleep(BEATS)
             one.send(b, 1)
             await other.site.until(lambda: other.heard() == ["1"])
-        after = [worker.backend._stored._heart._last for worker in (one, other)]
+        after = [worker.stored._heart._last for worker in (one, other)]
         assert all(late > early for early, late in zip(before, after, strict=True))
         with no_more_files():
-            other.backend._stored._uplink.lose("a test")
+            other.stored._uplink.lose("a test")
             await asyncio.sleep(BEATS)
         await eventually(partial(getattr, other.backend, "ready"))
         assert not [each for each in one.site.applied + other.site.applied if isinstance(each, Left)]

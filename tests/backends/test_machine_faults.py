@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backends.test_mesh import Worker, named, two
+from support.machine import Worker, named, two
 from support.processes import running
 from support.waiting import WITHIN, eventually
 from walkie_signal.backends.machine.frames import pack
@@ -211,7 +211,7 @@ async def _joined(worker: Worker) -> bool:
 
 CROWD = r"""
     import asyncio, os, signal, sys
-    from backends.test_mesh import Worker, named
+    from support.machine import Worker, named
     from pathlib import Path
     from walkie_signal.errors import SignalingError
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backends.test_machine_faults import keeper_of
-from backends.test_mesh import named, two
+from support.machine import named, two
 from support.waiting import WITHIN
 from walkie_signal.backends.machine.frames import Frames, pack
 from walkie_signal.backends.shared.format import WRITES

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from backends.test_machine_faults import keeper_of
-from backends.test_mesh import Worker, named, socket_of, two
+from support.machine import Worker, named, socket_of, two
 from support.processes import running
 from support.waiting import eventually, in_time
 from walkie_signal.backends.machine.frames import pack
@@ -235,7 +235,7 @@ async def test_a_worker_that_ends_while_it_is_cut_off_leaves_no_folder(folder: P
     async with two(named(folder), named(folder)) as (one, other, _):
         await one.backend.close()
         await eventually(lambda: other.backend.ready)
-        uplink, cut = other.backend._stored._uplink, asyncio.Event()
+        uplink, cut = other.stored._uplink, asyncio.Event()
         uplink._down = each_of(uplink._down, cut.set)
         uplink.lose("for a test")
         await in_time(cut.wait(), lambda: "it is not cut off")

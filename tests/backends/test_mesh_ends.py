@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backends.test_mesh import Worker, named, socket_of, two
+from support.machine import Worker, named, socket_of, two
 from support.waiting import eventually
 from walkie_signal.core.changes import Joined
 
@@ -19,11 +19,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def mesh_of(worker: Worker) -> Any:
-    return worker.backend._stored._mesh
+    return worker.stored._mesh
 
 
 def way_between(one: Worker, other: Worker) -> Any:
-    return one.backend._stored._mail._ways[other.backend.node_id]
+    return one.stored._mail._ways[other.backend.node_id]
 
 
 async def test_what_is_lost_with_a_way_is_counted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -54,7 +54,7 @@ async def test_a_way_that_is_known_to_have_ended_costs_no_signal(folder: Path) -
 async def test_a_late_answer_on_a_former_way_does_not_end_the_next_one(folder: Path) -> None:
     """Several signals are on their way by the store when the first of them is answered as not sent."""
     async with two(named(folder), named(folder)) as (one, other, b):
-        channels = one.backend._stored._store.channels
+        channels = one.stored._store.channels
         answers: list[Any] = []
         sends, channels.send = channels.send, lambda _route, _message, answer: answers.append(answer)
         path = socket_of(other, folder)
@@ -83,7 +83,7 @@ async def test_nothing_is_heard_that_was_meant_for_the_node_before(folder: Path)
         end._hear = heard.append
         way = way_between(one, other)
         one.send(b, 1)
-        other.backend._stored._lifetime.until = 0
+        other.stored._lifetime.until = 0
         await other.site.until(lambda: other.site.fences == 1)
         await eventually(lambda: way.ended)
         assert heard == []
@@ -96,7 +96,7 @@ async def test_a_node_that_has_to_listen_anew_goes_on_hearing(folder: Path) -> N
         await other.site.until(lambda: other.heard() == ["0"])
         socket_of(other, folder).unlink()
         one.send(b, 1)
-        await mesh_of(other).open(other.backend._stored._mail.hear)
+        await mesh_of(other).open(other.stored._mail.hear)
         assert socket_of(other, folder).exists()
         one.send(b, 2)
         await other.site.until(lambda: len(other.heard()) == 3)
@@ -132,4 +132,4 @@ async def test_a_node_forgets_the_ways_to_the_dead(folder: Path) -> None:
             await eventually(partial(getattr, way, "ended"))
         one.send(b, 0)
         await other.site.until(lambda: other.heard() == ["0"])
-        assert set(one.backend._stored._mail._ways) == {b.node}
+        assert set(one.stored._mail._ways) == {b.node}

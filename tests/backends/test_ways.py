@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backends.test_mesh import SIGNALS, named, socket_of, through_the_store, two
+from support.machine import SIGNALS, named, socket_of, through_the_store, two
 from support.waiting import eventually
 from walkie_signal.core.changes import Joined
 
@@ -59,7 +59,7 @@ async def test_a_way_that_has_ended_is_answered_once_and_chosen_again(folder: Pa
     async with two(named(folder), named(folder)) as (one, other, b):
         one.send(b, "before")
         await other.site.until(lambda: other.heard() == ["before"])
-        other.backend._stored._mesh.cut()
+        other.stored._mesh.cut()
         count = 0
 
         async def sends() -> bool:
@@ -78,9 +78,9 @@ async def test_a_way_that_has_ended_is_answered_once_and_chosen_again(folder: Pa
 async def test_a_way_that_is_given_up_while_it_is_chosen_leaves_no_connection(folder: Path) -> None:
     """As when the store is lost just then: its signals are answered, and the next one begins another way."""
     async with two(named(folder), named(folder)) as (one, other, b):
-        ends = other.backend._stored._mesh._ends
+        ends = other.stored._mesh._ends
         one.send(b, 1)
-        one.backend._stored._mail.forget()
+        one.stored._mail.forget()
         one.send(b, 2)
         await other.site.until(lambda: "2" in other.heard())
         await eventually(lambda: len(one.answers) == 2)
@@ -91,7 +91,7 @@ async def test_a_way_that_is_given_up_while_it_is_chosen_leaves_no_connection(fo
 
 async def test_a_signal_that_overtakes_the_join_of_its_sender_waits_for_it(folder: Path) -> None:
     async with two(named(folder), named(folder)) as (one, other, b):
-        uplink, mail = other.backend._stored._uplink, other.backend._stored._mail
+        uplink, mail = other.stored._uplink, other.stored._mail
         late: list[tuple[bytes, bytes]] = []
         hears, uplink._node_hears = uplink._node_hears, lambda *heard: late.append(heard)
         c = await one.join("c")
@@ -110,7 +110,7 @@ async def test_a_late_answer_to_a_way_that_has_ended_ends_no_other(folder: Path)
     """Two ways at once could let a signal overtake another one."""
     async with two(named(folder), named(folder)) as (one, other, b):
         answers: list[Callable[[Any], None]] = []
-        one.backend._stored._store.channels.send = lambda *sent: answers.append(sent[2])
+        one.stored._store.channels.send = lambda *sent: answers.append(sent[2])
         path = socket_of(other, folder)
         away = path.rename(path.with_suffix(".away"))
         for number in range(2):
@@ -123,4 +123,4 @@ async def test_a_late_answer_to_a_way_that_has_ended_ends_no_other(folder: Path)
         one.send(b, 3)
         await other.site.until(lambda: other.heard() == ["2", "3"])
         assert one.answers == [False, False, True, True]
-        assert len(other.backend._stored._mesh._ends) == 1
+        assert len(other.stored._mesh._ends) == 1
