@@ -10,7 +10,7 @@ import pytest
 
 from walkie_signal.cli.options import options_of
 from walkie_signal.settings import ServeOptions, Settings
-from walkie_signal.settings.fields import Group, setting
+from walkie_signal.settings.declaration import Group, setting
 from walkie_signal.settings.host import HostSettings
 from walkie_signal.settings.limits import LimitSettings
 from walkie_signal.settings.pacing import PaceSettings

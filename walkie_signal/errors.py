@@ -53,6 +53,11 @@ class SignalingError(WalkieSignalError):
         return {"code": self.code, "message": self.message, **self.details}
 
 
+def room_full(capacity: int) -> SignalingError:
+    """Return the error of a join into a room that has `capacity` members."""
+    return SignalingError("room_full", f"the room has {capacity} members already")
+
+
 class ProtocolViolation(WalkieSignalError):  # noqa: N818 - the protocol's own term
     """A client broke Engine.IO's or Socket.IO's framing; its connection is closed.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from walkie_signal import settings
 from walkie_signal.cli.options import option_name, variable_name
-from walkie_signal.settings.fields import Group
+from walkie_signal.settings.declaration import Group
 
 PLACE = re.compile(r"<!-- settings: (\w+) -->")
 

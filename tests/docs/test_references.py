@@ -16,7 +16,7 @@ import walkie_signal
 from docs.pages import DOCS, PAGES, ROOT, Page, hook
 from walkie_signal.cli import main
 from walkie_signal.core.changes import Reason
-from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import ErrorCode
 from walkie_signal.settings import ServeOptions, Settings
 from walkie_signal.wire.events import RESERVED_EVENTS

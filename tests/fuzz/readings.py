@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from walkie_signal.core import payloads
 from walkie_signal.core.changes import Member
-from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
+from walkie_signal.core.peer_events import JoinRoom, LeaveRoom, SignalTo, read_message
 from walkie_signal.errors import ErrorCode, ProtocolViolation, SignalingError
 from walkie_signal.settings import Settings
 from walkie_signal.wire import json as codec
@@ -100,7 +100,7 @@ class Readings:
 
     def _check_event(self, text: str, namespace: str, packet: packets.Packet | None) -> None:
         """The inline way and the ordinary one read the same event, or none."""
-        plain = self._relays[namespace].read(text)
+        plain = self._relays[namespace].read(text, signal_head("", PEER_ID))
         try:
             event = read_event(text, namespace, self.settings.nesting_depth)
         except ProtocolViolation:
@@ -149,10 +149,9 @@ class Readings:
     ) -> None:
         """What the quick way relays is what the ordinary one does, to the same peer, with the same ack."""
         self.seen["relayed"] += 1
-        ack_id, target_id, value = plain
+        ack_id, target_id, relayed = plain
         assert target_id == message.target_id
         assert (int(ack_id) if ack_id else None) == event.ack_id
-        relayed = f"{signal_head('', PEER_ID)}{value}}}]"
         check_text(relayed)
         assert relayed == written
 

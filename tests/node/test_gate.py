@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from support.nodes import running
-from walkie_signal.core.messages import Message
+from walkie_signal.core.peer_events import Message
 from walkie_signal.node.peers import Item
 from walkie_signal.wire.events import Event
 

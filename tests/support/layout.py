@@ -9,7 +9,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("file_locks", "unix_sockets"),
     ("supervisors",),
     ("core", "direct"),
-    ("auth", "backends", "clock", "host", "ice", "metrics", "refusals"),
+    ("auth", "backends", "clock", "host", "ice", "metrics", "refusal_log"),
     ("node",),
     ("namespace", "transport"),
     ("web",),
@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "settings": (
-        ("fields", "forms"),
+        ("declaration", "forms"),
         ("host", "limits", "pacing", "rooms", "serve", "store", "transport"),
         ("signaling",),
     ),
@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
         ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "transitions"),
         ("values", "wheel"),
-        ("changes", "messages"),
+        ("changes", "peer_events"),
         ("facts", "payloads", "replicas", "rooms"),
         ("deliveries", "ledger", "registry"),
     ),

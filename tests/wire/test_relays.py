@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from walkie_signal.core.messages import SignalTo, read_message
+from walkie_signal.core.peer_events import SignalTo, read_message
 from walkie_signal.settings import Settings
 from walkie_signal.wire import json as codec
 from walkie_signal.wire.events import prefix_of, read_event
@@ -15,20 +15,19 @@ from walkie_signal.wire.json import dumps
 from walkie_signal.wire.relays import Relays, signal_head, signal_text
 
 SETTINGS = Settings()
+HEAD = signal_head("", "a")
 
 
 def test_a_plain_signal_is_read_and_written() -> None:
     relays = Relays(prefix_of("/radio"), SETTINGS)
-    plain = relays.read('42/radio,17["signal",{"targetId":"b-_1","signal":{"sdp":"v=0\\r\\n"}}]')
-    assert plain == ("17", "b-_1", '{"sdp":"v=0\\r\\n"}')
-    assert (
-        signal_head("/radio,", "a") + plain[2] + "}]"
-        == '42/radio,["signal",{"fromId":"a","signal":{"sdp":"v=0\\r\\n"}}]'
-    )
+    text = '42/radio,17["signal",{"targetId":"b-_1","signal":{"sdp":"v=0\\r\\n"}}]'
+    relayed = '42/radio,["signal",{"fromId":"a","signal":{"sdp":"v=0\\r\\n"}}]'
+    assert relays.read(text, signal_head("/radio,", "a")) == ("17", "b-_1", relayed)
 
 
 def test_letters_beyond_ascii_are_plain() -> None:
-    assert Relays("", SETTINGS).read('42["signal",{"targetId":"b","signal":"é"}]') == ("", "b", '"é"')
+    plain = Relays("", SETTINGS).read('42["signal",{"targetId":"b","signal":"é"}]', HEAD)
+    assert plain == ("", "b", '42["signal",{"fromId":"a","signal":"é"}]')
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_letters_beyond_ascii_are_plain() -> None:
     ],
 )
 def test_whatever_is_not_plain_is_left_to_the_ordinary_way(text: str) -> None:
-    assert Relays("", SETTINGS).read(text) is None
+    assert Relays("", SETTINGS).read(text, HEAD) is None
 
 
 @pytest.mark.parametrize("parser", ["orjson", "json"])
@@ -85,16 +84,16 @@ def test_a_value_goes_on_as_the_text_that_it_came_in(
         message = read_message(event, SETTINGS)
         sent = f'[{value},"é"]' if f'[{value},"é"]' in text else value
         assert message == SignalTo("b", sent)
-        assert signal_text(signal_head("", "a"), sent) == f'42["signal",{{"fromId":"a","signal":{sent}}}]'
-        plain = relays.read(text)
-        assert plain is None or plain[2] == sent
+        assert signal_text(HEAD, sent) == f'42["signal",{{"fromId":"a","signal":{sent}}}]'
+        plain = relays.read(text, HEAD)
+        assert plain is None or plain[2] == signal_text(HEAD, sent)
 
 
 def test_a_signal_without_a_value_goes_on_without_the_key() -> None:
     event = read_event('42["signal",{"targetId":"b"}]', "/", 64)
     assert event is not None
     assert read_message(event, SETTINGS) == SignalTo("b", None)
-    assert signal_text(signal_head("", "a"), None) == '42["signal",{"fromId":"a"}]'
+    assert signal_text(HEAD, None) == '42["signal",{"fromId":"a"}]'
 
 
 PIECES = st.sampled_from(  # what a signal is made of, and what could break out of it
@@ -112,12 +111,14 @@ FORMS = st.lists(PIECES, max_size=6).map(
 @given(FORMS)
 def test_both_ways_give_the_same(text: str) -> None:
     """What the quick way takes, the ordinary way takes too, and makes the same of it."""
-    plain = Relays("", SETTINGS).read(text)
+    plain = Relays("", SETTINGS).read(text, HEAD)
     if plain is None:
         return
     event = read_event(text, "/", 64)
     assert event is not None
-    assert read_message(event, SETTINGS) == SignalTo(plain[1], plain[2])
+    message = read_message(event, SETTINGS)
+    assert isinstance(message, SignalTo)
+    assert (message.target_id, signal_text(HEAD, message.value)) == plain[1:]
 
 
 @settings(max_examples=25, deadline=None)
@@ -127,5 +128,5 @@ def test_both_ways_give_the_same(text: str) -> None:
     )
 )
 def test_a_signal_is_relayed_as_it_was_sent(value: Any) -> None:
-    plain = Relays("", SETTINGS).read('42["signal",{"targetId":"b","signal":' + dumps(value) + "}]")
-    assert plain is None or json.loads(plain[2]) == value
+    plain = Relays("", SETTINGS).read('42["signal",{"targetId":"b","signal":' + dumps(value) + "}]", HEAD)
+    assert plain is None or json.loads(plain[2][2:])[1] == {"fromId": "a", "signal": value}

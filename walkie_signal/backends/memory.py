@@ -12,7 +12,7 @@ from walkie_signal.core.identity import UserId
 from walkie_signal.core.ledger import Ledger
 from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import SignalingError, room_full
 
 
 class MemoryBackend:
@@ -46,7 +46,7 @@ class MemoryBackend:
         site = self._started()
         joined, _ = self._ledger.join(member, capacity, time.time_ns() // 1000)
         if not joined:
-            raise SignalingError("room_full", f"the room has {capacity} members already")
+            raise room_full(capacity)
         site.apply(Joined(member))
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from walkie_signal.settings.fields import Group, out_of_bounds
+from walkie_signal.settings.declaration import Group, out_of_bounds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

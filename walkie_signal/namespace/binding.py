@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import socketio
 
-from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.wire.events import checked_name
 

@@ -10,7 +10,7 @@ from walkie_signal.backends.base import Backend
 from walkie_signal.backends.named import backend_of
 from walkie_signal.core.changes import Member
 from walkie_signal.core.identity import UserId
-from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.host import Authenticate, Authorize, Host, OnJoin, OnLeave
 from walkie_signal.namespace.adapter import Adapter
 from walkie_signal.node.node import Node

@@ -6,7 +6,7 @@ import logging
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.facts import EventRefused, Facts
-from walkie_signal.core.messages import CLIENT_EVENTS
+from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
 from walkie_signal.wire.events import Event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from walkie_signal.clock import Clock
 from walkie_signal.core.early import EarlySignal, EarlySignals
-from walkie_signal.core.messages import SignalTo
+from walkie_signal.core.peer_events import SignalTo
 from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer, Peers

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from walkie_signal.core.messages import (
+from walkie_signal.core.peer_events import (
     CLIENT_EVENTS,
     JoinRoom,
     LeaveRoom,
@@ -91,10 +91,10 @@ class Gate:
         Raises:
             ProtocolViolation: It is a malformed event of this namespace.
         """
-        plain = self._relays.read(text) if peer.idle else None
+        plain = self._relays.read(text, peer.head) if peer.idle else None
         if plain is not None:
-            ack_id, target_id, value = plain
-            if self._signals.send(peer, target_id, f"{peer.head}{value}}}]", int(ack_id) if ack_id else None):
+            ack_id, target_id, relayed = plain
+            if self._signals.send(peer, target_id, relayed, int(ack_id) if ack_id else None):
                 return True
         too_large = len(text) > self._settings.event_bytes
         is_full = self._is_full(peer, 0 if too_large else len(text))

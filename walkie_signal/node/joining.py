@@ -9,7 +9,7 @@ from walkie_signal.core import payloads
 from walkie_signal.core.changes import Member
 from walkie_signal.core.deliveries import introductions_to
 from walkie_signal.core.identity import Identity
-from walkie_signal.core.messages import JoinRoom
+from walkie_signal.core.peer_events import JoinRoom
 from walkie_signal.core.registry import Registry
 from walkie_signal.core.rooms import Room
 from walkie_signal.errors import SignalingError

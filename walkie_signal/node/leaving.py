@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.changes import Reason
-from walkie_signal.core.messages import LeaveRoom
+from walkie_signal.core.peer_events import LeaveRoom
 from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer

@@ -38,7 +38,7 @@ from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
 from walkie_signal.node.status import Statuses
-from walkie_signal.refusals import Refusals
+from walkie_signal.refusal_log import RefusalLog
 from walkie_signal.settings import Settings
 
 log = logging.getLogger("walkie_signal")
@@ -65,7 +65,7 @@ class Node:
         self._registry = registry = Registry()
         self._peers = peers = Peers(namespace, backend)
         self._hooks = Hooks(host, facts)
-        Refusals(log).listen(facts)
+        RefusalLog(log).listen(facts)
         fanout = Fanout(registry, peers)
         leaves = Leaves(backend, registry)
         signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)

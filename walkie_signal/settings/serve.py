@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from walkie_signal.settings.fields import Group, setting
+from walkie_signal.settings.declaration import Group, setting
 from walkie_signal.settings.forms import AUTO, is_backend, is_network, is_path, is_redis_url
 
 

@@ -4,7 +4,7 @@ So a peer gets the value as it was sent, however the signal was read: 0.0 stays 
 its digits.
 
 There is one rule for the quick way, `Relays.read`: what it reads means the same to `wire.events` and
-`core.messages`. It leaves anything unusual, such as another form or an error, to them.
+`core.peer_events`. It leaves anything unusual, such as another form or an error, to them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Relays:
         self._bytes = settings.event_bytes
         self._depth = settings.nesting_depth
 
-    def read(self, text: str) -> tuple[str, str, str] | None:
-        """Return the ack id of a plain signal (empty if it asks for no ack), its target, and its value as JSON.
+    def read(self, text: str, head: str) -> tuple[str, str, str] | None:
+        """Return the ack id of a plain signal (empty if it asks for no ack), its target, and what that hears.
 
-        Returns ``None`` if the signal is not plain.
+        Returns ``None`` if the signal is not plain. `head` is the `signal_head` of its sender.
         """
         if len(text) > self._bytes or not (text.isascii() or self._fits(text)):
             return None
@@ -48,7 +48,7 @@ class Relays:
             self._check(value)
         except ValueError:
             return None
-        return ack_id, target_id, value
+        return ack_id, target_id, f"{head}{value}}}]"
 
     def _fits(self, text: str) -> bool:
         try:

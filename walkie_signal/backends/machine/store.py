@@ -23,7 +23,7 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.replicas import Entry, RoomEvent, Roster, Version
 from walkie_signal.core.values import ABSENT, Outcome, Value
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import room_full
 
 log = logging.getLogger("walkie_signal.machine")
 
@@ -73,7 +73,7 @@ class KeptRooms(_Part):
         text = write_member(member)
         found = await self._ask("join", member.room, member.peer_id, text, capacity, reads)
         if found is None:
-            raise SignalingError("room_full", f"the room has {capacity} members already")
+            raise room_full(capacity)
         return _roster(member.room, found) if reads else None
 
     async def leave(self, room: str, peer_id: str, node: str, reason: Reason) -> bool:

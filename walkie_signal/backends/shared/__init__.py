@@ -7,7 +7,9 @@
     incarnation    which node this process is at present       lifetime   how long it may stand still as that node
     followed       the rooms that the node follows             copies, states   the copy of each, and its states
     rooms          joining and leaving                         healing    agreeing with the store
-    mail           what nodes send one another                 messages   the format of that, and of what is stored
+    mail           what nodes send one another                 messages   the format of that
+    mesh           the way of mail within a machine            records    the format of what is stored
+    format         which formats this release reads and writes
     directory      where peers and users are                   values     the values beside rooms
     heart          leases, and the removal of dead nodes
 

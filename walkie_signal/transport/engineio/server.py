@@ -16,7 +16,7 @@ import engineio
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.facts import Facts
-from walkie_signal.refusals import Refusals
+from walkie_signal.refusal_log import RefusalLog
 from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport.engineio import http
 from walkie_signal.transport.engineio.census import Census
@@ -57,7 +57,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self.settings = settings
         self.lines = BoundedLog(log)
         self.facts = Facts()
-        Refusals(log).listen(self.facts)
+        RefusalLog(log).listen(self.facts)
         self.keeps: frozenset[bytes] | None = None
         """The headers that a session keeps of its handshake; ``None`` for all, as a host may ask for any."""
         self.sockets: dict[str, Connection] = {}

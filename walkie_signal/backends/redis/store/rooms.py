@@ -21,7 +21,7 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.replicas import Entry, RoomEvent, Roster, Version
 from walkie_signal.core.values import Value
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import room_full
 
 log = logging.getLogger("walkie_signal.redis")
 
@@ -65,7 +65,7 @@ class StoredRooms(Keys):
         asked = self._uplink.run(scripts.JOIN, keys, *arguments)
         found = await (self._remembered(asked, keys[0]) if reads else self._answer(asked, keys[0]))
         if found is None:
-            raise SignalingError("room_full", f"the room has {capacity} members already")
+            raise room_full(capacity)
         return self._adopted(member.room, *found) if reads else None
 
     async def leave(self, room: str, peer_id: str, node: str, reason: Reason) -> bool:

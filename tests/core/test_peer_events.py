@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from walkie_signal.core.messages import JoinRoom, LeaveRoom, SignalTo, read_message
+from walkie_signal.core.peer_events import JoinRoom, LeaveRoom, SignalTo, read_message
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
 from walkie_signal.wire.events import event_of

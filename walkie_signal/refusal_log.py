@@ -24,7 +24,7 @@ The other codes are a client's mistake, or come from two events that crossed; th
 """
 
 
-class Refusals:
+class RefusalLog:
     """Writes facts of refusals to a logger."""
 
     def __init__(self, log: logging.Logger) -> None:
