@@ -37,6 +37,8 @@ class Rooms:
     async def join(self, member: Member, capacity: int) -> None:
         """Make a peer a member, or announce it again; see `Backend.join`."""
         self._uplink.check()
+        if member.node != self._incarnation.id:
+            raise unavailable()
         copy = self._followed.follow(member.room)
         before = copy.join(member)
         applied = copy.changing[member.peer_id]

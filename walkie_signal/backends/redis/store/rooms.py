@@ -60,7 +60,7 @@ class StoredRooms(Keys):
         Raises:
             SignalingError: ``room_full`` if the room has `capacity` members and the peer is not one of them.
         """
-        keys = self._keys(member.room)
+        keys = self._names.room_and_values(member.room)
         arguments = (EXPIRY, member.peer_id, write_member(member), capacity, int(reads))
         asked = self._uplink.run(scripts.JOIN, keys, *arguments)
         found = await (self._remembered(asked, keys[0]) if reads else self._answer(asked, keys[0]))
@@ -70,7 +70,7 @@ class StoredRooms(Keys):
 
     async def leave(self, room: str, peer_id: str, node: str, reason: Reason) -> bool:
         """Take a member out; returns whether it was one, and of that node."""
-        keys = self._keys(room)
+        keys = self._names.room_and_values(room)
         asked = self._uplink.run(scripts.LEAVE, keys, EXPIRY, peer_id, node, reason)
         return bool(await self._answer(asked, keys[0]))
 
@@ -95,7 +95,7 @@ class StoredRooms(Keys):
         listed = [text for value in values for text in (value.key, write_value(value))]
         for peer_id, entry in members.items():
             listed += (peer_id, "" if entry is None else write_entry(entry))
-        keys = self._keys(room)
+        keys = self._names.room_and_values(room)
         arguments = (EXPIRY, node, "disconnected", int(writes_back), len(values))
         asked = self._uplink.run(scripts.SETTLE, keys, *arguments, *listed)
         stored, beside, _ = await self._remembered(asked, keys[0])
@@ -103,7 +103,7 @@ class StoredRooms(Keys):
 
     async def remove(self, room: str, node: str) -> list[Member]:
         """Take all members of a dead node out of a room; returns those that were still there."""
-        keys = self._keys(room)
+        keys = self._names.room_and_values(room)
         asked = self._uplink.run(scripts.SETTLE, keys, EXPIRY, node, "node_lost", 0, 0)
         _, _, removed = await self._answer(asked, keys[0])
         return [entry.member for entry in read_entries(room, pairs_of(removed))]
@@ -112,7 +112,7 @@ class StoredRooms(Keys):
 
     async def touch(self, room: str) -> Version:
         """Keep a room from expiring; returns its version."""
-        keys = self._keys(room)
+        keys = self._names.room_and_values(room)
         stored = await self._answer(self._uplink.run(scripts.TOUCH, keys, EXPIRY), keys[0])
         return self._roster(room, [] if stored is None else [b"", stored]).version
 
@@ -136,10 +136,6 @@ class StoredRooms(Keys):
         except StrangeKeyError:
             length = 0
         return length
-
-    def _keys(self, room: str) -> list[str]:
-        """Return the keys of a room and of the values beside it; who looks for strange ones, looks at the first."""
-        return [self._names.room(room), self._names.values(room)]
 
     def _adopted(self, room: str, flat: list[bytes], beside: list[bytes]) -> Roster:
         roster = self._roster(room, flat, beside)

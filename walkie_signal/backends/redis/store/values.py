@@ -46,6 +46,4 @@ class StoredValues(Keys):
         return OUTCOMES[await self._answer(asked, self._names.values(room))]
 
     def _run(self, script: Script, room: str, *arguments: str | int) -> asyncio.Future[Any]:
-        return self._uplink.run(
-            script, [self._names.room(room), self._names.values(room)], EXPIRY, *arguments
-        )
+        return self._uplink.run(script, self._names.room_and_values(room), EXPIRY, *arguments)
