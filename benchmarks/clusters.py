@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from servers import COLUMNS, LEGACY, SCRIPTS, Column, Server, free_port, running
+from servers import COLUMNS, LEGACY, SCRIPTS, Column, Server, cpu_of, free_port, running
 
 INFO = b"INFO everything\r\n"
 
@@ -142,7 +142,7 @@ class Cluster:
         nodes = self.cpu_of_nodes()
         if self.redis is None:
             return Usage(nodes, *[math.nan] * 5)
-        redis = _exact_cpu(self.redis.pid)
+        redis = cpu_of(self.redis.pid)
         info, size = await self._info(self.redis)
         calls = {name: int(count) for name, count in re.findall(r"cmdstat_(\S+?):calls=(\d+)", info)}
         calls.pop("info", None)
@@ -154,7 +154,7 @@ class Cluster:
 
     def cpu_of_nodes(self) -> float:
         """Return the seconds of CPU that the nodes have used so far."""
-        return sum(_exact_cpu(node.pid) for node in self.nodes)
+        return sum(cpu_of(node.pid) for node in self.nodes)
 
     async def _info(self, redis: Server) -> tuple[str, int]:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(redis.url.rpartition(":")[2]))
@@ -177,12 +177,6 @@ def _figure(name: str, info: str) -> int:
     found = re.search(rf"^{name}:(\d+)", info, re.MULTILINE)
     assert found is not None
     return int(found[1])
-
-
-def _exact_cpu(pid: int) -> float:
-    """Add up the scheduler's nanoseconds of a process's threads: ten joins take less than the nodes' ticks."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(each.read_text().split()[0]) for each in threads) / 1e9
 
 
 @asynccontextmanager

@@ -28,6 +28,11 @@ def installed() -> Distribution:
     return found
 
 
+def test_the_programs_that_tests_start_find_the_installed_package_too() -> None:
+    done = _run(sys.executable, "-c", "import walkie_signal; print(walkie_signal.__file__)")
+    assert done.stdout.strip() == walkie_signal.__file__
+
+
 @pytest.fixture(scope="module")
 def bare(installed: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an environment with the same wheel, and with none of its extras; returns where its commands are."""

@@ -14,7 +14,8 @@ closing     of a WebSocket, which has to end
 Some objects here stand in for those of a library, because a measurement paid for it. Each has only what the library
 uses of the original, so look here first when one of them is upgraded:
 
-`handshake.Opening`   for `Request` and `Headers` of websockets 17: a handshake in a quarter of the time
+`handshake.Opening`   for `Request` and `Headers` of websockets 17: a handshake in a quarter of the time;
+                      `handshake.Acceptance` for `Response` and its `Headers`
 `frames.Frames`       for its `ServerProtocol`, after the accept: less than half of the CPU of a signal
 `inbox.Gate`          for `asyncio.Event`, and `inbox.Inbox` for `asyncio.Queue`, as uvicorn 0.54 uses them: 3 KiB
                       less for each idle connection

@@ -12,7 +12,6 @@ from base64 import b64encode
 from hashlib import sha1
 
 from websockets.datastructures import Headers
-from websockets.http11 import Response
 
 REQUEST = re.compile(
     rb"GET (?P<path>/[!-~]{0,65000}) HTTP/1\.1\r\n"
@@ -50,7 +49,45 @@ class Opening:
         return [value for key, value in self.pairs if key == name.lower()]
 
 
-def opening(data: bytes) -> tuple[Opening, Response] | None:
+class Acceptance:
+    """A 101 that replaces both websockets' `Response` and its `Headers`, to which uvicorn adds some."""
+
+    __slots__ = ("_further", "_key", "headers")
+
+    status_code = 101
+    reason_phrase = "Switching Protocols"
+    body = b""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._further: Headers | None = None
+        self.headers = self
+
+    def __delitem__(self, name: str) -> None:
+        """Do nothing: there is no date."""
+
+    def update(self, headers: list[tuple[str, str]]) -> None:
+        """Add headers.
+
+        Raises:
+            InvalidHeaderValue: A value would end its line.
+        """
+        if headers:
+            self._further = Headers(headers)
+
+    def raw_items(self) -> list[tuple[str, str]]:
+        """Return all headers, in order."""
+        accept = b64encode(sha1(self._key.encode() + GUID, usedforsecurity=False).digest()).decode()
+        first = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        return first if self._further is None else [*first, *self._further.raw_items()]
+
+    def serialize(self) -> bytes:
+        """Return what is sent."""
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self.raw_items()])
+        return f"HTTP/1.1 {self.status_code} {self.reason_phrase}\r\n{lines}\r\n".encode("iso-8859-1")
+
+
+def opening(data: bytes) -> tuple[Opening, Acceptance] | None:
     """Return the request and the 101 to answer it with, or `None` if websockets has to read it."""
     parsed = REQUEST.fullmatch(data)
     if parsed is None:
@@ -64,13 +101,7 @@ def opening(data: bytes) -> tuple[Opening, Response] | None:
         return None
     if not _is_plain(named):
         return None
-    accept = b64encode(sha1(named["sec-websocket-key"].encode() + GUID, usedforsecurity=False).digest())
-    headers = Headers()
-    headers["Date"] = ""  # uvicorn removes it, and fails without it
-    headers["Upgrade"] = "websocket"
-    headers["Connection"] = "Upgrade"
-    headers["Sec-WebSocket-Accept"] = accept.decode()
-    return Opening(parsed["path"].decode("ascii"), pairs), Response(101, "Switching Protocols", headers)
+    return Opening(parsed["path"].decode("ascii"), pairs), Acceptance(named["sec-websocket-key"])
 
 
 def _is_plain(named: dict[str, str]) -> bool:
