@@ -21,9 +21,15 @@ pytest_plugins = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the programs that tests start find the installed package, and keep pytest-xdist's workers apart."""
-    # Python and uvicorn put the working directory first on the path, and the checkout has the package too
-    os.chdir(Path(__file__).parent)
-    # With the same command, they would look like one server's workers
+    """Distinguish pytest-xdist's workers: with the same command, they would look like one server's workers."""
     if hasattr(config, "workerinput"):
         sys.argv.append(config.workerinput["workerid"])
+
+
+def pytest_collection_finish() -> None:
+    """Let the programs that tests start find the installed package.
+
+    Python and uvicorn put the working directory first on the path, and the checkout has the package too. Until now
+    the tests to run may have been named from there.
+    """
+    os.chdir(Path(__file__).parent)

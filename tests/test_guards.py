@@ -280,6 +280,15 @@ def left(pids: set[int]) -> dict[int, str]:
     return {entry.pid: entry.command for entry in table() if entry.pid in pids}
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_tests_are_named_from_the_checkout(workers: str) -> None:
+    """As the documents do, such as ``./tests/run tests/cluster``."""
+    command = [str(PYTEST), "-q", "-n", workers, "tests/test_exports.py", "-k", "unknown_name"]
+    run = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=False)
+    assert run.returncode == pytest.ExitCode.OK, run.stdout
+    assert "1 passed" in run.stdout
+
+
 def test_a_test_that_is_to_be_alone_has_no_other_beside_it(tmp_path: Path) -> None:
     """Others have: without the marker the very same test fails."""
     run = Run(tmp_path, SIDE_BY_SIDE, "-n", "2", "--dist", "load")

@@ -28,6 +28,7 @@ def installed() -> Distribution:
     return found
 
 
+@pytest.mark.promise("The package", "The tests run the installed wheel")
 def test_the_programs_that_tests_start_find_the_installed_package_too() -> None:
     done = _run(sys.executable, "-c", "import walkie_signal; print(walkie_signal.__file__)")
     assert done.stdout.strip() == walkie_signal.__file__

@@ -60,7 +60,7 @@ class Acceptance:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._further: Headers | None = None
+        self._further: list[tuple[str, str]] = []
         self.headers = self
 
     def __delitem__(self, name: str) -> None:
@@ -72,14 +72,13 @@ class Acceptance:
         Raises:
             InvalidHeaderValue: A value would end its line.
         """
-        if headers:
-            self._further = Headers(headers)
+        self._further += Headers(headers).raw_items()
 
     def raw_items(self) -> list[tuple[str, str]]:
         """Return all headers, in order."""
         accept = b64encode(sha1(self._key.encode() + GUID, usedforsecurity=False).digest()).decode()
         first = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
-        return first if self._further is None else [*first, *self._further.raw_items()]
+        return [*first, *self._further]
 
     def serialize(self) -> bytes:
         """Return what is sent."""

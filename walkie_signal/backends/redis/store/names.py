@@ -27,11 +27,11 @@ class Names:
 
     def values(self, room: str) -> str:
         """Hash: the values beside a room, by their keys."""
-        return f"{self._base}:room:{{{room}}}:values"
+        return f"{self.room(room)}:values"
 
     def room_and_values(self, room: str) -> list[str]:
         """Return the keys of a room and of the values beside it, as the scripts take them."""
-        return [f"{self._base}:room:{{{room}}}", f"{self._base}:room:{{{room}}}:values"]
+        return [self.room(room), self.values(room)]
 
     def node(self, node: str) -> str:
         """Channel: what is only for that node."""
