@@ -115,3 +115,8 @@ def is_held(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def is_left(path: Path) -> bool:
+    """Tell whether a file is there whose lock nobody holds: the process that held it has been killed."""
+    return not is_held(path) and path.exists()  # in this order: a process that ends removes its file first

@@ -15,6 +15,7 @@ import pytest
 from support.machine import Worker, named, two
 from support.waiting import eventually
 from walkie_signal import file_locks
+from walkie_signal.backends.machine.folder import GroupFolder
 from walkie_signal.core.changes import Left
 
 BEATS = 3.0
@@ -117,6 +118,23 @@ def test_a_lock_that_can_not_be_looked_at_counts_as_held(tmp_path: Path) -> None
     assert not file_locks.is_held(path)
     with no_more_files():
         assert file_locks.is_held(path)
+
+
+def test_a_worker_was_killed_if_its_file_is_there_and_nobody_holds_it(tmp_path: Path) -> None:
+    """A file that is gone tells nothing: its worker has ended well, or something has cleaned up there."""
+    group = GroupFolder(tmp_path)
+    lock = group.enter()
+    killed = "worker-killed.lock"
+    (tmp_path / killed).touch()
+    assert group.was_killed(killed)
+    assert not group.was_killed(lock.path.name)
+    assert not group.was_killed("worker-removed.lock")
+    with no_more_files():
+        assert not group.was_killed(killed)
+    for worker in (killed, lock.path.name):
+        group.remove(worker)
+    assert list(tmp_path.iterdir()) == [lock.path], "a process that lives lost its lock with an earlier node"
+    lock.release()
 
 
 async def test_a_process_that_can_open_no_file_stays_what_it_was(

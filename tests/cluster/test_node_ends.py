@@ -104,6 +104,7 @@ async def test_a_node_that_was_frozen_finds_out_and_resurrects_nobody(store: Sto
         again = [await _joined_at_last(peers, sleeps.url, room) for room in ROOMS]
         await peers.settled(*watchers, *again)
         await quiet(SECOND_THOUGHTS)
+        assert sleeps.program.output.count("trying again") == 1, "it connects as another, and stays that"
         ghosts = {peer.peer_id for peer in frozen}
         for watcher in watchers:
             _lost_just_once(watcher, frozen)

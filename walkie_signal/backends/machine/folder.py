@@ -153,14 +153,15 @@ class GroupFolder:
             lock = file_locks.take(self.path / f"worker-{secrets.token_hex(8)}.lock")
         return lock
 
-    def lives(self, worker: str) -> bool:
-        """Tell whether a worker lives, by the name of its lock."""
-        return file_locks.is_held(self.path / worker)
+    def was_killed(self, worker: str) -> bool:
+        """Tell whether a worker was killed, by the name of its lock; not known if somebody has removed the file."""
+        return file_locks.is_left(self.path / worker)
 
     def remove(self, worker: str) -> None:
-        """Remove the file of a dead worker."""
-        with suppress(OSError):
-            (self.path / worker).unlink()
+        """Remove the file of a worker that was killed; one that lives keeps it, whatever its node was."""
+        if self.was_killed(worker):
+            with suppress(OSError):
+                (self.path / worker).unlink()
 
     def workers(self) -> dict[str, str]:
         """Return the nodes of all workers, also of those that ended without a word, each with its lock's name."""

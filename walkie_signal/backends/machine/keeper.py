@@ -148,7 +148,7 @@ class Keeper:
 
     def _look_for_dead(self) -> None:
         for node, lock in self._locks.items():
-            if node not in self._workers and not self._folder.lives(lock):
+            if node not in self._workers and self._folder.was_killed(lock):
                 self._book.die(node, _now())
 
     # What it is asked
@@ -181,7 +181,9 @@ class Keeper:
                 self.step_down()
         answer, published = self._book.carry_out(worker.node, verb, arguments, _now())
         if verb == "forget":
-            self._folder.remove(self._locks.pop(arguments[0], ""))
+            lock = self._locks.pop(arguments[0], None)
+            if lock is not None:
+                self._folder.remove(lock)
         self._publish(published)
         return answer
 
