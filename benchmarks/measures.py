@@ -200,18 +200,24 @@ async def last_joins(server: Server, members: int) -> tuple[float, float]:
             joiner.join(room)
             peer_id = joiner.peer_id.encode()
             await until(residents, lambda phone, peer_id=peer_id: peer_id in phone.known)  # type: ignore[misc]
-        taken, used = taken + time.perf_counter() - started, used + server.cpu() - cpu
+        taken += time.perf_counter() - started
+        await until(joiners, lambda phone: len(phone.known) >= members - JOINERS)
+        used += server.cpu() - cpu
         close_all(phones)
     return taken / rooms / JOINERS, used / rooms / JOINERS
 
 
 async def fill(room: str, phones: list[Phone]) -> None:
-    """Let peers join a room, but not all at once, which `storm` measures."""
+    """Let peers join a room, but not all at once, which `storm` measures; returns when all have the whole roster.
+
+    So no roster of these joins is told while the next ones are measured.
+    """
     for end in range(FILLED_AT_ONCE, len(phones) + FILLED_AT_ONCE, FILLED_AT_ONCE):
         for phone in phones[end - FILLED_AT_ONCE : end]:
             phone.join(room)
         others = min(end, len(phones)) - 1
         await until(phones[:end], lambda phone, others=others: len(phone.known) == others)  # type: ignore[misc]
+    await until(phones, lambda phone: phone.members == len(phones))
 
 
 async def beside_others(server: Server, size: Size) -> Figures:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from walkie_signal.asgi import SignalingMiddleware, attach
     from walkie_signal.core.changes import Member
     from walkie_signal.core.identity import Credentials, Identity
+    from walkie_signal.emitter import AsyncEmitter, Emitter
     from walkie_signal.errors import SignalingError
     from walkie_signal.namespace import SignalingNamespace
     from walkie_signal.settings import Settings
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 __version__ = version("walkie-signal")
 
 _HOMES = {
+    "AsyncEmitter": "walkie_signal.emitter",
     "Credentials": "walkie_signal.core.identity",
+    "Emitter": "walkie_signal.emitter",
     "Identity": "walkie_signal.core.identity",
     "Member": "walkie_signal.core.changes",
     "Settings": "walkie_signal.settings",
@@ -30,7 +33,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncEmitter",
     "Credentials",
+    "Emitter",
     "Identity",
     "Member",
     "Settings",

@@ -12,7 +12,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("auth", "backends", "clock", "host", "ice", "metrics", "refusal_log"),
     ("node",),
     ("namespace", "transport"),
-    ("web",),
+    ("emitter", "web"),
     ("asgi",),
     ("",),  # the package itself: what it exports
     ("cli",),
@@ -28,8 +28,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
     "core": (
-        ("addresses", "early", "identity", "leases", "origins", "pacing", "ports", "transitions"),
-        ("values", "wheel"),
+        ("addresses", "early", "emits", "identity", "leases", "origins", "pacing", "transitions"),
+        ("ports", "values", "wheel"),
         ("changes", "peer_events"),
         ("facts", "payloads", "replicas", "rooms"),
         ("deliveries", "ledger", "registry"),
@@ -41,7 +41,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "backends": (("base", "urls"), ("memory", "shared", "swaps"), ("machine", "redis"), ("named",)),
     "backends.machine": (
-        ("book", "folder", "frames"),
+        ("book", "folder", "frames", "others"),
         ("alone", "groups"),
         ("keeper",),
         ("link",),
@@ -55,8 +55,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("copies", "mesh", "uplink"),
         ("followed",),
         ("healing",),
-        ("directory", "mail", "rooms", "values"),
-        ("heart",),
+        ("directory", "rooms", "values"),
+        ("heart", "host_rooms", "mail"),
+        ("host_mail",),
+        ("others",),
         ("backend",),
     ),
     "backends.redis": (
@@ -98,8 +100,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "transport.workers": (("folder", "pipes"), ("carriage", "doorway"), ("hand_over",)),
     "transport.socketio": (
-        ("calls", "emits", "sockets"),
-        ("joins",),
+        ("audience", "calls", "sockets"),
+        ("emits", "joins"),
         ("handling",),
         ("connections",),
         ("server",),

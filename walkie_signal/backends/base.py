@@ -7,6 +7,7 @@ from typing import Protocol
 
 from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.ports import OtherNodes
 from walkie_signal.core.values import Outcome, Value
 
 Done = Callable[[bool], None]
@@ -56,6 +57,10 @@ class Backend(Protocol):
     @property
     def ready(self) -> bool:
         """Whether changes can be ordered now."""
+
+    @property
+    def others(self) -> OtherNodes:
+        """The other nodes, as the host's server sees them."""
 
     async def start(self, site: Site) -> None:
         """Begin to order changes; `site` gets each change that concerns this node, in order and once."""

@@ -5,14 +5,51 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from walkie_signal.backends.base import Done, Site
 from walkie_signal.core.changes import Joined, Left, Member, Reason
+from walkie_signal.core.emits import Emit, Order
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.ledger import Ledger
+from walkie_signal.core.ports import Audience
 from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
 from walkie_signal.errors import SignalingError, room_full
+
+
+class NoOthers:
+    """What `walkie_signal.core.ports.OtherNodes` is for a node that is the only one."""
+
+    exist = False
+
+    def serve(self, audience: Audience) -> None:
+        """Do nothing: all clients are here."""
+
+    def enter(self, namespace: str, room: Any) -> None:
+        """Do nothing."""
+
+    def quit(self, namespace: str, room: Any) -> None:
+        """Do nothing."""
+
+    async def entered(self, namespace: str, room: Any) -> None:
+        """Do nothing."""
+
+    async def emit(self, emit: Emit) -> None:
+        """Do nothing."""
+
+    async def close_room(self, namespace: str, room: Any) -> None:
+        """Do nothing."""
+
+    async def order(self, order: Order) -> bool:  # noqa: ARG002
+        """Return false: there is no other node."""
+        return False
+
+    def present(self, sid: str) -> None:
+        """Do nothing."""
+
+    def absent(self, sid: str) -> None:
+        """Do nothing."""
 
 
 class MemoryBackend:
@@ -23,6 +60,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self.node_id = ""
+        self.others = NoOthers()
         self._ledger = Ledger()
         self._site: Site | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from walkie_signal.core.emits import is_stored_name
 from walkie_signal.core.identity import UserId, read_user_id
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
@@ -106,6 +107,8 @@ def _room(payload: Mapping[str, Any], settings: Settings) -> str:
     room = payload.get("room")
     if not isinstance(room, str) or not 1 <= len(room) <= settings.room_name_length:
         raise _invalid(f"room is not a string of 1 to {settings.room_name_length} characters")
+    if is_stored_name(room):
+        raise _invalid("room begins with U+0000")
     return room
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
 
+from walkie_signal.core.emits import Emit, Order, Reply
+from walkie_signal.wire.frames import Frame
+
 TextHandler = Callable[[str], bool]
 """Takes the text of any frame, such as ``42["signal",{…}]``.
 
@@ -40,6 +43,72 @@ class Link(Protocol):
         """Give `handler` the text of each message of this connection first, in order of arrival."""
 
 
+class Audience(Protocol):
+    """The clients of a server of the host's, as those see them who bring emits of other nodes."""
+
+    def hear(self, emit: Emit, reply: Reply) -> None:
+        """Send an event to those that it is for; `reply` takes each answer, if somebody waits for it."""
+
+    def answer(self, callback: int, frames: tuple[Frame, ...]) -> None:
+        """Take the answer of a client on another node."""
+
+    async def carry_out(self, order: Order) -> bool:
+        """Carry out an order about a client here; returns whether there is one."""
+
+    def close(self, namespace: str, room: Any) -> None:
+        """Let everybody here leave a room."""
+
+
+class OtherNodes(Protocol):
+    """The other nodes of the service, as the host's server sees them."""
+
+    @property
+    def exist(self) -> bool:
+        """Whether there may be any."""
+
+    def serve(self, audience: Audience) -> None:
+        """Give `audience` what is emitted on other nodes."""
+
+    def enter(self, namespace: str, room: Any) -> None:
+        """Record that somebody here is in a room of the host's; ``None`` is the room of everybody."""
+
+    def quit(self, namespace: str, room: Any) -> None:
+        """Record that nobody here is in a room of the host's any more."""
+
+    async def entered(self, namespace: str, room: Any) -> None:
+        """Wait until other nodes know what was recorded of a room, but not for long."""
+
+    async def emit(self, emit: Emit) -> None:
+        """Send an event to the other nodes with somebody in its rooms; returns once it was handed over.
+
+        Raises:
+            SignalingError: ``unavailable``: it can't be found out now who is in the rooms.
+            ValueError: The event has more bytes than a message between nodes may have.
+        """
+
+    async def close_room(self, namespace: str, room: Any) -> None:
+        """Let everybody on other nodes leave a room of the host's.
+
+        Raises:
+            SignalingError: ``unavailable``.
+        """
+
+    async def order(self, order: Order) -> bool:
+        """Let the node of a client carry out an order; returns whether there is such a client on another node.
+
+        Raises:
+            SignalingError: ``unavailable``: that node can't be reached.
+            TimeoutError: It has not answered in time; it may still carry out the order.
+            ValueError: The client's node refuses it, with a reason.
+        """
+
+    def present(self, sid: str) -> None:
+        """Record that a client is here."""
+
+    def absent(self, sid: str) -> None:
+        """Record that a client is not here any more."""
+
+
 @runtime_checkable
 class Transport(Protocol):
     """The connections of one server, as those see them who build on it.
@@ -61,6 +130,9 @@ class Transport(Protocol):
 
     def before_parting(self, namespace: str, farewell: Callable[[str], None]) -> None:
         """Call `farewell` with a peer's sid before its connection closes because a process ends."""
+
+    def reach(self, others: OtherNodes, namespace: str) -> None:
+        """Let the host's emits reach clients on other nodes; those of `namespace` are recorded already."""
 
     def keep_headers(self, names: frozenset[bytes]) -> None:
         """Let connections keep only these headers of their handshake; without this call they keep all."""

@@ -147,6 +147,10 @@ class Replica:
         """Return a node's members."""
         return [entry for entry in self._entries.values() if entry.member.node == node]
 
+    def peers(self) -> list[str]:
+        """Return the ids of all members."""
+        return list(self._entries)
+
     def values_of(self, node: str) -> list[Value]:
         """Return the values that a node swapped last; none if the room has no members, for they may have ended."""
         return [value for value in self.values.values() if value.node == node] if self._entries else []

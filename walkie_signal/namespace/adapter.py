@@ -67,6 +67,7 @@ class Adapter:
         self._server = server
         self._transport = transport
         transport.before_parting(self.namespace, self._farewell)
+        transport.reach(self._node.backend.others, self.namespace)
 
     def hand_back(self) -> None:
         """Let other workers end what the server carries for them."""

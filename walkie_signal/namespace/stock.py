@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from walkie_signal.core.ports import Link, TextHandler, Transport
+from walkie_signal.core.ports import Link, OtherNodes, TextHandler, Transport
 
 log = logging.getLogger("walkie_signal")
 
@@ -44,6 +44,9 @@ class StockTransport:
 
     def before_parting(self, namespace: str, farewell: Callable[[str], None]) -> None:
         """Do nothing: it carries no connections of other workers."""
+
+    def reach(self, others: OtherNodes, namespace: str) -> None:
+        """Do nothing: a stock server's emits are its client manager's."""
 
     def keep_headers(self, names: frozenset[bytes]) -> None:
         """Do nothing."""

@@ -99,7 +99,9 @@ class Joins:
         member = Member(peer.peer_id, message.room, identity.role, identity.user_id, self._backend.node_id)
         joining = Joining(peer, event, self._rooms_to_leave(peer, message.room))
         if self._changes_nothing(member) and not self._announcements.now(peer, message.room):
-            self._welcome(joining, self._registry.room(message.room))
+            room = self._registry.room(message.room)
+            self._ack(joining, room)
+            self.introduce(peer, room)
             self._statuses.tell(message.room, peer)
             return ()
         key = (peer.peer_id, message.room)
@@ -145,16 +147,21 @@ class Joins:
         self._registry.step_in(peer_id, room.name)
         for left in joining.leaving:
             self._registry.step_out(peer_id, left)
-        self._welcome(joining, room)
+        self._ack(joining, room)
         return joining.peer
 
     def forget(self, peer_id: str, room: str) -> None:
         """Keep nothing of a peer that has left a room."""
         self._announcements.forget(peer_id, room)
 
-    def _welcome(self, joining: Joining, room: Room) -> None:
-        """Let a joiner hear the ack to its join first, and then of each other member."""
-        peer, joiner = joining.peer, room.get(joining.peer.peer_id)
+    @staticmethod
+    def _ack(joining: Joining, room: Room) -> None:
+        peer = joining.peer
         peer.ack(joining.event.ack_id, payloads.joined(room.name, peer.peer_id, room.others(peer.peer_id)))
+
+    @staticmethod
+    def introduce(peer: Peer, room: Room) -> None:
+        """Let a joiner, which has its ack, hear of each other member."""
+        joiner = room.get(peer.peer_id)
         if joiner is not None:
             peer.tell("new_peer", *introductions_to(joiner, room))

@@ -56,12 +56,17 @@ class NodeSite:
         self._partings = partings
 
     def apply(self, change: Change) -> None:
-        """Make a change that the backend has ordered: the joiner gets its ack first, then all are told."""
+        """Make a change that the backend has ordered: first the joiner gets its ack, then all others are told.
+
+        The joiner hears of them last: that takes as long as all the others, who should not wait for it.
+        """
         peer_id, listed = change.peer_id, EFFECTS[type(change)].listed
         before = self._registry.member(change.room, peer_id)
         room = self._registry.apply(change)
         joiner = self._joins.applied(peer_id, room) if listed else None
         self._fanout.deliver(room.name, deliveries_of(change, room))
+        if joiner is not None:
+            self._joins.introduce(joiner, room)
         if not listed:
             self._joins.forget(peer_id, room.name)
         if room.get(peer_id) != before:

@@ -17,6 +17,7 @@ from walkie_signal.backends.base import Done, Site
 from walkie_signal.backends.machine.alone import Alone
 from walkie_signal.backends.machine.folder import GroupFolder
 from walkie_signal.backends.machine.groups import Group, Service
+from walkie_signal.backends.machine.others import GroupOthers
 from walkie_signal.backends.machine.store import Store
 from walkie_signal.backends.machine.uplink import Uplink
 from walkie_signal.backends.memory import MemoryBackend
@@ -50,6 +51,7 @@ class MachineBackend:
         self._now: MemoryBackend | StoredBackend = self._memory
         self._alone: Alone | None = None
         self._moving: asyncio.Task[None] | None = None
+        self.others = GroupOthers(self._settled)
         self._here: dict[tuple[str, UserId | None], None] = {}
         self._folder: GroupFolder | None = None
         self._begun = False
@@ -118,7 +120,9 @@ class MachineBackend:
             folder.ensure()
             return folder.path
 
-        return StoredBackend(connect, self._service.namespace, meets), ways[0]
+        stored = StoredBackend(connect, self._service.namespace, meets)
+        self.others.move(stored.others)
+        return stored, ways[0]
 
     def _move(self, folder: GroupFolder, alone: Alone) -> None:
         """Go on with rooms that others share, because somebody has come."""
@@ -163,6 +167,7 @@ class MachineBackend:
         if self._folder is not None:
             self._folder.leave()
         self._now, self._moving = self._memory, None
+        self.others.move(self._memory.others)
 
     # Rooms
 

@@ -199,11 +199,17 @@ class Keeper:
         """Send a worker a frame with the end of this batch of requests."""
         self._unsent.setdefault(worker, []).append(frame)
 
-    def flush(self) -> None:
-        """End a batch of requests: send what has been posted meanwhile, with one write for each worker."""
+    def flush(self, asker: Worker | None = None) -> None:
+        """End a batch of requests: send what has been posted meanwhile, with one write for each worker.
+
+        Who has asked is the last: when its answer comes, the others have been sent what it has changed.
+        """
         unsent, self._unsent = self._unsent, {}
+        answered = unsent.pop(asker, None) if asker is not None else None
         for worker, frames in unsent.items():
             worker.write(b"".join(frames))
+        if asker is not None and answered is not None:
+            asker.write(b"".join(answered))
 
 
 class Worker(asyncio.Protocol):
@@ -243,7 +249,7 @@ class Worker(asyncio.Protocol):
                 logging.WARNING, "workers cut off", "a worker is cut off: %s", str(error)[:200]
             )
             self._transport.abort()
-        self._keeper.flush()
+        self._keeper.flush(self)
 
     def _take(self, frame: list[Any]) -> None:
         if not self.node:

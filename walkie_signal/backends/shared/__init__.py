@@ -12,6 +12,8 @@
     format         which formats this release reads and writes
     directory      where peers and users are                   values     the values beside rooms
     heart          leases, and the removal of dead nodes
+    others         the other nodes, as the host's server sees them
+    host_rooms     which of them have somebody for an emit     host_mail  what they are sent
 
 There are three rules for this folder: it knows no store of its own, but the ports in `store` and `uplink`; a
 request waits for the store for at most `uplink.REPLY_TIMEOUT`; no node is declared dead by an expiry.

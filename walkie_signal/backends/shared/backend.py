@@ -17,11 +17,13 @@ from walkie_signal.backends.shared.incarnation import Former, Incarnation
 from walkie_signal.backends.shared.lifetime import LEASE, Lifetime
 from walkie_signal.backends.shared.mail import Mail
 from walkie_signal.backends.shared.mesh import Mesh
+from walkie_signal.backends.shared.others import Others
 from walkie_signal.backends.shared.rooms import Rooms
 from walkie_signal.backends.shared.store import Failed, Store
-from walkie_signal.backends.shared.uplink import Node, Uplink, unavailable
+from walkie_signal.backends.shared.uplink import Node, Uplink
 from walkie_signal.backends.shared.values import Values
 from walkie_signal.core.changes import Change, Member, Reason
+from walkie_signal.core.emits import is_stored_name
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.values import Outcome, Value
 from walkie_signal.wire.events import head_of
@@ -64,7 +66,7 @@ class StoredBackend:
     ) -> None:
         self._incarnation = Incarnation()
         self._lifetime = Lifetime(self._fence)
-        node = Node(self._incarnation, self._lifetime, self._restore, self._hear, self._down)
+        node = Node(self._incarnation, self._lifetime, self._restore, self._hear, self._rise, self._down)
         self._uplink, self._store = connect(node)
         self._mesh = Mesh(meets, self._incarnation, self._lifetime)
         self._directory = Directory(self._store.places)
@@ -72,6 +74,7 @@ class StoredBackend:
         self._former: list[tuple[str, set[tuple[str, str]]]] = []
         self._release: asyncio.TimerHandle | None = None
         self._channel = b""
+        self.others = Others(self._incarnation, self._directory)
 
     @property
     def name(self) -> str:
@@ -104,29 +107,8 @@ class StoredBackend:
         """
         self._incarnation.begin("" if former is None else former.node_id)
         self._site = site
-        self._followed = FollowedRooms(
-            self._store.rooms,
-            self._store.nodes,
-            self._incarnation,
-            apply=self._apply,
-            forget=site.forget,
-            owing=self._pay_soon,
-        )
-        self._healing = Healing(
-            self._store.rooms, self._store.nodes, self._uplink, self._incarnation, self._followed
-        )
-        self._rooms = Rooms(self._store.rooms, self._uplink, self._incarnation, self._followed, self._healing)
-        self._values = Values(self._store.values, self._uplink, self._followed)
-        self._mail = Mail(
-            store=self._store.channels,
-            mesh=self._mesh,
-            uplink=self._uplink,
-            incarnation=self._incarnation,
-            rooms=self._followed,
-            healing=self._healing,
-            site=site,
-            head=self._head,
-        )
+        self._make_rooms()
+        self._make_mail()
         self._heart = Heart(
             store=self._store,
             uplink=self._uplink,
@@ -136,28 +118,73 @@ class StoredBackend:
             healing=self._healing,
             directory=self._directory,
             mesh=self._mesh,
-            lost=site.lost,
+            lost=self._has_lost,
             fence=self._fence,
         )
         for room, roster in () if former is None else former.rosters.items():
             self._followed.take_over(room, roster)
+
+    def _make_rooms(self) -> None:
+        store, uplink, incarnation = self._store, self._uplink, self._incarnation
+        self._followed = followed = FollowedRooms(
+            store.rooms,
+            store.nodes,
+            incarnation,
+            apply=self._apply,
+            forget=self._forget,
+            owing=self._pay_soon,
+        )
+        self._healing = Healing(store.rooms, store.nodes, uplink, incarnation, followed)
+        self._rooms = Rooms(store.rooms, uplink, incarnation, followed, self._healing)
+        self._values = Values(store.values, uplink, followed)
+
+    def _make_mail(self) -> None:
+        self._mail = Mail(
+            store=self._store.channels,
+            mesh=self._mesh,
+            uplink=self._uplink,
+            incarnation=self._incarnation,
+            directory=self._directory,
+            rooms=self._followed,
+            healing=self._healing,
+            site=self._site,
+            hear_host=self.others.hear,
+            head=self._head,
+        )
+        self.others.begin(
+            rooms=self._rooms,
+            store=self._store.rooms,
+            uplink=self._uplink,
+            followed=self._followed,
+            send=self._mail.send_host,
+        )
 
     async def connect(self) -> None:
         """Connect; if the store is away, go on trying in the background."""
         await self._uplink.start(START_TIMEOUT)
 
     def _apply(self, change: Change) -> None:
-        self._site.apply(change)
-        self._mail.changed(change)
+        if not is_stored_name(change.room):
+            self._site.apply(change)
+            self._mail.changed(change)
+
+    def _forget(self, room: str) -> None:
+        if not is_stored_name(room):
+            self._site.forget(room)
 
     def _pay_soon(self) -> None:
         self._healing.pay_soon()
+
+    def _has_lost(self, member: Member) -> None:
+        if not is_stored_name(member.room):
+            self._site.lost(member)
 
     async def close(self) -> None:
         """Remove this node from the store, as far as that can be done in time, and disconnect."""
         if not self.node_id:
             return
         await self._heart.close()
+        self.others.close()
         if self._uplink.up:
             try:
                 await asyncio.wait_for(self._heart.remove(self.node_id, self._followed), CLOSE_TIMEOUT)
@@ -190,8 +217,12 @@ class StoredBackend:
         await self._directory.restore()
         await self._healing.pay()
 
+    def _rise(self) -> None:
+        self.others.rise()
+
     def _down(self) -> None:
         self._followed.down()
+        self.others.down()
         self._mail.forget()
         if self._release is not None:
             self._release.cancel()
@@ -209,7 +240,7 @@ class StoredBackend:
     def _lost(self, known: set[tuple[str, str]], member: Member) -> None:
         """Report a lost member of a former incarnation, unless this node never knew it as a member."""
         if (member.room, member.peer_id) in known:
-            self._site.lost(member)
+            self._has_lost(member)
 
     def _hear(self, channel: bytes, data: bytes) -> None:
         if channel == self._channel:
@@ -231,20 +262,11 @@ class StoredBackend:
 
     async def rooms(self) -> Sequence[str]:
         """Return the names of the rooms that have members, on any node."""
-        self._uplink.check()
-        try:
-            return await self._store.rooms.names()
-        except Failed:
-            raise unavailable() from None
+        return await self._rooms.names()
 
     async def roster(self, room: str) -> Sequence[Member]:
         """Return the members of a room, on any node."""
-        self._uplink.check()
-        try:
-            roster = await self._store.rooms.roster(room)
-        except Failed:
-            raise unavailable() from None
-        return [entry.member for entry in roster.entries]
+        return await self._rooms.roster(room)
 
     async def read(self, room: str, key: str) -> Value:
         """Return a value beside a room."""
@@ -272,20 +294,8 @@ class StoredBackend:
 
     async def tell(self, user_id: UserId, text: str) -> int:
         """Send the text of a frame to a user's connections on other nodes."""
-        self._uplink.check()
-        try:
-            connections = await self._directory.nodes_of_user(user_id)
-            nodes = sorted({node for node in connections if node != self.node_id})
-            reached = await asyncio.gather(*(self._mail.tell(node, str(user_id), text) for node in nodes))
-        except Failed:
-            raise unavailable() from None
-        return sum(connections.count(node) for node, heard in zip(nodes, reached, strict=True) if heard)
+        return await self._mail.tell(user_id, text)
 
     async def kick(self, peer_id: str) -> bool:
         """Kick a peer of another node."""
-        self._uplink.check()
-        try:
-            node = await self._directory.node_of_peer(peer_id)
-            return node is not None and node != self.node_id and await self._mail.kick(node, peer_id)
-        except Failed:
-            raise unavailable() from None
+        return await self._mail.kick(peer_id)

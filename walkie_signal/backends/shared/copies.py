@@ -87,6 +87,10 @@ class RoomCopy:
         """Return a node's members."""
         return self._replica.entries_of(node)
 
+    def peers(self) -> list[str]:
+        """Return the ids of all members."""
+        return self._replica.peers()
+
     def own(self) -> dict[str, Entry | None]:
         """Return what the store is to say of this node's members; ``None`` where it may know better already."""
         members: dict[str, Entry | None] = {}

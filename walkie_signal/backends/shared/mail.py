@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from walkie_signal.backends.base import Done, Site
+from walkie_signal.backends.shared.directory import Directory
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.mesh import Mesh, Way
 from walkie_signal.backends.shared.messages import (
     Beat,
+    HostMessage,
     Kicked,
     Signal,
     Told,
     read_node_message,
+    write_host,
     write_kicked,
     write_signal,
     write_told,
 )
-from walkie_signal.backends.shared.store import ChannelStore
-from walkie_signal.backends.shared.uplink import Uplink
+from walkie_signal.backends.shared.store import ChannelStore, Failed
+from walkie_signal.backends.shared.uplink import Uplink, unavailable
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Change, Left, Member
+from walkie_signal.core.identity import UserId
 from walkie_signal.core.replicas import Entry
 
 log = logging.getLogger("walkie_signal.store")
@@ -50,18 +55,22 @@ class Mail:
         mesh: Mesh,
         uplink: Uplink,
         incarnation: Incarnation,
+        directory: Directory,
         rooms: FollowedRooms,
         healing: Healing,
         site: Site,
+        hear_host: Callable[[HostMessage], None],
         head: str,
     ) -> None:
         self._store = store
         self._mesh = mesh
         self._uplink = uplink
         self._incarnation = incarnation
+        self._directory = directory
         self._rooms = rooms
         self._healing = healing
         self._site = site
+        self._hear_host = hear_host
         self._head = head
         self._lines = BoundedLog(log)
         self._ways: dict[str, Way] = {}
@@ -78,12 +87,23 @@ class Mail:
         if entry is None or not self._uplink.up:
             done(False)  # noqa: FBT003 - see `Done`
             return
-        way = self._ways.get(node)
-        if way is None or way.ended:
-            way = self._begin_way(node)
+        way = self._way(node)
         way.sent = number = way.sent + 1
         message = write_signal(self._incarnation.id, number, target.peer_id, from_id, entry.since, room, text)
         way.send(message, done)
+
+    def send_host(self, node: str, body: str, done: Done) -> None:
+        """Publish a message of the host's to a node; `body` is what `write_host_body` has returned."""
+        if not self._uplink.up:
+            done(False)  # noqa: FBT003 - see `Done`
+            return
+        way = self._way(node)
+        way.sent = number = way.sent + 1
+        way.send(write_host(self._incarnation.id, number, body), done)
+
+    def _way(self, node: str) -> Way:
+        way = self._ways.get(node)
+        return self._begin_way(node) if way is None or way.ended else way
 
     def _begin_way(self, node: str) -> Way:
         """Begin another way to a node, and forget those that have ended, as to nodes that are gone."""
@@ -94,13 +114,28 @@ class Mail:
         self._ways[node] = way
         return way
 
-    async def tell(self, node: str, user_id: str, text: str) -> bool:
-        """Publish a frame for a user's connections on a node; returns whether the node was reached."""
-        return await self._store.publish(node, write_told(Told(user_id, text)))
+    async def tell(self, user_id: UserId, text: str) -> int:
+        """Publish a frame for a user's connections on other nodes; see `Backend.tell`."""
+        self._uplink.check()
+        message = write_told(Told(str(user_id), text))
+        try:
+            connections = await self._directory.nodes_of_user(user_id)
+            nodes = sorted({node for node in connections if node != self._incarnation.id})
+            reached = await asyncio.gather(*(self._store.publish(node, message) for node in nodes))
+        except Failed:
+            raise unavailable() from None
+        return sum(connections.count(node) for node, heard in zip(nodes, reached, strict=True) if heard)
 
-    async def kick(self, node: str, peer_id: str) -> bool:
-        """Publish the order to kick a peer; returns whether its node was reached."""
-        return await self._store.publish(node, write_kicked(Kicked(peer_id)))
+    async def kick(self, peer_id: str) -> bool:
+        """Publish the order to kick a peer of another node; see `Backend.kick`."""
+        self._uplink.check()
+        try:
+            node = await self._directory.node_of_peer(peer_id)
+            if node is None or node == self._incarnation.id:
+                return False
+            return await self._store.publish(node, write_kicked(Kicked(peer_id)))
+        except Failed:
+            raise unavailable() from None
 
     # In
 
@@ -114,6 +149,9 @@ class Mail:
             return
         if isinstance(message, Signal):
             self._take(message)
+        elif isinstance(message, HostMessage):
+            self._count(message.node, message.number)
+            self._hear_host(message)
         elif isinstance(message, Beat):
             self._incarnation.hear(message.number)
         elif isinstance(message, Told):
@@ -124,18 +162,22 @@ class Mail:
 
     def _take(self, signal: Signal) -> None:
         node, number, target_id, from_id, since, room, text = signal
-        expected = self._received.get(node, number - 1) + 1
-        self._received[node] = number
-        if number > expected:
-            message = "%d signals from another node were lost"
-            self._lines.write(logging.WARNING, "signals that have not come", message, number - expected)
-            self._healing.heal_all()
+        self._count(node, number)
         copy = self._rooms.get(room)
         sender = None if copy is None else copy.entry(from_id)
         if sender is None or sender.since < since or (self._early and (from_id, target_id) in self._early):
             self._keep((from_id, target_id), signal)
         elif sender.since == since and sender.member.node == node and self._is_event(text):
             self._site.hand_over(room, target_id, text)
+
+    def _count(self, node: str, number: int) -> None:
+        """Find out what was lost of what a node has sent."""
+        expected = self._received.get(node, number - 1) + 1
+        self._received[node] = number
+        if number > expected:
+            message = "%d signals from another node were lost"
+            self._lines.write(logging.WARNING, "signals that have not come", message, number - expected)
+            self._healing.heal_all()
 
     def _deliver(self, signal: Signal, sender: Entry | None) -> None:
         """Pass a signal that has waited on if its sender is still the member that it was, as `_take` does."""

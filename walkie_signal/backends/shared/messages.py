@@ -5,12 +5,15 @@ Whatever the data is, reading it gives a value of the right types or raises a `V
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from walkie_signal.backends.shared.format import LONGEST_NUMBER, READS, WRITES, after_format, read_number
+from walkie_signal.wire.frames import Frame
+from walkie_signal.wire.json import dumps, loads
 
 
 class Signal(NamedTuple):
@@ -54,7 +57,25 @@ class Beat(NamedTuple):
     number: int
 
 
-NodeMessage = Signal | Told | Kicked | Beat
+class HostMessage(NamedTuple):
+    """What a node tells another one for the host's server.
+
+    Attributes:
+        node: The sender's node.
+        number: As for a signal, whose numbers it shares.
+        kind: What it is; see `host_mail`.
+        head: What is said, as JSON has it.
+        frames: The frames that it brings along.
+    """
+
+    node: str
+    number: int
+    kind: str
+    head: list[Any]
+    frames: tuple[Frame, ...]
+
+
+NodeMessage = Signal | Told | Kicked | Beat | HostMessage
 
 _signal: Callable[[tuple[str, int, str, str, int, str, str]], Signal] = partial(tuple.__new__, Signal)
 """Makes a `Signal`; the named tuple's own constructor takes three times as long."""
@@ -85,6 +106,24 @@ def write_kicked(kicked: Kicked) -> bytes:
     return f"{WRITES} k {kicked.peer_id}".encode()
 
 
+SEPARATOR = "\x1e"
+"""What stands before each frame of a host's message; JSON has none."""
+
+
+def write_host_body(kind: str, head: list[Any], frames: Iterable[Frame] = ()) -> str:
+    """Write what is the same in a host's message to whichever node."""
+    texts = [
+        f"{SEPARATOR}t{frame}" if isinstance(frame, str) else f"{SEPARATOR}b{b64encode(frame).decode()}"
+        for frame in frames
+    ]
+    return f"{kind} {_quoted(dumps(head))}{''.join(texts)}"
+
+
+def write_host(node: str, number: int, body: str) -> str:
+    """Write a `HostMessage` to a node, with what `write_host_body` has returned."""
+    return f"{WRITES} h {node} {number} {body}"
+
+
 def write_beat(beat: Beat) -> bytes:
     """Write a beat."""
     return f"{WRITES} b {beat.number}".encode()
@@ -111,6 +150,27 @@ def read_node_message(data: bytes) -> NodeMessage | None:
         if not space:
             raise ValueError("a frame for a user that lacks something")
         return Told(_unquoted(user_id), frame)
+    if kind == "h":
+        return _read_host(rest)
     if kind == "k":
         return Kicked(rest.partition(" ")[0])
     return Beat(read_number(rest.partition(" ")[0])) if kind == "b" else None
+
+
+def _read_host(rest: str) -> HostMessage:
+    text, *frames = rest.split(SEPARATOR)
+    words = text.split(" ")
+    if len(words) != 4:  # noqa: PLR2004 - as `write_host` writes them
+        raise ValueError("a host's message that lacks something")
+    node, number, kind, head = words
+    return HostMessage(
+        node, read_number(number), kind, list(loads(_unquoted(head))), tuple(map(_read_frame, frames))
+    )
+
+
+def _read_frame(text: str) -> Frame:
+    if text[:1] == "t":
+        return text[1:]
+    if text[:1] == "b":
+        return b64decode(text[1:], validate=True)
+    raise ValueError("a frame that is none")

@@ -1,8 +1,12 @@
-"""How peers of this node join and leave: the store orders the change, and the room's channel brings it back."""
+"""How peers of this node join and leave: the store orders the change, and the room's channel brings it back.
+
+The store also answers which rooms there are, and who is in one, whether or not this node follows it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from walkie_signal.backends.shared.copies import RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
@@ -11,6 +15,7 @@ from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.store import Failed, RoomStore, StrangeKeyError
 from walkie_signal.backends.shared.uplink import Uplink, unavailable
 from walkie_signal.core.changes import Member, Reason
+from walkie_signal.core.emits import is_stored_name
 from walkie_signal.errors import SignalingError
 
 CHANGE_TIMEOUT = 1.8
@@ -91,3 +96,19 @@ class Rooms:
     async def _order_leave(self, copy: RoomCopy, peer_id: str, node: str, reason: Reason) -> None:
         if await self._store.leave(copy.room, peer_id, node, reason):
             await copy.changing[peer_id]
+
+    async def names(self) -> Sequence[str]:
+        """Return the names of the rooms that have members; see `Backend.rooms`."""
+        self._uplink.check()
+        try:
+            return [name for name in await self._store.names() if not is_stored_name(name)]
+        except Failed:
+            raise unavailable() from None
+
+    async def roster(self, room: str) -> Sequence[Member]:
+        """Return the members of a room; see `Backend.roster`."""
+        self._uplink.check()
+        try:
+            return [entry.member for entry in (await self._store.roster(room)).entries]
+        except Failed:
+            raise unavailable() from None

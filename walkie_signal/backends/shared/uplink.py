@@ -53,6 +53,7 @@ class Node(NamedTuple):
         lifetime: How long this process may go on as that node.
         restore: Makes everything right on new connections; requests are taken once it has.
         hear: Takes a channel and what was published on it.
+        risen: Called when the uplink is up.
         down: Called when the uplink was up, or about to be, and is not any more.
     """
 
@@ -60,6 +61,7 @@ class Node(NamedTuple):
     lifetime: Lifetime
     restore: Callable[[], Awaitable[None]]
     hear: Callable[[bytes, bytes], None]
+    risen: Callable[[], None]
     down: Callable[[], None]
 
 
@@ -88,6 +90,7 @@ class Uplink(ABC):
         self.up = False
         self._lifetime = node.lifetime
         self._restore = node.restore
+        self._risen = node.risen
         self._down = node.down
         self._lost: asyncio.Event
         self._running: asyncio.Task[None] | None = None
@@ -210,6 +213,7 @@ class Uplink(ABC):
     async def _rise(self) -> None:
         await self._restore()
         self._go_on(Step.RISE)
+        self._risen()
 
     def _watch(self) -> None:
         """From now on, until these connections end, check whether they answer."""

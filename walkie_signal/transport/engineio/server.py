@@ -133,7 +133,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         try:
             return self.sockets[sid]
         except KeyError:
-            raise KeyError("Session not found") from None
+            raise KeyError(
+                "no such session is on this node, and only the node of a client keeps it"
+            ) from None
 
     def census(self) -> Census:
         """Count what this server holds now."""

@@ -3,4 +3,5 @@
 server    the `socketio.AsyncServer`                joins   how connections enter and leave namespaces
 sockets   what is kept for each namespace           emits   python-socketio's rooms
 handling  what becomes of packets; calls: of a host's handlers
+audience  the clients here, as other nodes reach them
 """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from walkie_signal.core.ports import Link
+from walkie_signal.core.ports import Link, OtherNodes
 from walkie_signal.transport.engineio import farewells
 from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.http import Receive, Scope, Send
 from walkie_signal.transport.engineio.server import Engine
+from walkie_signal.transport.socketio.emits import Rooms
 from walkie_signal.transport.socketio.sockets import DeadLink, SocketLink, Sockets
 from walkie_signal.transport.workers.hand_over import HandOver
 
@@ -18,8 +20,9 @@ class Connections:
 
     is_strict = True
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, manager: Any) -> None:
         self._engine = engine
+        self._manager = manager
         self._farewells: dict[str, Callable[[str], None]] = {}
         self.serve: Callable[[Scope, Receive, Send], Awaitable[None]] = engine.handle_request
 
@@ -40,6 +43,11 @@ class Connections:
             farewell = self._farewells.get(socket.namespace)
             if farewell is not None:
                 farewell(socket.sid)
+
+    def reach(self, others: OtherNodes, namespace: str) -> None:
+        """Let the host's emits reach the clients on other nodes, unless another client manager does."""
+        if isinstance(self._manager, Rooms):
+            self._manager.reach(others, namespace)
 
     def keep_headers(self, names: frozenset[bytes]) -> None:
         """Let connections keep only these headers of their handshake."""

@@ -1,14 +1,27 @@
-"""python-socketio's rooms: a fan-out encodes once and awaits nobody; a disconnect looks at no other client."""
+"""python-socketio's rooms: a fan-out encodes once and awaits nobody; a disconnect looks at no other client.
+
+Where the service has other nodes, they know in which rooms somebody is here, and an emit goes to those of them that
+have somebody for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import socketio
 
+from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.core.emits import Emit, Order, can_be_shared
+from walkie_signal.core.ports import OtherNodes
+from walkie_signal.errors import SignalingError
+from walkie_signal.transport.socketio.audience import ServedAudience
+from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.packets import EVENT
+
+log = logging.getLogger("walkie_signal.transport")
 
 
 class _Sids(set[str]):
@@ -25,19 +38,39 @@ class _Pending(dict[str, _Sids]):
 
 
 class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
-    """The client manager of a server in one process.
+    """The client manager of a server.
 
     python-socketio's own manager makes a task for each recipient. It treats each sid as a room, and at each
     disconnect it searches every room, and a list of all sids that are connecting or disconnecting: 8,000 peers
     that were cut off at once kept a server busy for 41 s. So this one knows which rooms a sid has entered
     besides its own.
+
+    Args:
+        has_clients: Whether clients connect to the server; if not, an emit that reaches no other node is an error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_clients: bool = True) -> None:
         super().__init__()
+        self._has_clients = has_clients
+        self._lines = BoundedLog(log)
         self.pending_connect = _Pending()
         self.pending_disconnect = _Pending()
         self._entered: dict[tuple[str, str], dict[Any, None]] = {}
+        self._others: OtherNodes | None = None
+        self._recorded = ""
+        self._fresh: dict[tuple[str, Any], None] = {}
+        self._audience = ServedAudience(self)
+
+    def reach(self, others: OtherNodes, namespace: str) -> None:
+        """Let emits reach the clients on other nodes, by the first service that offers it.
+
+        Args:
+            others: The other nodes.
+            namespace: The namespace whose clients they know of without this manager.
+        """
+        if self._others is None:
+            self._others, self._recorded = others, namespace
+            others.serve(self._audience)
 
     def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         """Add a client to a room.
@@ -45,13 +78,103 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         Raises:
             ValueError: The room is another client's sid, or the namespace has no clients.
         """
+        is_first = room not in self.rooms.get(namespace, ())
         super().basic_enter_room(sid, namespace, room, eio_sid)
         if room is not None and room != sid:
             self._entered.setdefault((namespace, sid), {})[room] = None
+        if self._others is not None:
+            if room == sid:
+                if namespace != self._recorded:
+                    self._others.present(sid)
+            elif is_first and self._is_shared(room):
+                self._others.enter(namespace, room)
+                self._fresh[namespace, room] = None
+
+    def _is_shared(self, room: Any) -> bool:
+        if can_be_shared(room):
+            return True
+        line = "the rooms of a host that are called by a %s are known on this node alone"
+        self._lines.write(logging.WARNING, "rooms that other nodes can't know", line, type(room).__name__)
+        return False
+
+    async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
+        """Add a client to a room, and wait until other nodes know that somebody is in it here.
+
+        If the client is on another node, that node does it; if it is on none, nothing happens.
+
+        Raises:
+            KeyError: There is no such client, and no other node.
+            ValueError: The room is another client's sid.
+            TypeError: The client is on another node, and the room is called neither by a text nor by a number.
+            SignalingError: ``unavailable``: the client's node can't be reached.
+            TimeoutError: It has not answered in time.
+        """
+        if self.knows(sid, namespace) or (self._has_clients and self._elsewhere() is None):
+            self.basic_enter_room(sid, namespace, room, eio_sid)
+            await self._until_known(namespace, room)
+        else:
+            await self._order(Order("enter", namespace, sid, room))
+
+    async def _order(self, order: Order) -> None:
+        elsewhere = self._elsewhere()
+        if elsewhere is not None:
+            if not can_be_shared(order.room):
+                raise TypeError(f"other nodes know no room that is called by a {type(order.room).__name__}")
+            await elsewhere.order(order)
+
+    async def _until_known(self, namespace: str, room: Any) -> None:
+        """Wait until other nodes know that somebody is in a room here, if the first one has just come."""
+        if self._others is not None and (namespace, room) in self._fresh:
+            await self._others.entered(namespace, room)
+            self._fresh.pop((namespace, room), None)
+
+    async def connect(self, sid: str, namespace: str) -> Any:
+        """Let a client in, once other nodes know that there is somebody in the namespace."""
+        await self._until_known(namespace, None)
+        return await super().connect(sid, namespace)
+
+    async def leave_room(self, sid: str, namespace: str, room: Any) -> None:
+        """Take a client out of a room; as `enter_room` if it is on another node."""
+        if self.knows(sid, namespace):
+            self.basic_leave_room(sid, namespace, room)
+        else:
+            await self._order(Order("leave", namespace, sid, room))
+
+    async def close_room(self, room: Any, namespace: str) -> None:
+        """Take all clients out of a room, on every node.
+
+        Raises:
+            ValueError: The room is a client's sid.
+            SignalingError: ``unavailable``: other nodes can't be reached.
+        """
+        self.basic_close_room(room, namespace)
+        elsewhere = self._elsewhere()
+        if elsewhere is not None and can_be_shared(room):
+            await elsewhere.close_room(namespace, room)
+
+    async def disconnect_elsewhere(self, sid: str, namespace: str) -> None:
+        """Let the node of a client disconnect it, if it is on another node; raises as `enter_room`."""
+        await self._order(Order("disconnect", namespace, sid))
+
+    def _elsewhere(self) -> OtherNodes | None:
+        """Return the other nodes if there may be any."""
+        return self._others if self._others is not None and self._others.exist else None
+
+    def knows(self, sid: str, namespace: str) -> bool:
+        """Tell whether a client is here, or about to be."""
+        return sid in self.rooms.get(namespace, {}).get(None, ())
 
     def basic_leave_room(self, sid: str, namespace: str, room: Any) -> None:
         """Take a client out of a room if it is in it."""
+        was_there = sid in self.rooms.get(namespace, {}).get(room, ())
         super().basic_leave_room(sid, namespace, room)
+        if self._others is not None and was_there:
+            if room == sid:
+                if namespace != self._recorded:
+                    self._others.absent(sid)
+            elif room not in self.rooms.get(namespace, ()) and can_be_shared(room):
+                self._others.quit(namespace, room)
+                self._fresh.pop((namespace, room), None)
         entered = self._entered.get((namespace, sid))
         if entered is not None:
             entered.pop(room, None)
@@ -71,8 +194,14 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
                     del pending[namespace]
 
     def get_rooms(self, sid: str, namespace: str) -> list[Any]:
-        """Return the rooms that a client is in: its own, and those that it has entered."""
+        """Return the rooms that a client is in: its own, and those that it has entered.
+
+        Raises:
+            KeyError: There is no such client on this node, and other nodes may know it.
+        """
         rooms = self.rooms.get(namespace, {})
+        if sid not in rooms and self._elsewhere() is not None:
+            raise KeyError(f"{sid} is no client on this node")
         return [
             room for room in (sid, *self._entered.get((namespace, sid), ())) if sid in rooms.get(room, ())
         ]
@@ -88,18 +217,61 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         to: Any = None,
         **options: Any,
     ) -> None:
-        """Send an event to all clients in a room."""
+        """Send an event to all clients in a room.
+
+        Raises:
+            SignalingError: ``unavailable``: other nodes can't be reached, and somebody waits for their answers, or
+                there are no clients here. Otherwise a line in the log tells of it.
+            ValueError: The event is too large for other nodes.
+        """
+        room = to or room
+        skipped = tuple(skip_sid) if isinstance(skip_sid, (list, tuple)) else (skip_sid,)
+        is_here = options.get("ignore_queue") or self._is_here(namespace, room)
+        elsewhere = None if is_here else self._elsewhere()
         if callback is not None:
-            await super().emit(
-                event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **options
-            )
+            await super().emit(event, data, namespace, room=room, skip_sid=list(skipped), callback=callback)
+        if elsewhere is None and (callback is not None or namespace not in self.rooms):
             return
-        if namespace in self.rooms:
-            arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
-            pkt = self.server.packet_class(EVENT, namespace=namespace, data=[event, *arguments])
-            frames = self.server.frames_of(pkt)
-            skipped = skip_sid if isinstance(skip_sid, list) else [skip_sid]
-            for sid, eio_sid in self.get_participants(namespace, to or room):
-                if sid not in skipped:
-                    self.server.push(eio_sid, namespace, frames)
+        frames = self._event(namespace, event, data)
+        if callback is None:
+            self.send(namespace, room, skipped, frames)
+        if elsewhere is not None:
+            rooms = tuple(filter(can_be_shared, room if _is_several(room) else (room,)))
+            sids = tuple(sid for sid in skipped if sid is not None)
+            emit = Emit(namespace, rooms, sids, tuple(frames), self._audience.await_answers(callback))
+            await self._send_on(elsewhere, emit)
         await asyncio.sleep(0)  # so that a loop that emits for ever leaves others their turn
+
+    async def _send_on(self, elsewhere: OtherNodes, emit: Emit) -> None:
+        try:
+            await elsewhere.emit(emit)
+        except SignalingError:
+            if emit.callback or not self._has_clients:
+                raise
+            line = "an emit has reached this node alone, because others can't be reached"
+            self._lines.write(logging.WARNING, line, line)
+
+    def expect_ack(self, sid: str, callback: Callable[..., Any]) -> int:
+        """Return the id of an ack of a client here, for which `callback` waits."""
+        number: int = self._generate_ack_id(sid, callback)
+        return number
+
+    def _event(self, namespace: str, event: str, data: Any) -> list[Frame]:
+        arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
+        pkt = self.server.packet_class(EVENT, namespace=namespace, data=[event, *arguments])
+        frames: list[Frame] = self.server.frames_of(pkt)
+        return frames
+
+    def send(self, namespace: str, room: Any, skipped: Sequence[Any], frames: Sequence[Frame]) -> None:
+        """Send an event's frames to the clients here in a room."""
+        for sid, eio_sid in self.get_participants(namespace, room):
+            if sid not in skipped:
+                self.server.push(eio_sid, namespace, frames)
+
+    def _is_here(self, namespace: str, room: Any) -> bool:
+        """Tell whether a room is the own one of a client here."""
+        return isinstance(room, str) and self.is_connected(room, namespace)
+
+
+def _is_several(room: Any) -> bool:
+    return hasattr(room, "__len__") and not isinstance(room, str)

@@ -23,6 +23,7 @@ from walkie_signal.transport.engineio.outbox import size_of
 from walkie_signal.transport.engineio.server import Engine
 from walkie_signal.transport.socketio.calls import called
 from walkie_signal.transport.socketio.connections import Connections
+from walkie_signal.transport.socketio.emits import Rooms
 from walkie_signal.transport.socketio.handling import Handling
 from walkie_signal.transport.socketio.joins import Joins
 from walkie_signal.transport.socketio.sockets import Deferred, Socket, Sockets, State
@@ -82,7 +83,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         self.handling = Handling(self, self.joins)
         super().__init__(serializer=serializer, above=self, **options)
         self._faults = BoundedLog(self.logger)
-        self.connections = Connections(self.eio)
+        self.connections = Connections(self.eio, self.manager)
         if hand_over:
             self.connections.share_requests()
 
@@ -125,6 +126,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
             here = self.manager.is_connected(sid, namespace)
         else:
             here = await self.manager.can_disconnect(sid, namespace)
+            if not here and isinstance(self.manager, Rooms):
+                await self.manager.disconnect_elsewhere(sid, namespace)
         eio_sid = self.manager.eio_sid_from_sid(sid, namespace) if here else None
         connection = self.eio.sockets.get(eio_sid or "")
         socket = connection.app.get(namespace) if connection is not None else None

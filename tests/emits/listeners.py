@@ -1,0 +1,78 @@
+"""Stock clients of a host, and the host's nodes in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import socketio
+
+from support.waiting import WITHIN, Arrivals, eventually
+
+
+class Listener:
+    """A stock client that keeps what it hears, each event with its arguments."""
+
+    def __init__(self) -> None:
+        self.sio = socketio.AsyncClient(reconnection=False)
+        self.heard: list[tuple[Any, ...]] = []
+        self._arrivals = Arrivals(lambda: self.heard)
+        self.sio.on("*", self._hear)
+
+    def _hear(self, *event: Any) -> None:
+        self.heard.append(event)
+        self._arrivals.grew()
+
+    @property
+    def sid(self) -> str:
+        sid: str = self.sio.get_sid()
+        return sid
+
+    async def hears(self, *event: Any, within: float = WITHIN) -> None:
+        """Wait for an event."""
+        await self._arrivals.until(lambda: event in self.heard, f"event {event!r}", within)
+
+    def told(self, name: str) -> list[Any]:
+        """Return the data of all events of that name, in order."""
+        return [event[1] for event in self.heard if event[0] == name]
+
+
+@asynccontextmanager
+async def listening(url: str, transport: str = "websocket", auth: Any = None) -> AsyncIterator[Listener]:
+    """Connect a client until the block is left."""
+    client = Listener()
+    await client.sio.connect(url, transports=[transport], auth=auth)
+    try:
+        yield client
+    finally:
+        await client.sio.disconnect()
+
+
+@dataclass
+class Host:
+    """One node of a host."""
+
+    app: Any
+    url: str
+    clients: list[Listener]
+
+    @property
+    def sio(self) -> Any:
+        return self.app.sio
+
+    async def reaches(self, client: Listener, room: Any = None) -> None:
+        """Wait until emits to a room reach a client: another node hears of the room's members a moment later."""
+
+        async def heard() -> list[Any]:
+            await self.sio.emit("probe", str(room), to=room)
+            return [told for told in client.told("probe") if told == str(room)]
+
+        await eventually(heard)
+
+    @property
+    def ready(self) -> partial[Any]:
+        """A probe of whether it is ready."""
+        return partial(getattr, self.app.signaling, "ready")

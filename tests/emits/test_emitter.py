@@ -1,0 +1,135 @@
+"""Emitters: processes that serve nobody, and reach the clients of those that do."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import socketio
+
+from emits.listeners import Host, listening
+from emits.radio import make
+from support.processes import running
+from support.redis import redis_server
+from support.servers import hosted
+from support.waiting import eventually
+from walkie_signal import AsyncEmitter, Emitter, SignalingError
+
+pytestmark = pytest.mark.promise(
+    "Hosts", "`Emitter` and `AsyncEmitter` reach the clients from processes that serve nobody"
+)
+
+TASK = """
+import os
+import sys
+from walkie_signal import Emitter
+
+emitter = Emitter(sys.argv[1])
+
+
+def task(number):
+    emitter.emit("shift_ended", number, to="site-7")
+
+
+task(1)
+if os.fork() == 0:
+    task(2)
+    emitter.close()
+    os._exit(0)
+assert os.wait()[1] == 0
+task(3)
+print(emitter.call("ask", "now", to=sys.argv[2]))
+"""
+"""A task of a worker that was forked after the emitter had been used; at its end nothing closes the emitter."""
+
+
+@asynccontextmanager
+async def host_on(backend: str) -> AsyncIterator[Host]:
+    """Run one node with one client, in the room ``site-7``."""
+    app = make(backend)
+    async with hosted(app) as url, listening(url) as client:
+        host = Host(app, url, [client])
+        await eventually(host.ready)
+        await app.sio.enter_room(client.sid, "site-7")
+        yield host
+
+
+async def test_each_call_of_an_async_emitter(backend: str) -> None:
+    async with host_on(backend) as host, AsyncEmitter(backend) as emitter:
+        (client,) = host.clients
+        client.sio.on("ask", lambda asked: asked + 1)
+        await emitter.emit("told", {"data": b"\x00"}, to="site-7")
+        await emitter.emit("told", 2, room="site-7", skip_sid=client.sid)
+        await emitter.send("hello")
+        assert await emitter.call("ask", 1, to=client.sid) == 2
+        assert client.heard == [("told", {"data": b"\x00"}), ("message", "hello")]
+        await emitter.enter_room(client.sid, "other")
+        assert "other" in host.sio.rooms(client.sid)
+        await emitter.leave_room(client.sid, "other")
+        await emitter.close_room("site-7")
+        await eventually(lambda: host.sio.rooms(client.sid), lambda rooms: rooms == [client.sid])
+        gone = asyncio.Event()
+        client.sio.on("disconnect", lambda _reason: gone.set())
+        await emitter.disconnect(client.sid)
+        await asyncio.wait_for(gone.wait(), 5)
+        with pytest.raises(socketio.exceptions.TimeoutError):
+            await emitter.call("ask", 1, to="nobody-has-this-sid-0", timeout=0.1)
+
+
+async def test_a_task_that_blocks_and_its_fork(backend: str, tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text(TASK)
+    async with host_on(backend) as host:
+        (client,) = host.clients
+        client.sio.on("ask", lambda asked: f"heard {asked}")
+        async with running([sys.executable, tmp_path / "task.py", backend, client.sid]) as program:
+            assert await program.wait() == 0, program.output
+        assert program.output == "heard now\n"
+        assert client.told("shift_ended") == [1, 2, 3]
+
+
+async def test_an_emitter_that_is_closed_connects_again(backend: str) -> None:
+    async with host_on(backend) as host:
+        (client,) = host.clients
+
+        def twice() -> None:
+            with Emitter(backend) as emitter:
+                emitter.emit("told", 1)
+            emitter.emit("told", 2)
+            emitter.close()
+
+        await asyncio.to_thread(twice)
+        await client.hears("told", 2)
+        assert client.told("told") == [1, 2]
+
+
+async def test_where_nobody_is_nothing_happens(backend: str) -> None:
+    async with AsyncEmitter(backend) as emitter:
+        await emitter.emit("told", 1)
+        await emitter.enter_room("nobody-has-this-sid-0", "ward")
+
+
+async def test_an_emitter_says_that_redis_is_away() -> None:
+    async with redis_server() as redis, AsyncEmitter(redis.url) as emitter:
+        await redis.kill()
+        await eventually(lambda: not emitter._backend.ready)
+        for ask in (
+            emitter.emit("told", 1),
+            emitter.close_room("ward"),
+            emitter.enter_room("x" * 20, "a"),
+        ):
+            with pytest.raises(SignalingError, match="cut off"):
+                await ask
+        await redis.restart()
+        await eventually(lambda: emitter._backend.ready)
+        await emitter.emit("told", 2)
+
+
+@pytest.mark.parametrize("backend", ["", "auto", "machine", "memory", "http://127.0.0.1", "redis:/nowhere"])
+@pytest.mark.parametrize("kind", [Emitter, AsyncEmitter])
+def test_an_emitter_needs_a_store_that_others_find(kind: type, backend: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|redis"):
+        kind(backend)

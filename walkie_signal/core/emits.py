@@ -1,0 +1,68 @@
+"""What the host asks of the clients of its own server, on whichever node they are.
+
+The rooms that a host enters on its own server are not the rooms of signaling. In a store they have names of their
+own, which no peer can ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from walkie_signal.wire.frames import Frame
+from walkie_signal.wire.json import dumps
+
+MARK = "\0"
+"""What the names of the host's rooms in a store begin with; the names of signaling's rooms never do."""
+
+Reply = Callable[[tuple[Frame, ...]], None]
+"""Takes the frames of a client's answer to an event."""
+
+
+class Emit(NamedTuple):
+    """An event of the host's.
+
+    Attributes:
+        namespace: The namespace of its clients.
+        rooms: The rooms that they are in; ``None`` among them means everybody in the namespace.
+        skipped: The sids that it is not for.
+        frames: The frames of the event.
+        callback: The number by which its node knows who waits for the clients' answers; 0 if nobody does.
+    """
+
+    namespace: str
+    rooms: tuple[Any, ...]
+    skipped: tuple[str, ...]
+    frames: tuple[Frame, ...]
+    callback: int = 0
+
+
+class Order(NamedTuple):
+    """What the node of a client is to do with it.
+
+    Attributes:
+        what: The order; to enter or to leave a room, or to disconnect.
+        namespace: The client's namespace.
+        sid: The client.
+        room: The room; ``None`` if the order is to disconnect.
+    """
+
+    what: Literal["enter", "leave", "disconnect"]
+    namespace: str
+    sid: str
+    room: Any = None
+
+
+def can_be_shared(room: Any) -> bool:
+    """Tell whether other nodes can know a room: anything but a text or a number would be another room there."""
+    return room is None or isinstance(room, str) or type(room) is int
+
+
+def stored_name(namespace: str, room: Any) -> str:
+    """Return the name that a room of the host's has in a store; ``None`` is the room of everybody."""
+    return f"{MARK}{namespace}{MARK}{dumps(room)}"
+
+
+def is_stored_name(name: str) -> bool:
+    """Tell whether a room in a store is the host's."""
+    return name.startswith(MARK)
