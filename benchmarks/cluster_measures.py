@@ -198,7 +198,7 @@ async def back_again(kind: Kind, load: Load) -> Figures:
     room = f"room-{next(ROOMS)}"
 
     async def back(node: Server) -> Phone:
-        phone = await connect(node.url)
+        phone = await connect(node.url, Phone)
         phone.join(room)
         return phone
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -100,31 +101,34 @@ class Phone(WSListener):  # type: ignore[misc]  # picows is compiled
         self.transport.disconnect()
 
 
-async def connect(url: str) -> Phone:
-    """Connect one peer to the default namespace."""
+Kind = TypeVar("Kind", bound=Phone)
+
+
+async def connect(url: str, kind: type[Kind]) -> Kind:
+    """Connect one peer of a kind to the default namespace."""
     address = f"ws{url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
     _, phone = await ws_connect(
-        Phone, address, read_buffer_init_size=2048, websocket_handshake_timeout=PATIENCE
+        kind, address, read_buffer_init_size=2048, websocket_handshake_timeout=PATIENCE
     )
     await asyncio.wait_for(phone.ready, PATIENCE)
     return phone  # type: ignore[no-any-return]
 
 
-async def connect_many(url: str, count: int, at_once: int = 50) -> list[Phone]:
-    """Connect many peers, `at_once` of them at a time."""
-    phones: list[Phone] = []
+async def connect_many(url: str, count: int, at_once: int = 50, *, kind: type[Kind] = Phone) -> list[Kind]:  # type: ignore[assignment]
+    """Connect many peers of a kind, `at_once` of them at a time."""
+    phones: list[Kind] = []
     for start in range(0, count, at_once):
-        phones += await asyncio.gather(*(connect(url) for _ in range(min(at_once, count - start))))
+        phones += await asyncio.gather(*(connect(url, kind) for _ in range(min(at_once, count - start))))
     return phones
 
 
-async def until(phones: Sequence[Phone], condition: Callable[[Phone], bool]) -> None:
+async def until(phones: Sequence[Kind], condition: Callable[[Kind], bool]) -> None:
     """Wait until a condition holds for each peer; it is checked when the peer hears something."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     left = {id(phone) for phone in phones if not condition(phone)}
 
-    def check(phone: Phone) -> None:
+    def check(phone: Kind) -> None:
         if condition(phone):
             left.discard(id(phone))
             if not left and not done.done():

@@ -1,8 +1,9 @@
 """Runs each measure against each server in turn, several rounds, and prints the tables of the medians.
 
-    python benchmarks/run.py                      all of it, some twenty minutes
+    python benchmarks/run.py                      all of it, some half an hour
     python benchmarks/run.py --part server        one server at a time
     python benchmarks/run.py --part nodes         several nodes, most of them over Redis (redis-server on the PATH)
+    python benchmarks/run.py --part emits         what a host emits to rooms of its own, across two nodes
     python benchmarks/run.py --only closed_loop   one measure
     python benchmarks/run.py --small              a small load: does the benchmark work?
 
@@ -26,10 +27,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cluster_measures
+import emit_measures
 import measures
 from clusters import KINDS
 from measures import Figures
-from servers import COLUMNS, free_port, pin_load, running
+from servers import COLUMNS, LEGACY, free_port, pin_load, running
 
 from walkie_signal import Settings, __version__
 
@@ -58,12 +60,24 @@ async def of_nodes(name: str, column: str, *, small: bool) -> Figures:
     return await cluster_measures.MEASURES[name](KINDS[column], load)
 
 
+EMITTING = emit_measures.kinds(str(LEGACY / "node_modules"))
+
+
+async def of_emits(name: str, column: str, *, small: bool) -> Figures:
+    """Run one measure of a host's emits with fresh nodes."""
+    load = emit_measures.SMALL if small else emit_measures.REAL
+    return await emit_measures.MEASURES[name](EMITTING[column], load)
+
+
 PARTS = {
     "server": Part(
         {name: column.title for name, column in COLUMNS.items()}, list(measures.MEASURES), of_a_server
     ),
     "nodes": Part(
         {name: kind.title for name, kind in KINDS.items()}, list(cluster_measures.MEASURES), of_nodes
+    ),
+    "emits": Part(
+        {name: kind.title for name, kind in EMITTING.items()}, list(emit_measures.MEASURES), of_emits
     ),
 }
 

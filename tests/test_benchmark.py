@@ -57,6 +57,15 @@ NODES_FIGURES = [
     "… until each has the whole roster and nobody else (s)",
 ]
 
+EMITS_FIGURES = [
+    "CPU of an emit to one listener on another node, 200 a second (µs)",
+    "p50 of an emit to one listener on another node, 200 a second (ms)",
+    "p99 of an emit to one listener on another node, 200 a second (ms)",
+    "… its CPU beside 1 more nodes, without their rest (µs)",
+    *through_redis("emit to one listener"),
+    "CPU of a voice frame to 4 listeners on two nodes, 2 channels (µs)",
+]
+
 Table = list[list[str]]
 
 
@@ -113,3 +122,24 @@ async def test_the_benchmark_says_each_figure_of_the_legacy_nodes() -> None:
     assert figures.pop("… until each has the whole roster and nobody else (s)") == "-"
     for cell in figures.values():
         float(cell)
+
+
+@pytest.mark.node
+async def test_the_benchmark_says_each_figure_of_a_host_s_emits() -> None:
+    require_packages()
+    header, table = await small_run("--part", "emits")
+    assert header == [
+        "",
+        "Node with `@socket.io/redis-adapter`",
+        "`attach` on Redis, as on two machines",
+        "`attach` on `machine:…`",
+    ]
+    assert [row[0] for row in table] == EMITS_FIGURES
+    for name, node, redis, machine in table:
+        float(node.split()[0])
+        float(redis.split()[0])
+        assert (machine == "-") == ("Redis" in name or name.startswith("publications")), name
+    published = {name: float(redis.split()[0]) for name, _, redis, _ in table}[
+        "publications per emit to one listener"
+    ]
+    assert published == pytest.approx(1, abs=0.1), "one message, to the node with the listener"

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from walkie_signal import Credentials, Identity, Member, SignalingNamespace
 
 PUBLIC = [
+    "AsyncEmitter",
     "Credentials",
+    "Emitter",
     "Identity",
     "Member",
     "Settings",

@@ -63,7 +63,12 @@ WRITERS = {
     messages.Told: messages.write_told,
     messages.Kicked: messages.write_kicked,
     messages.Beat: messages.write_beat,
+    messages.HostMessage: lambda node, number, *body: messages.write_host(
+        node, number, messages.write_host_body(*body)
+    ),
 }
+NAMED = (messages.Signal, messages.HostMessage)
+"""Those whose writers take the fields one by one."""
 
 
 @pytest.mark.promise(
@@ -78,10 +83,14 @@ WRITERS = {
         messages.Told("u 7 é", '42["hello", 1]'),
         messages.Kicked("p-_1"),
         messages.Beat(7),
+        messages.HostMessage(
+            "node", 3, "emit", ["/", ["a room \x1e é", 7, None], [], 0], ('42["é \\u001e"]', b"\x00\xff")
+        ),
+        messages.HostMessage("node", 3, "order", [1, "enter", "/", "sid", None], ()),
     ],
 )
 def test_a_message_to_a_node_is_read_as_it_was_written(message: Any) -> None:
     assert set(WRITERS) == set(get_args(messages.NodeMessage))
     write: Any = WRITERS[type(message)]
-    written = write(*message) if isinstance(message, messages.Signal) else write(message)
+    written = write(*message) if isinstance(message, NAMED) else write(message)
     assert messages.read_node_message(written if isinstance(written, bytes) else written.encode()) == message

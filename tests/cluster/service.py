@@ -15,6 +15,7 @@ from support.sites import KeptSite
 from support.waiting import eventually
 from walkie_signal.backends.machine import MachineBackend
 from walkie_signal.backends.machine.groups import NamedGroup
+from walkie_signal.core.emits import is_stored_name
 
 BASE = "walkie-signal:/"
 """What each key and channel begins with, the namespace included."""
@@ -54,7 +55,7 @@ async def nodes(*backends: str, options: Iterable[str] = ()) -> AsyncIterator[li
 
 
 async def rosters(store: Store) -> dict[str, dict[str, str]]:
-    """Return the members of each room as the store keeps them, each with its node."""
+    """Return the members of each room of signaling as the store keeps them, each with its node."""
     if isinstance(store, Folder):
         async with _observer(store) as backend:
             rooms = await backend.rooms()
@@ -64,7 +65,7 @@ async def rosters(store: Store) -> dict[str, dict[str, str]]:
         fields = await store.command("HGETALL", key)
         members = {peer: value.split(" ", 2)[1] for peer, value in fields.items() if peer}
         found[key.removeprefix(ROOM)[1:-1]] = members
-    return found
+    return {room: members for room, members in found.items() if not is_stored_name(room)}
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ def test_a_message_is_read(name: str, arguments: list[Any], message: object) -> 
     assert read(name, *arguments) == message
 
 
-NO_ROOM: list[Any] = ["", "r" * 129, None, 1, 1.5, True, [], {}, ["r"]]
+NO_ROOM: list[Any] = ["", "r" * 129, None, 1, 1.5, True, [], {}, ["r"], "\0//\0null"]
 NO_ROLE: list[Any] = ["x" * 65, None, 1, False, [], {}]
 NO_USER_ID: list[Any] = ["u" * 65, None, True, 7.5, 2**53 + 1, 2.0**54, [], {}]
 NO_TARGET: list[Any] = [None, 1, True, [], ["p"], {}, {"peerId": "p"}]

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import aiohttp
 import socketio
 
+from support.stock import Whole
 from support.waiting import WITHIN, Arrivals, eventually
 
 
@@ -17,7 +19,8 @@ class Listener:
     """A stock client that keeps what it hears, each event with its arguments."""
 
     def __init__(self) -> None:
-        self.sio = socketio.AsyncClient(reconnection=False)
+        self._http = aiohttp.ClientSession(response_class=Whole)
+        self.sio = socketio.AsyncClient(reconnection=False, http_session=self._http)
         self.heard: list[tuple[Any, ...]] = []
         self._arrivals = Arrivals(lambda: self.heard)
         self.sio.on("*", self._hear)
@@ -25,6 +28,10 @@ class Listener:
     def _hear(self, *event: Any) -> None:
         self.heard.append(event)
         self._arrivals.grew()
+
+    async def close(self) -> None:
+        await self.sio.disconnect()
+        await self._http.close()
 
     @property
     def sid(self) -> str:
@@ -44,11 +51,11 @@ class Listener:
 async def listening(url: str, transport: str = "websocket", auth: Any = None) -> AsyncIterator[Listener]:
     """Connect a client until the block is left."""
     client = Listener()
-    await client.sio.connect(url, transports=[transport], auth=auth)
     try:
+        await client.sio.connect(url, transports=[transport], auth=auth)
         yield client
     finally:
-        await client.sio.disconnect()
+        await client.close()
 
 
 @dataclass

@@ -14,6 +14,7 @@ import socketio
 
 from emits.listeners import Host
 from support.waiting import eventually
+from walkie_signal.core.emits import stored_name
 
 Two = tuple[Host, Host]
 SITE = UUID(int=7)
@@ -234,7 +235,7 @@ async def test_the_rooms_of_a_host_are_no_rooms_of_signaling(hosts: Two) -> None
     ack = await other.clients[1].sio.call("join_room", {"room": "gate"})
     assert ack["peers"] == []
     assert [member.peer_id for member in await one.app.signaling.peers("gate")] == [other.clients[1].sid]
-    refused = await other.clients[0].sio.call("join_room", {"room": '\0/\0"gate"'})
+    refused = await other.clients[0].sio.call("join_room", {"room": stored_name("/", "gate")})
     assert refused["error"]["code"] == "invalid_payload"
     await one.sio.emit("told", 2, room="gate")
     await all_heard(one, *other.clients)

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.json import dumps
 
-MARK = "\0"
-"""What the names of the host's rooms in a store begin with; the names of signaling's rooms never do."""
+MARK = "\0/"
+"""What the names of the host's rooms in a store begin with, and no other room's; a peer may not ask for one."""
 
 Reply = Callable[[tuple[Frame, ...]], None]
 """Takes the frames of a client's answer to an event."""
@@ -60,7 +60,7 @@ def can_be_shared(room: Any) -> bool:
 
 def stored_name(namespace: str, room: Any) -> str:
     """Return the name that a room of the host's has in a store; ``None`` is the room of everybody."""
-    return f"{MARK}{namespace}{MARK}{dumps(room)}"
+    return f"{MARK}{namespace}\0{dumps(room)}"
 
 
 def is_stored_name(name: str) -> bool:

@@ -4,13 +4,17 @@
       ▲                                │
       └──────────(rest over)───────────┘
 
-The last state is always told. A rest lasts for the interval, or longer if the bytes that were told take longer at a
-rate.
+The last state is always told. A rest lasts for the interval, or longer if more bytes were told lately than a rate
+allows.
 """
 
 from __future__ import annotations
 
 from math import inf
+
+BURST = 4.0
+"""Seconds of the rate that may be told at the shortest rests after a quiet time: when some hundred peers come back
+together, each roster lets some of them call at once."""
 
 
 class Pace:
@@ -20,15 +24,16 @@ class Pace:
 
     Args:
         interval: The shortest rest, in seconds.
-        rate: How many bytes a second may be told on average.
+        rate: How many bytes a second may be told on average; `BURST` seconds of it may be told ahead.
     """
 
-    __slots__ = ("_due", "_interval", "_rate", "_rest", "_told")
+    __slots__ = ("_ahead", "_due", "_interval", "_rate", "_rest", "_told")
 
     def __init__(self, interval: float, rate: float = inf) -> None:
         self._interval = self._rest = interval
         self._rate = rate
         self._told = -inf
+        self._ahead = 0.0  # seconds of the rate that were told before their time
         self._due = False
 
     def changed(self, now: float) -> float | None:
@@ -48,9 +53,11 @@ class Pace:
     def tell(self, now: float) -> None:
         """Record that the state is told now, at the end of the wait."""
         self._due = False
+        self._ahead = max(0.0, self._ahead - (now - self._told))
         self._told = now
         self._rest = self._interval
 
     def weigh(self, size: int) -> None:
         """Record how many bytes were sent when the state was last told."""
-        self._rest = max(self._interval, size / self._rate)
+        self._ahead += size / self._rate
+        self._rest = max(self._interval, self._ahead - BURST)

@@ -108,7 +108,7 @@ def _room(payload: Mapping[str, Any], settings: Settings) -> str:
     if not isinstance(room, str) or not 1 <= len(room) <= settings.room_name_length:
         raise _invalid(f"room is not a string of 1 to {settings.room_name_length} characters")
     if is_stored_name(room):
-        raise _invalid("room begins with U+0000")
+        raise _invalid("room begins with U+0000 and a slash")
     return room
 
 

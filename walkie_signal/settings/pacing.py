@@ -25,8 +25,9 @@ class PaceSettings(Group):
         "come less often.",
         unit="bytes a second",
         least=1024,
-        reason="67 Mbit/s: a room of 150 keeps `status_interval`; one of 1,000, whose roster is 70 MB for all, has "
-        "one every 8 s or so.",
+        reason="67 Mbit/s, of which four seconds may be sent ahead: a room of 150 keeps `status_interval`, and one "
+        "of 300 does for a second when all come back at once; one of 1,000, whose roster is 70 MB for all, has one "
+        "every 8 s or so.",
     )
     announce_interval: float = setting(
         5.0,

@@ -139,25 +139,21 @@ class StoredBackend:
         self._values = Values(store.values, uplink, followed)
 
     def _make_mail(self) -> None:
-        self._mail = Mail(
-            store=self._store.channels,
+        store, uplink, followed = self._store, self._uplink, self._followed
+        self._mail = mail = Mail(
+            store=store.channels,
             mesh=self._mesh,
-            uplink=self._uplink,
+            uplink=uplink,
             incarnation=self._incarnation,
             directory=self._directory,
-            rooms=self._followed,
+            rooms=followed,
             healing=self._healing,
             site=self._site,
             hear_host=self.others.hear,
             head=self._head,
         )
-        self.others.begin(
-            rooms=self._rooms,
-            store=self._store.rooms,
-            uplink=self._uplink,
-            followed=self._followed,
-            send=self._mail.send_host,
-        )
+        rooms, send = self._rooms, mail.send_host
+        self.others.begin(rooms=rooms, store=store.rooms, uplink=uplink, followed=followed, send=send)
 
     async def connect(self) -> None:
         """Connect; if the store is away, go on trying in the background."""

@@ -1,0 +1,35 @@
+"""What the host's rooms are called in a store, and which rooms other nodes can know."""
+
+from __future__ import annotations
+
+from itertools import product
+from uuid import UUID
+
+import pytest
+
+from walkie_signal.core.emits import can_be_shared, is_stored_name, stored_name
+
+NAMESPACES = ["/", "/desk", "/desk\0", "desk"]
+ROOMS = [None, "", "7", 7, "null", "\0", '"', "ä", 'desk\0"x"']
+
+
+def test_no_two_rooms_have_one_name() -> None:
+    names = {stored_name(*each): each for each in product(NAMESPACES, ROOMS)}
+    assert len(names) == len(NAMESPACES) * len(ROOMS)
+    assert all(map(is_stored_name, names))
+
+
+@pytest.mark.parametrize("name", ["", "gate", "/", "\0", "\0gate", '"', "null"])
+def test_a_room_of_signaling_is_none_of_the_host_s(name: str) -> None:
+    assert not is_stored_name(name)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_texts_and_integers_are_known_elsewhere(room: object) -> None:
+    assert can_be_shared(room)
+
+
+@pytest.mark.parametrize("room", [True, 7.0, b"7", UUID(int=7), ("a", 7), frozenset()])
+def test_what_would_come_back_as_something_else_is_not(room: object) -> None:
+    """By JSON a number may come back as equal to it but called otherwise, and a tuple as a list."""
+    assert not can_be_shared(room)
