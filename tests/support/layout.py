@@ -5,7 +5,7 @@ from __future__ import annotations
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings",),
-    ("bounded_log", "forks", "runtime_folder", "turns", "wire"),
+    ("arity", "bounded_log", "forks", "runtime_folder", "turns", "wire"),
     ("file_locks", "unix_sockets"),
     ("supervisors",),
     ("core", "direct"),

@@ -7,6 +7,7 @@ own, which no peer can ask for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from walkie_signal.wire.frames import Frame
@@ -58,6 +59,7 @@ def can_be_shared(room: Any) -> bool:
     return room is None or isinstance(room, str) or type(room) is int
 
 
+@lru_cache(maxsize=4096, typed=True)
 def stored_name(namespace: str, room: Any) -> str:
     """Return the name that a room of the host's has in a store; ``None`` is the room of everybody."""
     return f"{MARK}{namespace}\0{dumps(room)}"

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import socketio
 
+from walkie_signal.arity import arity
 from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.wire.events import checked_name
@@ -237,10 +238,5 @@ async def _uncancelled(answer: Awaitable[Any]) -> Any:
 
 
 def _accepts(handler: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
-    try:
-        inspect.signature(handler).bind(*arguments)
-    except TypeError:
-        return False
-    except ValueError:  # a callable without a signature
-        return True
-    return True
+    least, most = arity(handler)
+    return least <= len(arguments) <= most

@@ -119,15 +119,17 @@ class HostRooms:
         self._uplink.check()
         name = stored_name(namespace, room)
         copy = self._followed.get(name)
-        if copy is None or copy.version is None or not self._others(copy):
+        nodes = [] if copy is None or copy.version is None else self._others(copy)
+        if copy is None or not nodes:
             if isinstance(room, str) and SID.fullmatch(room):
                 node = await self._directory.node_of_peer(room)
                 if node is not None:
                     return () if node == self._incarnation.id else (node,)
             copy = await self._found(name)
+            nodes = self._others(copy)
         copy.use()
         copy.rest()
-        return self._others(copy)
+        return nodes
 
     async def node_of(self, sid: str) -> str | None:
         """Return the node of a client, or ``None`` if there is no such client; raises like `nodes_of`."""

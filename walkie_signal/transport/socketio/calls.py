@@ -8,27 +8,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-UNLIMITED = 1 << 30
+from walkie_signal.arity import arity
 
 
 class MisfitError(TypeError):
     """A client's event has another number of arguments than its handler takes."""
-
-
-@lru_cache(maxsize=256)
-def arity(handler: Callable[..., Any]) -> tuple[int, int]:
-    """Return the least and the greatest number of positional arguments that a handler takes."""
-    try:
-        parameters = inspect.signature(handler).parameters.values()
-    except (TypeError, ValueError):  # a callable without a signature
-        return 0, UNLIMITED
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    least = sum(p.default is p.empty for p in positional)
-    most = UNLIMITED if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
-    return least, most
 
 
 def fitted(event: str, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, ...]:

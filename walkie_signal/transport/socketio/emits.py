@@ -18,10 +18,14 @@ from walkie_signal.core.emits import Emit, Order, can_be_shared
 from walkie_signal.core.ports import OtherNodes
 from walkie_signal.errors import SignalingError
 from walkie_signal.transport.socketio.audience import ServedAudience
+from walkie_signal.wire.events import event_text, prefix_of
 from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.packets import EVENT
 
 log = logging.getLogger("walkie_signal.transport")
+
+IN_A_ROW = 16
+"""Emits after which others have their turn, though a loop may emit for ever."""
 
 
 class _Sids(set[str]):
@@ -52,6 +56,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
     def __init__(self, *, has_clients: bool = True) -> None:
         super().__init__()
         self._has_clients = has_clients
+        self._emitted = 0
         self._lines = BoundedLog(log)
         self.pending_connect = _Pending()
         self.pending_disconnect = _Pending()
@@ -240,7 +245,9 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             sids = tuple(sid for sid in skipped if sid is not None)
             emit = Emit(namespace, rooms, sids, tuple(frames), self._audience.await_answers(callback))
             await self._send_on(elsewhere, emit)
-        await asyncio.sleep(0)  # so that a loop that emits for ever leaves others their turn
+        self._emitted += 1
+        if self._emitted % IN_A_ROW == 0:
+            await asyncio.sleep(0)
 
     async def _send_on(self, elsewhere: OtherNodes, emit: Emit) -> None:
         try:
@@ -258,6 +265,11 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
 
     def _event(self, namespace: str, event: str, data: Any) -> list[Frame]:
         arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
+        if self.server.writes_json:
+            try:
+                return [event_text(prefix_of(namespace), event, *arguments)]
+            except ValueError:
+                pass  # it holds bytes, say
         pkt = self.server.packet_class(EVENT, namespace=namespace, data=[event, *arguments])
         frames: list[Frame] = self.server.frames_of(pkt)
         return frames
@@ -270,7 +282,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
 
     def _is_here(self, namespace: str, room: Any) -> bool:
         """Tell whether a room is the own one of a client here."""
-        return isinstance(room, str) and self.is_connected(room, namespace)
+        return isinstance(room, str) and self.knows(room, namespace)
 
 
 def _is_several(room: Any) -> bool:

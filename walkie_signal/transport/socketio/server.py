@@ -73,8 +73,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         """Take python-socketio's options, those of `Engine`, and whether to begin the hand-over.
 
         `json` and `serializer` only hold for this server; python-socketio sets `json` for the whole process.
+        Without either of them the server writes JSON as we do (`writes_json`).
         """
         self._strict = serializer == "default"
+        self.writes_json = self._strict and json is None
         if self._strict:
             serializer = type("Packet", (socketio.packet.Packet,), {"json": json or Json})
         elif json is not None:
