@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("deliveries", "ledger", "registry"),
     ),
     "direct": (
-        ("closing", "draining", "handshake", "inbox", "owner", "picows", "rules"),
+        ("closing", "draining", "framing", "handshake", "inbox", "owner", "picows", "rules"),
         ("bounds", "frames"),
         ("http", "protocol"),
     ),

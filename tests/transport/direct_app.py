@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from transport.direct_sends import send_in_turn, send_together
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.direct import frames
 
@@ -228,14 +229,17 @@ async def direct_echo(scope: Any, receive: Any, send: Any) -> None:
         if command == "close":
             direct.close(int(argument), "as told")
             direct.send("after")
+            direct.send_all(["after"])
         elif command == "abort":
             direct.abort()
             direct.send("after")
+            direct.send_all(["after"])
         elif command == "raise":
             raise ValueError("as told")
         elif command == "burst":
-            for number, size in enumerate(argument.split()):
-                direct.send(bytes([number % 256]) * int(size))
+            send_in_turn(direct, *map(int, argument.split()))
+        elif command == "all":
+            send_together(direct, *map(int, argument.split()))
         elif command == "flood":
             for _ in range(int(argument)):
                 direct.send(b"x" * 10_000)

@@ -62,6 +62,24 @@ async def test_what_is_queued_when_it_starts_comes_first(server: Served) -> None
         await sending
 
 
+async def test_several_messages_at_once_stand_where_they_were_sent(server: Served) -> None:
+    """Each in the shortest form of its length, though the messages before and after go another way."""
+    sizes = [0, 1, 62, 63, 125, 126, 32_767, 32_768, 65_535, 65_536, 300_000]
+    async with websocket(server.address, f"/direct?id={next(names)}") as client:
+        await client.send(frame(TEXT, f"all {' '.join(map(str, sizes))}"))
+        expected = [
+            event
+            for size in sizes
+            for event in (
+                ("text", f"before {size}"),
+                ("text", "ä" * size),
+                ("binary", b"\xff" * size),
+                ("text", f"after {size}"),
+            )
+        ]
+        assert await hear(client, len(expected)) == expected
+
+
 async def test_what_the_socket_does_not_take_waits_and_says_so(server: Served) -> None:
     name = str(next(names))
     async with websocket(server.address, f"/direct?id={name}", receive_buffer=4096) as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from websockets.exceptions import InvalidState
@@ -12,6 +13,7 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.direct import picows
+from walkie_signal.direct.framing import framed
 from walkie_signal.direct.owner import Owner
 from walkie_signal.direct.rules import Fragments, FrameError, close_of, not_utf8, text_of
 
@@ -281,10 +283,7 @@ class Frames(picows.WSListener):
             self._send_pong()
 
     def hold(self, on_message: Any, on_pause: Any) -> None:
-        """Give what was read already to `on_message`, and answer only the last PING in it, at the next `listen`.
-
-        The messages wait for their turns; each PONG would be a call of the system now.
-        """
+        """Give what was read to `on_message`; the next `listen` answers the last PING in it, and no other."""
         self.listen(on_message, on_message, on_pause, None)
         self._held = True
         if not self._large and not self._ended:
@@ -294,3 +293,8 @@ class Frames(picows.WSListener):
         """Send a message in one frame."""
         if self.close_sent is None and self._writer is not None:
             self._writer.send(TEXT if isinstance(message, str) else BINARY, message)
+
+    def send_all(self, messages: Sequence[str | bytes]) -> None:
+        """Send messages with one call of the system."""
+        if self.close_sent is None and self._writer is not None:
+            self._transport.write(b"".join(map(framed, messages)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from walkie_signal.transport.engineio.outbox import Outbox
@@ -17,6 +18,9 @@ class Carrier(Protocol):
 
     def push(self, frame: Frame) -> None:
         """Send a frame, or put it into the outbox until it can be sent."""
+
+    def push_all(self, frames: Sequence[Frame]) -> None:
+        """Push frames that belong together."""
 
     def end(self, code: int, farewell: str) -> None:
         """Write what waits, and end: a WebSocket with `code`, a poll with the packet `farewell`."""
@@ -38,6 +42,11 @@ class Connecting:
 
     def __init__(self, outbox: Outbox) -> None:
         self.push = outbox.put
+
+    def push_all(self, frames: Sequence[Frame]) -> None:
+        """Let all of them wait."""
+        for frame in frames:
+            self.push(frame)
 
     def note_progress(self, now: float) -> None:
         """Do nothing: all that waits is in the outbox."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from walkie_signal.bounded_log import BoundedLog
@@ -175,6 +175,11 @@ class Connection:
         """Send a frame after all that was sent before; if the connection is closed, do nothing."""
         if self.is_open:
             self.push(frame)
+
+    def send_all(self, frames: Sequence[Frame]) -> None:
+        """Send frames that belong together."""
+        if self.is_open:
+            self.carrier.push_all(frames)
 
     def send_latest(self, key: str, frame: Frame) -> None:
         """Send a frame, and drop the one that was sent with the same key before if that still waits."""

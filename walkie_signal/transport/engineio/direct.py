@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -51,6 +51,7 @@ class DirectWebSocket:
         self._outbox = connection.outbox
         self._direct = direct
         self.push: Callable[[Frame], None] = direct.send
+        self._send_all: Callable[[Sequence[Frame]], None] = direct.send_all
         self._paused = False
         self._left = 0
         self._since: float | None = None
@@ -70,6 +71,14 @@ class DirectWebSocket:
             self._outbox.moved = now
 
     # Out
+
+    def push_all(self, frames: Sequence[Frame]) -> None:
+        """Send frames with one call of the system, or let them wait."""
+        if self._paused:
+            for frame in frames:
+                self._connection.wait(frame)
+        else:
+            self._send_all(frames)
 
     def flush(self) -> None:
         """Send what waits, until the web server's buffer is full."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import monotonic
 
 from walkie_signal.errors import ProtocolViolation
@@ -107,6 +107,12 @@ class Polling:
     def push(self, frame: Frame) -> None:
         """Answer the waiting poll, or let the frame wait for the next one."""
         self._connection.wait(frame)
+        self._wake()
+
+    def push_all(self, frames: Sequence[Frame]) -> None:
+        """Answer with all of them, or let them wait."""
+        for frame in frames:
+            self._connection.wait(frame)
         self._wake()
 
     def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - the code is for a WebSocket

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import types
-from collections.abc import Callable, Coroutine, Generator, MutableMapping
+from collections.abc import Callable, Coroutine, Generator, MutableMapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -101,6 +101,11 @@ class WebSocket:
         else:
             self._connection.wait(frame)
             self.flush()
+
+    def push_all(self, frames: Sequence[Frame]) -> None:
+        """Push one after the other."""
+        for frame in frames:
+            self.push(frame)
 
     def flush(self) -> None:
         """Write what waited before this was the carrier."""

@@ -142,9 +142,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         if connection is None:
             return
         socket = connection.app.get(namespace) if connection.app is not None else None
-        send = connection.send if socket is None else socket.send
-        for frame in frames:
-            send(frame)
+        recipient = connection if socket is None else socket
+        if len(frames) == 1:
+            recipient.send(frames[0])
+        else:
+            recipient.send_all(frames)
 
     def frames_of(self, pkt: Any) -> list[Frame]:
         """Encode a Socket.IO packet, once for all its recipients."""

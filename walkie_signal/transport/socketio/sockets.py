@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -87,6 +87,14 @@ class Socket:
             self.sockets.connection.send(frame)
         elif len(self.held) < MAX_DEFERRED:
             self.held.append(frame)
+
+    def send_all(self, frames: Sequence[Frame]) -> None:
+        """Send frames that belong together."""
+        if self.held is None:
+            self.sockets.connection.send_all(frames)
+        else:
+            for frame in frames:
+                self.send(frame)
 
     def release(self) -> None:
         """Send what was held back, and hold nothing back from now on."""
