@@ -34,6 +34,7 @@ class AsyncEmitter:
 
     Args:
         backend: What the nodes were given: the URL of a Redis server or of its sentinels, or ``machine:<name>``.
+            If no node has that, nobody is told, and no error comes.
         namespace: The namespace of their signaling, if it is another one.
         settings: Their settings, of which only `redis_prefix` matters here; ``None`` for the defaults.
 
@@ -43,7 +44,7 @@ class AsyncEmitter:
     """
 
     def __init__(self, backend: str, *, namespace: str = "/", settings: Settings | None = None) -> None:
-        if backend in ("", AUTO, MACHINE, MEMORY):
+        if backend in (None, "", AUTO, MACHINE, MEMORY):
             raise ValueError(
                 f"an emitter finds no nodes by {backend!r}: give it and them machine:<name>, or a URL of Redis"
             )
@@ -53,6 +54,12 @@ class AsyncEmitter:
         self._backend = backend_of(backend, namespace, settings or Settings())
         self._server = create_server(hand_over=False, client_manager=Rooms(has_clients=False))
         self._server.connections.reach(self._backend.others, namespace)
+
+    @property
+    def _started(self) -> Any:
+        if not self._backend.node_id:
+            raise RuntimeError("this emitter is not started, or closed")
+        return self._server
 
     async def start(self) -> None:
         """Connect to the store. If it is away, this goes on in the background, and emits raise meanwhile."""
@@ -94,8 +101,10 @@ class AsyncEmitter:
         Raises:
             SignalingError: ``unavailable``: the store can't be reached; nobody was sent anything.
             ValueError: The event is too large.
+            TypeError: A room is called neither by a text nor by an integer.
+            RuntimeError: The emitter is not started, or closed; so it is with each call.
         """
-        await self._server.emit(event, data, to=to, room=room, skip_sid=skip_sid, namespace=namespace)
+        await self._started.emit(event, data, to=to, room=room, skip_sid=skip_sid, namespace=namespace)
 
     async def send(
         self, data: Any, to: Any = None, *, room: Any = None, skip_sid: Sids = None, namespace: str = "/"
@@ -119,7 +128,7 @@ class AsyncEmitter:
             socketio.exceptions.TimeoutError: There is no answer in time, or no such client.
             SignalingError: ``unavailable``.
         """
-        return await self._server.call(event, data, to=to, namespace=namespace, timeout=timeout)
+        return await self._started.call(event, data, to=to, namespace=namespace, timeout=timeout)
 
     async def enter_room(self, sid: str, room: Any, namespace: str = "/") -> None:
         """Let a client enter a room; nothing happens if there is no such client.
@@ -129,11 +138,11 @@ class AsyncEmitter:
             TimeoutError: The client's node has not answered in 2 s.
             ValueError: The room is another client's sid.
         """
-        await self._server.enter_room(sid, room, namespace=namespace)
+        await self._started.enter_room(sid, room, namespace=namespace)
 
     async def leave_room(self, sid: str, room: Any, namespace: str = "/") -> None:
         """Let a client leave a room; as `enter_room`."""
-        await self._server.leave_room(sid, room, namespace=namespace)
+        await self._started.leave_room(sid, room, namespace=namespace)
 
     async def close_room(self, room: Any, namespace: str = "/") -> None:
         """Let everybody leave a room.
@@ -141,11 +150,11 @@ class AsyncEmitter:
         Raises:
             SignalingError: ``unavailable``.
         """
-        await self._server.close_room(room, namespace=namespace)
+        await self._started.close_room(room, namespace=namespace)
 
     async def disconnect(self, sid: str, namespace: str = "/") -> None:
         """Disconnect a client; as `enter_room`."""
-        await self._server.disconnect(sid, namespace=namespace)
+        await self._started.disconnect(sid, namespace=namespace)
 
 
 class Emitter:

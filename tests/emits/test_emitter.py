@@ -7,6 +7,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 import socketio
@@ -128,8 +130,23 @@ async def test_an_emitter_says_that_redis_is_away() -> None:
         await emitter.emit("told", 2)
 
 
-@pytest.mark.parametrize("backend", ["", "auto", "machine", "memory", "http://127.0.0.1", "redis:/nowhere"])
+async def test_what_an_emitter_can_not_do_is_an_error(machine: str) -> None:
+    emitter = AsyncEmitter(machine)
+    with pytest.raises(RuntimeError, match="not started"):
+        await emitter.emit("told", 1)
+    async with emitter:
+        with pytest.raises(TypeError, match="a text or an integer"):
+            await emitter.emit("told", 1, to=UUID(int=7))
+        with pytest.raises(TypeError, match="UUID"):
+            await emitter.enter_room("nobody-has-this-sid-0", UUID(int=7))
+    with pytest.raises(RuntimeError, match="closed"):
+        await emitter.emit("told", 1)
+
+
+@pytest.mark.parametrize(
+    "backend", [None, "", "auto", "machine", "memory", "http://127.0.0.1", "redis:/nowhere"]
+)
 @pytest.mark.parametrize("kind", [Emitter, AsyncEmitter])
-def test_an_emitter_needs_a_store_that_others_find(kind: type, backend: str) -> None:
+def test_an_emitter_needs_a_store_that_others_find(kind: type, backend: Any) -> None:
     with pytest.raises(ValueError, match=r"URL|redis"):
         kind(backend)

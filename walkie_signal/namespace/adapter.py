@@ -15,11 +15,16 @@ from walkie_signal.errors import ProtocolViolation, SignalingError
 from walkie_signal.host import Host
 from walkie_signal.namespace.binding import Binding
 from walkie_signal.namespace.credentials import address_of, read_credentials
-from walkie_signal.namespace.stock import transport_of
+from walkie_signal.namespace.stock import emits_here_alone, transport_of
 from walkie_signal.node.node import Node
 from walkie_signal.node.peers import Peer
 
 log = logging.getLogger("walkie_signal")
+
+EMITS_HERE = (
+    "this is a stock socketio.AsyncServer: what you emit on it yourself reaches the clients of this process alone. "
+    "Make it by walkie_signal.create_server, or give it a client_manager"
+)
 
 _REASONS: Mapping[str, Reason] = {
     "ping timeout": "timeout",
@@ -68,6 +73,8 @@ class Adapter:
         self._transport = transport
         transport.before_parting(self.namespace, self._farewell)
         transport.reach(self._node.backend.others, self.namespace)
+        if self._node.backend.shared and emits_here_alone(server):
+            log.warning(EMITS_HERE)
 
     def hand_back(self) -> None:
         """Let other workers end what the server carries for them."""

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import socketio
+
 from walkie_signal.core.ports import Link, OtherNodes, TextHandler, Transport
 
 log = logging.getLogger("walkie_signal")
@@ -22,6 +24,11 @@ def transport_of(server: Any) -> Transport:
     """Return the connections of a server: its own `Transport`, or one for a stock server."""
     own = getattr(server, "connections", None)
     return own if isinstance(own, Transport) else StockTransport(server)
+
+
+def emits_here_alone(server: Any) -> bool:
+    """Tell whether what a server emits reaches the clients of its own process alone, however many there are."""
+    return type(server.manager) is socketio.AsyncManager
 
 
 class StockTransport:

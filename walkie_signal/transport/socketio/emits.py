@@ -231,6 +231,9 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """
         room = to or room
         skipped = tuple(skip_sid) if isinstance(skip_sid, (list, tuple)) else (skip_sid,)
+        rooms = tuple(room) if _is_several(room) else (room,)
+        if not self._has_clients and not all(map(can_be_shared, rooms)):
+            raise TypeError("other nodes know rooms that are called by a text or an integer")
         is_here = options.get("ignore_queue") or self._is_here(namespace, room)
         elsewhere = None if is_here else self._elsewhere()
         if callback is not None:
@@ -241,9 +244,14 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         if callback is None:
             self.send(namespace, room, skipped, frames)
         if elsewhere is not None:
-            rooms = tuple(filter(can_be_shared, room if _is_several(room) else (room,)))
             sids = tuple(sid for sid in skipped if sid is not None)
-            emit = Emit(namespace, rooms, sids, tuple(frames), self._audience.await_answers(callback))
+            emit = Emit(
+                namespace,
+                tuple(filter(can_be_shared, rooms)),
+                sids,
+                tuple(frames),
+                self._audience.await_answers(callback),
+            )
             await self._send_on(elsewhere, emit)
         self._emitted += 1
         if self._emitted % IN_A_ROW == 0:
