@@ -50,23 +50,25 @@ class AsyncEmitter:
             )
         from walkie_signal.transport.socketio.emits import Rooms  # noqa: PLC0415 - as `create_server` does
 
-        self._namespace = namespace
+        self._is_open = False
         self._backend = backend_of(backend, namespace, settings or Settings())
         self._server = create_server(hand_over=False, client_manager=Rooms(has_clients=False))
         self._server.connections.reach(self._backend.others, namespace)
 
     @property
     def _started(self) -> Any:
-        if not self._backend.node_id:
+        if not self._is_open:
             raise RuntimeError("this emitter is not started, or closed")
         return self._server
 
     async def start(self) -> None:
         """Connect to the store. If it is away, this goes on in the background, and emits raise meanwhile."""
         await self._backend.start(_Nobody())
+        self._is_open = True
 
     async def close(self) -> None:
         """Leave nothing in the store; what was emitted has been handed over."""
+        self._is_open = False
         await self._backend.close()
 
     async def __aenter__(self) -> Self:
@@ -185,10 +187,17 @@ class Emitter:
                 self._running = _Running(self._make())
                 atexit.register(self.close)
             running = self._running
-        return running.run(ask)
+            running.begin_call()
+        try:
+            return running.ask(ask)
+        finally:
+            running.end_call()
 
     def close(self) -> None:
-        """Leave nothing in the store; a later call connects again. At the end of the process this is called."""
+        """Leave nothing in the store, after the calls of other threads; a later call connects again.
+
+        At the end of the process this is called.
+        """
         with self._began:
             running, self._running = self._running, None
         atexit.unregister(self.close)
@@ -255,20 +264,35 @@ class _Running:
     def __init__(self, emitter: AsyncEmitter) -> None:
         self.process = os.getpid()
         self._emitter = emitter
+        self._calls = 0
+        self._call_ended = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="walkie-signal emitter", daemon=True
         )
         self._thread.start()
-        self.run(AsyncEmitter.start)
+        self.ask(AsyncEmitter.start)
 
-    def run(self, ask: Callable[[AsyncEmitter], Coroutine[Any, Any, Result]]) -> Result:
+    def begin_call(self) -> None:
+        """Record that a thread is about to ask."""
+        with self._call_ended:
+            self._calls += 1
+
+    def end_call(self) -> None:
+        """Record that it has its answer."""
+        with self._call_ended:
+            self._calls -= 1
+            self._call_ended.notify_all()
+
+    def ask(self, ask: Callable[[AsyncEmitter], Coroutine[Any, Any, Result]]) -> Result:
         """Ask the emitter, and wait for the answer."""
         return asyncio.run_coroutine_threadsafe(ask(self._emitter), self._loop).result()
 
     def end(self) -> None:
-        """Close the emitter, and end the thread."""
-        self.run(AsyncEmitter.close)
+        """Close the emitter, and end the thread; nobody would answer a call that is under way."""
+        with self._call_ended:
+            self._call_ended.wait_for(lambda: not self._calls)
+        self.ask(AsyncEmitter.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -108,6 +108,31 @@ async def test_an_emitter_that_is_closed_connects_again(backend: str) -> None:
         assert client.told("told") == [1, 2]
 
 
+async def test_threads_emit_while_others_close(backend: str) -> None:
+    """Each call is answered: it is carried out before the close, or connects again."""
+    async with host_on(backend) as host:
+        (client,) = host.clients
+        emitter = Emitter(backend)
+
+        def emit(number: int) -> None:
+            for each in range(20):
+                emitter.emit("told", [number, each])
+
+        def close() -> None:
+            for _ in range(5):
+                emitter.close()
+
+        await asyncio.wait_for(
+            asyncio.gather(
+                *(asyncio.to_thread(emit, number) for number in range(3)), asyncio.to_thread(close)
+            ),
+            30,
+        )
+        await asyncio.to_thread(emitter.close)
+        expected = [[number, each] for number in range(3) for each in range(20)]
+        await eventually(lambda: sorted(client.told("told")), lambda told: told == expected)
+
+
 async def test_where_nobody_is_nothing_happens(backend: str) -> None:
     async with AsyncEmitter(backend) as emitter:
         await emitter.emit("told", 1)

@@ -59,6 +59,7 @@ async def test_an_emit_reaches_the_other_node(make: Callable[[str], Any], machin
             host = Host(app, url, [await stack.enter_async_context(listening(url))])
             if make is by_the_namespace:  # nothing starts it but its first connection
                 await host.app.signaling.start()
+                stack.push_async_callback(host.app.signaling.close)
             await eventually(host.ready)
             hosts.append(host)
         one, other = hosts

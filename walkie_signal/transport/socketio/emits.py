@@ -122,9 +122,9 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
 
     async def _order(self, order: Order) -> None:
         elsewhere = self._elsewhere()
+        if not can_be_shared(order.room) and (elsewhere is not None or not self._has_clients):
+            raise TypeError(f"other nodes know no room that is called by a {type(order.room).__name__}")
         if elsewhere is not None:
-            if not can_be_shared(order.room):
-                raise TypeError(f"other nodes know no room that is called by a {type(order.room).__name__}")
             await elsewhere.order(order)
 
     async def _until_known(self, namespace: str, room: Any) -> None:
