@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from typing_extensions import Self
 
 from walkie_signal.backends.named import backend_of
-from walkie_signal.core.changes import Change, Member
+from walkie_signal.backends.nobody import Nobody
 from walkie_signal.settings import Settings
 from walkie_signal.settings.forms import AUTO, MACHINE, MEMORY
 from walkie_signal.transport import create_server
@@ -63,7 +63,7 @@ class AsyncEmitter:
 
     async def start(self) -> None:
         """Connect to the store. If it is away, this goes on in the background, and emits raise meanwhile."""
-        await self._backend.start(_Nobody())
+        await self._backend.start(Nobody())
         self._is_open = True
 
     async def close(self) -> None:
@@ -296,28 +296,3 @@ class _Running:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-
-class _Nobody:
-    """A node with no peers, as its backend calls it."""
-
-    def apply(self, change: Change) -> None:
-        """Do nothing."""
-
-    def forget(self, room: str) -> None:
-        """Do nothing."""
-
-    def hand_over(self, room: str, peer_id: str, text: str) -> None:
-        """Do nothing."""
-
-    def tell(self, user_id: str, text: str) -> None:
-        """Do nothing."""
-
-    def kick(self, peer_id: str) -> None:
-        """Do nothing."""
-
-    def lost(self, member: Member) -> None:
-        """Do nothing."""
-
-    def fenced(self) -> None:
-        """Do nothing."""

@@ -10,7 +10,7 @@ import pytest
 from walkie_signal.core.emits import can_be_shared, is_stored_name, stored_name
 
 NAMESPACES = ["/", "/desk", "/desk\0", "desk"]
-ROOMS = [None, "", "7", 7, "null", "\0", '"', "ä", 'desk\0"x"']
+ROOMS = [None, "", "7", 7, "null", "\0", '"', "ä", "\U0001f600", 'desk\0"x"']
 
 
 def test_no_two_rooms_have_one_name() -> None:
@@ -29,7 +29,7 @@ def test_texts_and_integers_are_known_elsewhere(room: object) -> None:
     assert can_be_shared(room)
 
 
-@pytest.mark.parametrize("room", [True, 7.0, b"7", UUID(int=7), ("a", 7), frozenset()])
+@pytest.mark.parametrize("room", [True, 7.0, b"7", "\ud800", "a\udfffb", UUID(int=7), ("a", 7), frozenset()])
 def test_what_would_come_back_as_something_else_is_not(room: object) -> None:
     """By JSON a number may come back as equal to it but called otherwise, and a tuple as a list."""
     assert not can_be_shared(room)

@@ -18,6 +18,8 @@ from walkie_signal.core.emits import stored_name
 
 Two = tuple[Host, Host]
 SITE = UUID(int=7)
+LONE = "\ud800"
+"""A room that any client can name."""
 pytestmark = pytest.mark.promise(
     "Hosts",
     "Each call of the host's server reaches clients on every node: emits, rooms, answers, disconnects",
@@ -187,6 +189,20 @@ async def test_rooms_that_other_nodes_can_not_know_stay_here_with_a_line(
         assert "called by a UUID are known on this node alone" in caplog.text
         with pytest.raises(TypeError, match="UUID"):
             await one.sio.enter_room(other.clients[0].sid, SITE)
+
+
+async def test_a_room_that_has_no_bytes_harms_nobody(hosts: Two) -> None:
+    one, other = hosts
+    target = one.clients[0]
+    await one.sio.enter_room(target.sid, LONE)
+    await one.sio.enter_room(target.sid, "ward")
+    await one.sio.emit("told", 1, room=LONE)
+    await target.hears("told", 1)
+    sid = target.sid
+    await one.sio.disconnect(sid)
+    await eventually(lambda: sid not in one.sio.manager.rooms["/"].get("ward", ()))
+    assert not any(sid in each for each in one.sio.manager._entered)
+    await one.reaches(other.clients[0])
 
 
 async def test_an_event_that_is_too_large_for_other_nodes_is_an_error(hosts: Two) -> None:

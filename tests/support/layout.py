@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("bounds", "frames"),
         ("http", "protocol"),
     ),
-    "backends": (("base", "urls"), ("memory", "shared", "swaps"), ("machine", "redis"), ("named",)),
+    "backends": (("base", "nobody", "urls"), ("memory", "shared", "swaps"), ("machine", "redis"), ("named",)),
     "backends.machine": (
         ("book", "folder", "frames", "others"),
         ("alone", "groups"),

@@ -55,8 +55,13 @@ class Order(NamedTuple):
 
 
 def can_be_shared(room: Any) -> bool:
-    """Tell whether other nodes can know a room: anything but a text or a number would be another room there."""
-    return room is None or isinstance(room, str) or type(room) is int
+    """Tell whether other nodes can know a room: anything but a text or a number would be another room there.
+
+    A text with a lone surrogate has no bytes, and a client may have asked for such a room.
+    """
+    if isinstance(room, str):
+        return room.isascii() or not any("\ud800" <= each <= "\udfff" for each in room)
+    return room is None or type(room) is int
 
 
 @lru_cache(maxsize=4096, typed=True)
