@@ -7,7 +7,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from types import TracebackType
+from functools import partial
 from typing import Any, TypeVar
 
 from typing_extensions import Self
@@ -62,9 +62,10 @@ class AsyncEmitter:
         return self._server
 
     async def start(self) -> None:
-        """Connect to the store. If it is away, this goes on in the background, and emits raise meanwhile."""
-        await self._backend.start(Nobody())
-        self._is_open = True
+        """Connect to the store, unless that is done. If it is away, this goes on, and emits raise meanwhile."""
+        if not self._is_open:
+            self._is_open = True
+            await self._backend.start(Nobody())
 
     async def close(self) -> None:
         """Leave nothing in the store; what was emitted has been handed over."""
@@ -75,9 +76,7 @@ class AsyncEmitter:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def emit(
@@ -172,18 +171,24 @@ class Emitter:
     """
 
     def __init__(self, backend: str, *, namespace: str = "/", settings: Settings | None = None) -> None:
-        AsyncEmitter(
-            backend, namespace=namespace, settings=settings
-        )  # raises here, and not in the first call
-        self._make: Callable[[], AsyncEmitter] = lambda: AsyncEmitter(
-            backend, namespace=namespace, settings=settings
-        )
-        self._began = threading.Lock()
+        self._make = partial(AsyncEmitter, backend, namespace=namespace, settings=settings)
+        self._make()  # it raises here, and not in the first call
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
         self._running: _Running | None = None
 
+    def _begin_in_a_fork(self) -> None:
+        """Keep nothing of another process, whose threads may have held the lock."""
+        if self._process != os.getpid():
+            self._begin()
+
     def _run(self, ask: Callable[[AsyncEmitter], Coroutine[Any, Any, Result]]) -> Result:
-        with self._began:
-            if self._running is None or self._running.process != os.getpid():
+        self._begin_in_a_fork()
+        with self._lock:
+            if self._running is None:
                 self._running = _Running(self._make())
                 atexit.register(self.close)
             running = self._running
@@ -198,18 +203,17 @@ class Emitter:
 
         At the end of the process this is called.
         """
-        with self._began:
+        self._begin_in_a_fork()
+        with self._lock:
             running, self._running = self._running, None
         atexit.unregister(self.close)
-        if running is not None and running.process == os.getpid():
+        if running is not None:
             running.end()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def emit(
@@ -255,14 +259,9 @@ class Emitter:
 
 
 class _Running:
-    """An emitter that runs in a thread of its own.
-
-    Attributes:
-        process: The id of the process that the thread belongs to.
-    """
+    """An emitter that runs in a thread of its own."""
 
     def __init__(self, emitter: AsyncEmitter) -> None:
-        self.process = os.getpid()
         self._emitter = emitter
         self._calls = 0
         self._call_ended = threading.Condition()

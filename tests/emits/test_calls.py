@@ -55,6 +55,20 @@ async def test_a_room_s_members_hear_in_order_and_nobody_else(hosts: Two, room: 
     assert [client.told("tick") for client in members + outside] == [expected, expected, [], []]
 
 
+async def test_emits_side_by_side_to_a_room_that_is_not_known_yet_keep_their_order(hosts: Two) -> None:
+    one, other = hosts
+    (target, _) = other.clients
+    for room in range(20):
+        await other.sio.enter_room(target.sid, room)
+        emits = []
+        for number in range(30):
+            emits.append(asyncio.create_task(one.sio.emit("tick", [room, number], room=room)))
+            await asyncio.sleep(0)  # one in each turn of the loop, while the store is asked
+        await asyncio.gather(*emits)
+    await all_heard(one, target)
+    assert target.told("tick") == [[room, number] for room in range(20) for number in range(30)]
+
+
 async def test_several_rooms_and_a_skipped_sid(hosts: Two) -> None:
     """A client in two of them hears an event once."""
     one, other = hosts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -49,6 +50,37 @@ print(emitter.call("ask", "now", to=sys.argv[2]))
 """A task of a worker that was forked after the emitter had been used; at its end nothing closes the emitter."""
 
 
+FORKED = """
+import os
+import sys
+import threading
+import time
+from walkie_signal import Emitter, SignalingError
+
+emitter = Emitter(sys.argv[1])
+
+
+def emit():
+    try:
+        emitter.emit("told")
+    except SignalingError as error:
+        print(os.getpid() == parent, error.code, flush=True)
+
+
+parent = os.getpid()
+first = threading.Thread(target=emit)
+first.start()
+while not emitter._lock.locked():
+    time.sleep(0.001)
+if os.fork() == 0:
+    emit()
+    os._exit(0)
+first.join()
+os.wait()
+"""
+"""A fork while another thread makes the first call, of a store that does not answer."""
+
+
 @asynccontextmanager
 async def host_on(backend: str) -> AsyncIterator[Host]:
     """Run one node with one client, in the room ``site-7``."""
@@ -64,6 +96,7 @@ async def test_each_call_of_an_async_emitter(backend: str) -> None:
     async with host_on(backend) as host, AsyncEmitter(backend) as emitter:
         (client,) = host.clients
         client.sio.on("ask", lambda asked: asked + 1)
+        await emitter.start()  # once more: that changes nothing
         await emitter.emit("told", {"data": b"\x00"}, to="site-7")
         await emitter.emit("told", 2, room="site-7", skip_sid=client.sid)
         await emitter.send("hello")
@@ -91,6 +124,16 @@ async def test_a_task_that_blocks_and_its_fork(backend: str, tmp_path: Path) -> 
             assert await program.wait() == 0, program.output
         assert program.output == "heard now\n"
         assert client.told("shift_ended") == [1, 2, 3]
+
+
+async def test_a_fork_beside_a_call_that_connects_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "forked.py").write_text(FORKED)
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        async with running([sys.executable, tmp_path / "forked.py", url]) as program:
+            assert await program.wait() == 0, program.output
+    answers = [line for line in program.output.splitlines() if line.endswith("unavailable")]
+    assert sorted(answers) == ["False unavailable", "True unavailable"], program.output
 
 
 async def test_an_emitter_that_is_closed_connects_again(backend: str) -> None:

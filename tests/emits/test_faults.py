@@ -6,19 +6,17 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from emits.listeners import Listener, listening
-from support.processes import SCRIPTS, Program, running
+from emits.workers import workers
+from support.processes import Program
 from support.redis import redis_server
-from support.servers import free_port
 from support.waiting import eventually
 
-HERE = Path(__file__).parent
 pytestmark = pytest.mark.promise(
     "Hosts", "An emit reaches the living when a node is killed or stopped, and all again when Redis is back"
 )
@@ -53,22 +51,9 @@ class Node:
 
 @asynccontextmanager
 async def node(backend: str) -> AsyncIterator[Node]:
-    port = free_port()
-    command: list[str | Path] = [
-        SCRIPTS / "uvicorn",
-        "radio:app",
-        "--factory",
-        "--app-dir",
-        HERE,
-        "--port",
-        f"{port}",
-    ]
-    async with running(command, env={"BACKEND": backend}) as program:
-        await program.says("Uvicorn running on", 1)
-        url = f"http://127.0.0.1:{port}"
-        async with listening(url) as client:
-            await client.sio.call("join_channel", "patrol")
-            yield Node(url, program, client)
+    async with workers(backend, 1) as (url, program), listening(url) as client:
+        await client.sio.call("join_channel", "patrol")
+        yield Node(url, program, client)
 
 
 @asynccontextmanager

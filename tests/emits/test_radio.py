@@ -5,40 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 import socketio
 
 from emits.listeners import Listener, listening
-from support.processes import SCRIPTS, running
+from emits.workers import workers
 from support.redis import redis_server
-from support.servers import free_port
 
-HERE = Path(__file__).parent
 MOST_TRIES = 40
 """Connections after which both of two workers have got some, but for once in 2^39 runs."""
-
-
-@asynccontextmanager
-async def workers(backend: str | None, number: int = 2) -> AsyncIterator[str]:
-    """Run the host with so many workers; gives its URL."""
-    port = free_port()
-    command: list[str | Path] = [
-        SCRIPTS / "uvicorn",
-        "radio:app",
-        "--factory",
-        "--app-dir",
-        HERE,
-        "--port",
-        f"{port}",
-    ]
-    env = {} if backend is None else {"BACKEND": backend}
-    async with running([*command, "--workers", f"{number}"], env=env) as program:
-        await program.says("Application startup complete", number)
-        await program.says("Uvicorn running on", 1)
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(params=["workers", "machines"])
@@ -46,10 +23,11 @@ async def urls(request: pytest.FixtureRequest) -> AsyncIterator[list[str]]:
     """The URL of each process of a host that can be addressed."""
     async with AsyncExitStack() as stack:
         if request.param == "workers":
-            yield [await stack.enter_async_context(workers(None))]
+            services = [workers(None, 2)]
         else:
             redis = await stack.enter_async_context(redis_server())
-            yield [await stack.enter_async_context(workers(redis.url, 1)) for _ in range(2)]
+            services = [workers(redis.url, 1), workers(redis.url, 1)]
+        yield [(await stack.enter_async_context(each))[0] for each in services]
 
 
 @asynccontextmanager

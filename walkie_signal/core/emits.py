@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.json import dumps
+from walkie_signal.wire.values import is_text
 
 MARK = "\0/"
 """What the names of the host's rooms in a store begin with, and no other room's; a peer may not ask for one."""
@@ -60,7 +61,7 @@ def can_be_shared(room: Any) -> bool:
     A text with a lone surrogate has no bytes, and a client may have asked for such a room.
     """
     if isinstance(room, str):
-        return room.isascii() or not any("\ud800" <= each <= "\udfff" for each in room)
+        return is_text(room)
     return room is None or type(room) is int
 
 

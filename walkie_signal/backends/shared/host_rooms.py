@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from walkie_signal.backends.shared.copies import RoomCopy
 from walkie_signal.backends.shared.directory import Directory
@@ -53,7 +54,9 @@ class HostRooms:
         self._here: set[str] = set()
         self._entered: dict[str, str] = {}
         self._settling: dict[str, asyncio.Task[None]] = {}
-        self._finding: dict[str, asyncio.Task[None]] = {}
+        self._finding: WeakValueDictionary[str, asyncio.Lock] = (
+            WeakValueDictionary()
+        )  # each while somebody waits
 
     # Who is here
 
@@ -119,12 +122,14 @@ class HostRooms:
         self._uplink.check()
         name = stored_name(namespace, room)
         copy = self._followed.get(name)
-        nodes = [] if copy is None or copy.version is None else self._others(copy)
-        if copy is None or not nodes:
-            if isinstance(room, str) and SID.fullmatch(room):
-                node = await self._directory.node_of_peer(room)
-                if node is not None:
-                    return () if node == self._incarnation.id else (node,)
+        if copy is not None and (copy.version is None or name in self._finding):
+            copy = None
+        nodes = [] if copy is None else self._others(copy)
+        if not nodes and isinstance(room, str) and SID.fullmatch(room):
+            node = await self._directory.node_of_peer(room)
+            if node is not None:
+                return () if node == self._incarnation.id else (node,)
+        if copy is None:
             copy = await self._found(name)
             nodes = self._others(copy)
         copy.use()
@@ -140,27 +145,22 @@ class HostRooms:
         return [node for node in copy.peers() if node != self._incarnation.id]
 
     async def _found(self, name: str) -> RoomCopy:
-        """Follow a room, and wait until it is known."""
+        """Follow a room until it is known, in the order of the calls: in this order emits that wait are sent."""
         copy = self._followed.follow(name)
         copy.rest()
-        if copy.version is None:
-            task = self._finding.get(name)
-            if task is None:
-                task = self._finding[name] = asyncio.create_task(self._find(copy))
-            await asyncio.shield(task)
-        return copy
-
-    async def _find(self, copy: RoomCopy) -> None:
-        try:
-            await asyncio.wait_for(asyncio.shield(copy.heard), CHANGE_TIMEOUT)
+        turns = self._finding.get(name)
+        if turns is None:
+            turns = self._finding[name] = asyncio.Lock()
+        async with turns:
             if copy.version is None:
-                roster = await asyncio.wait_for(self._store.roster(copy.room), CHANGE_TIMEOUT)
+                await asyncio.wait_for(asyncio.shield(copy.heard), CHANGE_TIMEOUT)
+            if copy.version is None:
+                roster = await asyncio.wait_for(self._store.roster(name), CHANGE_TIMEOUT)
                 if copy.version is None and not copy.is_missed_in(roster):
                     self._followed.adopt(copy, roster)
-        finally:
-            del self._finding[copy.room]
+        return copy
 
     def close(self) -> None:
         """End what runs in the background."""
-        for task in (*self._settling.values(), *self._finding.values()):
+        for task in self._settling.values():
             task.cancel()

@@ -110,7 +110,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         Raises:
             KeyError: There is no such client, and no other node.
             ValueError: The room is another client's sid.
-            TypeError: The client is on another node, and the room is called neither by a text nor by a number.
+            TypeError: The client is on another node, and the room is called neither by a text nor by an integer.
             SignalingError: ``unavailable``: the client's node can't be reached.
             TimeoutError: It has not answered in time.
         """
@@ -228,6 +228,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             SignalingError: ``unavailable``: other nodes can't be reached, and somebody waits for their answers, or
                 there are no clients here. Otherwise a line in the log tells of it.
             ValueError: The event is too large for other nodes.
+            TypeError: There are no clients here, and a room is called neither by a text nor by an integer.
         """
         room = to or room
         skipped = tuple(skip_sid) if isinstance(skip_sid, (list, tuple)) else (skip_sid,)
