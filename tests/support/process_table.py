@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import NamedTuple
 PROC = Path("/proc")
 LISTED = PROC / "thread-self/children"
 """Where Linux lists them (CONFIG_PROC_CHILDREN), so that a look after each test need not read all of /proc."""
+
+LOOKS = 5
+"""How often an environment is read that is empty: it is for a moment, while a process becomes another program."""
 
 
 class Entry(NamedTuple):
@@ -48,15 +52,23 @@ def with_environment(name: str, value: str) -> dict[int, str]:
 
     This only works on Linux; elsewhere it returns none.
     """
-    found = {}
-    for entry in _of_proc():
-        variables: list[str] = []
-        with suppress(OSError):
-            variables = (PROC / str(entry.pid) / "environ").read_text(errors="replace").split("\0")
-        if f"{name}={value}" in variables and entry.pid != os.getpid():
-            test = next((each for each in variables if each.startswith("PYTEST_CURRENT_TEST=")), "")
-            found[entry.pid] = f"{entry.command} {test}"
+    found, unread = {}, [entry for entry in _of_proc() if entry.pid != os.getpid()]
+    for _ in range(LOOKS):
+        read = {entry: _environment(entry.pid) for entry in unread}
+        for entry, variables in read.items():
+            if f"{name}={value}" in variables:
+                test = next((each for each in variables if each.startswith("PYTEST_CURRENT_TEST=")), "")
+                found[entry.pid] = f"{entry.command} {test}"
+        unread = [entry for entry, variables in read.items() if not variables]
+        time.sleep(0.002)
     return found
+
+
+def _environment(pid: int) -> list[str]:
+    """Read the variables that a process was started with; none, if they may not be read."""
+    with suppress(OSError):
+        return (PROC / str(pid) / "environ").read_text(errors="replace").split("\0")[:-1]
+    return []
 
 
 def _of_proc() -> Iterator[Entry]:
