@@ -94,18 +94,21 @@ class AsyncEmitter:
         Args:
             event: The event's name.
             data: What goes with it: what JSON has, and ``bytes``. A tuple is several arguments; ``None`` is none.
-            to: A room or a sid, or a list of them; ``None`` is everybody in the namespace.
+            to: A room or a sid, or a list of them, which may be empty; ``None`` is everybody in the namespace.
             room: Another name of `to`, as in python-socketio.
             skip_sid: Who is not to hear it.
             namespace: The namespace of the clients.
 
         Raises:
             SignalingError: ``unavailable``: the store can't be reached; nobody was sent anything.
-            ValueError: The event is too large.
+            ValueError: The event is too large; or `to` is ``""`` or 0, which would be everybody.
             TypeError: A room is called neither by a text nor by an integer.
             RuntimeError: The emitter is not started, or closed; so it is with each call.
         """
-        await self._started.emit(event, data, to=to, room=room, skip_sid=skip_sid, namespace=namespace)
+        if (to := room if to is None else to) in ("", 0):
+            raise ValueError(f"python-socketio takes {to!r} for everybody, and so would the clients' nodes")
+        if to not in ([], ()):
+            await self._started.emit(event, data, to=to, skip_sid=skip_sid, namespace=namespace)
 
     async def send(
         self, data: Any, to: Any = None, *, room: Any = None, skip_sid: Sids = None, namespace: str = "/"

@@ -83,3 +83,22 @@ class Host:
     def ready(self) -> partial[Any]:
         """A probe of whether it is ready."""
         return partial(getattr, self.app.signaling, "ready")
+
+
+Two = tuple[Host, Host]
+
+
+async def entered(hosts: Two, room: Any, *clients: Any) -> None:
+    """Let clients of either node enter a room, and wait until the first node knows it."""
+    for client in clients:
+        await next(host for host in hosts if client in host.clients).sio.enter_room(client.sid, room)
+    for client in clients:
+        await hosts[0].reaches(client, room)
+
+
+async def all_heard(host: Host, *clients: Any) -> None:
+    """Wait until clients have heard all that was emitted on a node until now."""
+    for client in clients:
+        await host.sio.emit("mark", client.sid, to=client.sid)
+    for client in clients:
+        await client.hears("mark", client.sid)

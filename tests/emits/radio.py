@@ -10,9 +10,9 @@ from fastapi import FastAPI, Request
 from walkie_signal import attach, create_server
 
 
-def make(backend: str | None) -> Any:
+def make(backend: str | None, **options: Any) -> Any:
     """Return the host's app; its server is ``app.sio``."""
-    sio: Any = create_server(cors_allowed_origins="*")
+    sio: Any = create_server(cors_allowed_origins="*", **options)
     api = FastAPI()
 
     @sio.event  # type: ignore[untyped-decorator]

@@ -1,45 +1,27 @@
-"""What each call of a host's server does, on one node and across two, as python-socketio's own manager has it."""
+"""Whom an event of a host's server reaches, and who answers, as python-socketio's own manager has it."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
-from uuid import UUID
+from weakref import ref
 
 import pytest
 import socketio
 
-from emits.listeners import Host
+from emits.listeners import Host, Two, all_heard, entered, listening
 from support.waiting import eventually
 from walkie_signal.core.emits import stored_name
 
-Two = tuple[Host, Host]
-SITE = UUID(int=7)
-LONE = "\ud800"
-"""A room that any client can name."""
 pytestmark = pytest.mark.promise(
     "Hosts",
     "Each call of the host's server reaches clients on every node: emits, rooms, answers, disconnects",
 )
-
-
-async def entered(hosts: Two, room: Any, *clients: Any) -> None:
-    """Let clients of either node enter a room, and wait until the first node knows it."""
-    for client in clients:
-        await next(host for host in hosts if client in host.clients).sio.enter_room(client.sid, room)
-    for client in clients:
-        await hosts[0].reaches(client, room)
-
-
-async def all_heard(host: Host, *clients: Any) -> None:
-    """Wait until clients have heard all that was emitted on a node until now."""
-    for client in clients:
-        await host.sio.emit("mark", client.sid, to=client.sid)
-    for client in clients:
-        await client.hears("mark", client.sid)
 
 
 @pytest.mark.parametrize("room", ["ward", 7, "ätherwelle \x1e\n", "x" * 200, ""], ids=repr)
@@ -67,6 +49,33 @@ async def test_emits_side_by_side_to_a_room_that_is_not_known_yet_keep_their_ord
         await asyncio.gather(*emits)
     await all_heard(one, target)
     assert target.told("tick") == [[room, number] for room in range(20) for number in range(30)]
+
+
+async def test_emits_side_by_side_to_rooms_and_sids_keep_their_order(hosts: Two) -> None:
+    """Where a sid is has to be asked, and where a room's members are is known."""
+    one, other = hosts
+    (target, _) = other.clients
+    await entered(hosts, "ward", target)
+    emits = []
+    for number in range(90):
+        to = ["ward", target.sid, None][number % 3]
+        emits.append(asyncio.create_task(one.sio.emit("tick", number, to=to)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*emits)
+    await all_heard(one, target)
+    assert target.told("tick") == list(range(90))
+
+
+async def test_a_client_whose_sid_is_of_the_host_s_own_making(hosts: Two) -> None:
+    one, other = hosts
+    made = count()
+    other.sio.eio.generate_id = lambda: f"guard {next(made)}"
+    async with listening(other.url) as client:
+        assert client.sid.startswith("guard ")
+        await one.sio.emit("told", 1, to=client.sid)
+        await one.sio.emit("told", 2, to=["nobody's", client.sid])
+        await client.hears("told", 2)
+        assert client.told("told") == [1, 2]
 
 
 async def test_several_rooms_and_a_skipped_sid(hosts: Two) -> None:
@@ -116,6 +125,23 @@ async def test_a_callback_hears_each_answer_of_a_room(hosts: Two) -> None:
     await eventually(lambda: sorted(answers), lambda it: it == sorted((7, client.sid) for client in asked))
 
 
+async def test_who_has_the_answer_of_a_client_is_forgotten(hosts: Two) -> None:
+    one, other = hosts
+    target = other.clients[0]
+    target.sio.on("ask", lambda: "answer")
+
+    class Waits:
+        def __call__(self, answer: str) -> None:
+            answered.set_result(answer)
+
+    waits, answered = Waits(), asyncio.get_running_loop().create_future()
+    await one.sio.emit("ask", to=target.sid, callback=waits)
+    assert await answered == "answer"
+    forgotten = ref(waits)
+    del waits
+    await eventually(lambda: (gc.collect(), forgotten())[1], lambda it: it is None)
+
+
 async def test_a_fault_in_a_callback_costs_only_that_answer(
     hosts: Two, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -130,93 +156,6 @@ async def test_a_fault_in_a_callback_costs_only_that_answer(
         await one.sio.emit("ask", to=target.sid, callback=fails)
         await eventually(lambda: "a fault of the host" in caplog.text)
     assert await one.sio.call("ask", to=target.sid) == "answer"
-
-
-async def test_a_client_elsewhere_enters_and_leaves_rooms(hosts: Two) -> None:
-    one, other = hosts
-    target, beside = other.clients
-    await one.sio.enter_room(target.sid, "ward")
-    assert set(other.sio.rooms(target.sid)) == {target.sid, "ward"}
-    await one.sio.emit("told", 1, room="ward")
-    await target.hears("told", 1)
-    await one.sio.leave_room(target.sid, "ward")
-    await one.sio.enter_room(beside.sid, "ward")
-    await one.sio.emit("told", 2, room="ward")
-    await beside.hears("told", 2)
-    await one.sio.close_room("ward")
-    await one.sio.emit("told", 3, room="ward")
-    await one.sio.emit("told", 4)
-    await all_heard(one, target, beside)
-    assert (target.told("told"), beside.told("told")) == ([1, 4], [2, 4])
-    await one.sio.leave_room("nobody-has-this-sid-0", "ward")
-    if one.app is not other.app:
-        await one.sio.enter_room("nobody-has-this-sid-0", "ward")
-    await one.sio.close_room("nobody is in it")
-
-
-async def test_the_own_room_of_another_client_can_not_be_entered(hosts: Two) -> None:
-    one, other = hosts
-    with pytest.raises(ValueError, match="room"):
-        await one.sio.enter_room(other.clients[0].sid, other.clients[1].sid)
-
-
-async def test_a_client_elsewhere_is_disconnected(hosts: Two) -> None:
-    one, other = hosts
-    gone = asyncio.Event()
-    target = other.clients[0]
-    target.sio.on("disconnect", lambda _reason: gone.set())
-    sid = target.sid
-    await one.sio.disconnect(sid)
-    await asyncio.wait_for(gone.wait(), 5)
-    await one.sio.disconnect(sid)
-    await one.sio.emit("told", 1)
-    await all_heard(one, other.clients[1])
-    assert other.clients[1].told("told") == [1]
-
-
-async def test_what_belongs_to_a_node_is_refused_on_another(hosts: Two) -> None:
-    one, other = hosts
-    here, there = one.clients[0].sid, other.clients[0].sid
-    await one.sio.save_session(here, {"name": "eve"})
-    assert await one.sio.get_session(here) == {"name": "eve"}
-    assert one.sio.rooms(here) == [here]
-    if one.app is other.app:
-        return
-    for asked in (one.sio.get_session(there), one.sio.save_session(there, {})):
-        with pytest.raises(KeyError, match="on this node"):
-            await asked
-    with pytest.raises(KeyError, match="on this node"):
-        one.sio.rooms(there)
-
-
-async def test_rooms_that_other_nodes_can_not_know_stay_here_with_a_line(
-    hosts: Two, caplog: pytest.LogCaptureFixture
-) -> None:
-    one, other = hosts
-    await entered(hosts, SITE, *one.clients)
-    await one.sio.emit("told", 1, room=SITE)
-    await all_heard(one, *one.clients)
-    assert [client.told("told") for client in one.clients] == [[1], [1]]
-    await one.sio.leave_room(one.clients[0].sid, SITE)
-    await one.sio.close_room(SITE)
-    if one.app is not other.app:
-        assert "called by a UUID are known on this node alone" in caplog.text
-        with pytest.raises(TypeError, match="UUID"):
-            await one.sio.enter_room(other.clients[0].sid, SITE)
-
-
-async def test_a_room_that_has_no_bytes_harms_nobody(hosts: Two) -> None:
-    one, other = hosts
-    target = one.clients[0]
-    await one.sio.enter_room(target.sid, LONE)
-    await one.sio.enter_room(target.sid, "ward")
-    await one.sio.emit("told", 1, room=LONE)
-    await target.hears("told", 1)
-    sid = target.sid
-    await one.sio.disconnect(sid)
-    await eventually(lambda: sid not in one.sio.manager.rooms["/"].get("ward", ()))
-    assert not any(sid in each for each in one.sio.manager._entered)
-    await one.reaches(other.clients[0])
 
 
 async def test_an_event_that_is_too_large_for_other_nodes_is_an_error(hosts: Two) -> None:

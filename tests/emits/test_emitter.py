@@ -99,6 +99,9 @@ async def test_each_call_of_an_async_emitter(backend: str) -> None:
         await emitter.start()  # once more: that changes nothing
         await emitter.emit("told", {"data": b"\x00"}, to="site-7")
         await emitter.emit("told", 2, room="site-7", skip_sid=client.sid)
+        await emitter.emit("told", 3, to=[])
+        with pytest.raises(ValueError, match="everybody"):
+            await emitter.emit("told", 4, to="")
         await emitter.send("hello")
         assert await emitter.call("ask", 1, to=client.sid) == 2
         assert client.heard == [("told", {"data": b"\x00"}), ("message", "hello")]

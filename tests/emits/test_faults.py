@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -101,6 +102,20 @@ async def test_a_node_that_was_stopped_hears_again_as_another(backend: str) -> N
 
 def _removed(*nodes: Node) -> bool:
     return any("is dead" in each.program.output or "trying again" in each.program.output for each in nodes)
+
+
+async def test_redis_loses_its_memory() -> None:
+    """Until all is written back, nobody is taken for one whom no node has: a call is answered or refused."""
+    async with redis_server() as redis, three(redis.url) as (here, there, _):
+        there.client.sio.on("where", lambda: "here")
+        ask = partial(here.ask, "call", event="where", to=there.client.sid, timeout=3)
+        assert await ask() == {"answer": "here"}
+        await redis.command("FLUSHALL")
+        reached = 0
+        while reached < 100:
+            told = await ask()
+            assert told == {"answer": "here"} or "cut off" in told["error"], told
+            reached = reached + 1 if "answer" in told else 0
 
 
 async def test_redis_is_away_and_comes_back() -> None:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+import socketio
 
 from emits.listeners import Host, listening
 from emits.radio import make
@@ -67,6 +68,20 @@ async def test_an_emit_is_one_message_to_whoever_has_listeners(three: list[Host]
     await here.sio.emit("to one here", to=here.clients[0].sid)
     await there.clients[0].hears("to one")
     assert [len(heard.events), unheard.events] == [12, []]
+
+
+@pytest.mark.promise("Hosts", "What can't be handed over to another node leaves a line")
+async def test_an_answer_that_is_too_large_for_other_nodes(
+    backend: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = (make(backend, max_http_buffer_size=10_000_000) for _ in range(2))
+    async with hosted(one), hosted(other) as url, listening(url) as client:
+        client.sio.on("ask", lambda size: "x" * size)
+        assert await one.sio.call("ask", 1, to=client.sid) == "x"
+        assert await other.sio.call("ask", 5_000_000, to=client.sid) == "x" * 5_000_000
+        with pytest.raises(socketio.exceptions.TimeoutError):
+            await one.sio.call("ask", 5_000_000, to=client.sid, timeout=1)
+    assert "the answer of a client does not reach the node that has asked" in caplog.text
 
 
 async def test_a_node_hears_nothing_of_a_room_that_all_its_clients_have_left(three: list[Host]) -> None:

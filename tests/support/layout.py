@@ -50,7 +50,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("backend",),
     ),
     "backends.shared": (
-        ("format", "incarnation", "lifetime", "outage", "states", "store", "uplink_states"),
+        ("format", "in_order", "incarnation", "lifetime", "outage", "states", "store", "uplink_states"),
         ("messages", "records"),
         ("copies", "mesh", "uplink"),
         ("followed",),

@@ -17,8 +17,8 @@ from walkie_signal.wire.values import is_text
 MARK = "\0/"
 """What the names of the host's rooms in a store begin with, and no other room's; a peer may not ask for one."""
 
-Reply = Callable[[tuple[Frame, ...]], None]
-"""Takes the frames of a client's answer to an event."""
+Reply = Callable[[tuple[Frame, ...], bool], None]
+"""Takes the frames of a client's answer to an event, and whether there can be no other answer."""
 
 
 class Emit(NamedTuple):
@@ -63,6 +63,16 @@ def can_be_shared(room: Any) -> bool:
     if isinstance(room, str):
         return is_text(room)
     return room is None or type(room) is int
+
+
+def check_can_be_left(room: Any) -> None:
+    """Do nothing if a client can leave a room without leaving the server.
+
+    Raises:
+        ValueError: It is ``None``, the room of everybody.
+    """
+    if room is None:
+        raise ValueError("None is the room of everybody, which is only left by a disconnect")
 
 
 @lru_cache(maxsize=4096, typed=True)

@@ -49,8 +49,8 @@ class Audience(Protocol):
     def hear(self, emit: Emit, reply: Reply) -> None:
         """Send an event to those that it is for; `reply` takes each answer, if somebody waits for it."""
 
-    def answer(self, callback: int, frames: tuple[Frame, ...]) -> None:
-        """Take the answer of a client on another node."""
+    def answer(self, callback: int, frames: tuple[Frame, ...], *, is_last: bool) -> None:
+        """Take the answer of a client on another node, and forget who waits for it if it is the last one."""
 
     async def carry_out(self, order: Order) -> bool:
         """Carry out an order about a client here; returns whether there is one."""
@@ -91,6 +91,7 @@ class OtherNodes(Protocol):
 
         Raises:
             SignalingError: ``unavailable``.
+            ValueError: The room is the own one of a client on another node.
         """
 
     async def order(self, order: Order) -> bool:
@@ -100,6 +101,7 @@ class OtherNodes(Protocol):
             SignalingError: ``unavailable``: that node can't be reached.
             TimeoutError: It has not answered in time; it may still carry out the order.
             ValueError: The client's node refuses it, with a reason.
+            RuntimeError: There was a fault in it, which the log of that node shows.
         """
 
     def present(self, sid: str) -> None:

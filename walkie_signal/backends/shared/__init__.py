@@ -12,6 +12,7 @@
     format         which formats this release reads and writes
     directory      where peers and users are                   values     the values beside rooms
     heart          leases, and the removal of dead nodes
+    in_order       a line of those who wait
     others         the other nodes, as the host's server sees them
     host_rooms     which of them have somebody for an emit     host_mail  what they are sent
 

@@ -13,7 +13,7 @@ from walkie_signal.backends.shared.directory import Directory
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.heart import Heart
-from walkie_signal.backends.shared.incarnation import Former, Incarnation
+from walkie_signal.backends.shared.incarnation import MEMORY, Former, Incarnation
 from walkie_signal.backends.shared.lifetime import LEASE, Lifetime
 from walkie_signal.backends.shared.mail import Mail
 from walkie_signal.backends.shared.mesh import Mesh
@@ -196,6 +196,7 @@ class StoredBackend:
 
     async def _restore(self) -> None:
         """Make everything right on new connections."""
+        was_alone = self._incarnation.generation == MEMORY
         await self._store.nodes.check_rights()
         await self._heart.renew()
         self._channel = self._store.channels.own()
@@ -210,7 +211,7 @@ class StoredBackend:
             node, members = self._former[0]
             await self._heart.remove(node, self._followed, partial(self._lost, members))
             del self._former[0]
-        await self._directory.restore()
+        await self._directory.restore(others_have_to=holding and not was_alone)
         await self._healing.pay()
 
     def _rise(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from walkie_signal.backends.base import Done
 from walkie_signal.backends.shared import mesh
 from walkie_signal.backends.shared.host_rooms import HostRooms
+from walkie_signal.backends.shared.in_order import InOrder
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.messages import HostMessage, write_host_body
 from walkie_signal.backends.shared.store import Failed
@@ -61,6 +62,7 @@ class HostMail:
         self._send = send
         self._audience = audience
         self._lines = BoundedLog(log)
+        self._line = InOrder()
         self._numbers = count(1)
         self._ordered: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,15 +78,14 @@ class HostMail:
 
     async def close_room(self, namespace: str, room: Any) -> None:
         """Let everybody on other nodes leave a room; see `OtherNodes.close_room`."""
+        if isinstance(room, str) and await self._node_of(room) is not None:
+            raise ValueError(f"{room} is a client's sid")
         nodes = await self._nodes_of(namespace, (room,))
         await self._post(nodes, write_host_body("close", [namespace, room]))
 
     async def order(self, order: Order) -> bool:
         """Let the node of a client carry out an order; see `OtherNodes.order`."""
-        try:
-            node = await self._rooms.node_of(order.sid)
-        except Failed:
-            raise unavailable() from None
+        node = await self._node_of(order.sid)
         if node in (None, self._incarnation.id):
             return False
         number = next(self._numbers)
@@ -103,13 +104,20 @@ class HostMail:
             del self._ordered[number]
 
     async def _nodes_of(self, namespace: str, rooms: Iterable[Any]) -> list[str]:
-        nodes: dict[str, None] = {}
+        """Return the nodes that something is for; who asks first is answered first, and sends before it waits."""
         try:
-            for room in rooms:
-                nodes.update(dict.fromkeys(await self._rooms.nodes_of(namespace, room)))
+            known = self._rooms.known_nodes(namespace, rooms) if self._line.is_empty else None
+            if known is None:
+                known = await self._line.wait(self._rooms.nodes_of(namespace, rooms))
         except Failed:
             raise unavailable() from None
-        return list(nodes)
+        return known
+
+    async def _node_of(self, sid: str) -> str | None:
+        try:
+            return await self._rooms.node_of(sid)
+        except Failed:
+            raise unavailable() from None
 
     async def _post(self, nodes: Sequence[str], body: str) -> None:
         """Send nodes a message, and wait until it was handed over: a loop that emits for ever fills no memory."""
@@ -143,8 +151,8 @@ class HostMail:
             emit = Emit(namespace, tuple(rooms), tuple(skipped), message.frames, callback)
             audience.hear(emit, partial(self._reply, node, callback))
         elif message.kind == "reply":
-            (callback,) = head
-            audience.answer(callback, message.frames)
+            callback, is_last = head
+            audience.answer(callback, message.frames, is_last=is_last)
         elif message.kind == "order":
             number, *words = head
             self._spawn(self._carry_out(audience, node, number, Order(*words)))
@@ -154,22 +162,35 @@ class HostMail:
             namespace, room = head
             audience.close(namespace, room)
 
-    def _reply(self, node: str, callback: int, frames: tuple[Frame, ...]) -> None:
-        self._spawn(self._post([node], write_host_body("reply", [callback], frames)))
+    def _reply(self, node: str, callback: int, frames: tuple[Frame, ...], is_last: bool) -> None:  # noqa: FBT001 - see `Reply`
+        self._spawn(self._answer(node, write_host_body("reply", [callback, is_last], frames)))
+
+    async def _answer(self, node: str, body: str) -> None:
+        try:
+            await self._post([node], body)
+        except ValueError as error:
+            line = "the answer of a client does not reach the node that has asked: %s"
+            self._lines.write(logging.WARNING, "answers that are too large", line, error)
 
     async def _carry_out(self, audience: Audience, node: str, number: int, order: Order) -> None:
-        done, refusal = False, ""
+        done, refusal, fault = False, "", ""
         try:
             done = await audience.carry_out(order)
         except ValueError as error:
             refusal = str(error)
-        await self._post([node], write_host_body("done", [number, done, refusal]))
+        except Exception as error:  # noqa: BLE001 - a handler of the host's, say; who has ordered it waits
+            line = "a fault in what another node has ordered"
+            self._lines.write(logging.ERROR, line, line, fault=error)
+            fault = repr(error)
+        await self._post([node], write_host_body("done", [number, done, refusal, fault]))
 
-    def _take_answer(self, number: int, done: bool, refusal: str) -> None:  # noqa: FBT001 - as it was sent
+    def _take_answer(self, number: int, done: bool, refusal: str, fault: str) -> None:  # noqa: FBT001 - as it was sent
         answer = self._ordered.get(number)
         if answer is None or answer.done():
             return
-        if refusal:
+        if fault:
+            answer.set_exception(RuntimeError(f"the client's node could not do it: {fault}"))
+        elif refusal:
             answer.set_exception(ValueError(refusal))
         else:
             answer.set_result(done)

@@ -6,10 +6,8 @@ So all that holds for members of rooms holds for them: they are healed, removed 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
 from typing import Any
-from weakref import WeakValueDictionary
 
 from walkie_signal.backends.shared.copies import RoomCopy
 from walkie_signal.backends.shared.directory import Directory
@@ -27,9 +25,6 @@ MOST_NODES = 1_000_000
 
 AGAIN = 1.0
 """Seconds until a node tries again to enter or leave a room of the host's."""
-
-SID = re.compile(r"[\w-]{20,}", re.ASCII)
-"""What a client's sid looks like, which is also the name of its own room."""
 
 
 class HostRooms:
@@ -54,9 +49,6 @@ class HostRooms:
         self._here: set[str] = set()
         self._entered: dict[str, str] = {}
         self._settling: dict[str, asyncio.Task[None]] = {}
-        self._finding: WeakValueDictionary[str, asyncio.Lock] = (
-            WeakValueDictionary()
-        )  # each while somebody waits
 
     # Who is here
 
@@ -112,52 +104,70 @@ class HostRooms:
 
     # Who is elsewhere
 
-    async def nodes_of(self, namespace: str, room: Any) -> Iterable[str]:
-        """Return the other nodes with somebody in a room; what looks like a sid may be that of another node.
+    def known_nodes(self, namespace: str, rooms: Iterable[Any]) -> list[str] | None:
+        """Return the other nodes with somebody in rooms; ``None`` if the store has to be asked.
+
+        Raises:
+            SignalingError: ``unavailable``.
+        """
+        self._uplink.check()
+        nodes: dict[str, None] = {}
+        for room in rooms:
+            name = stored_name(namespace, room)
+            copy = self._followed.get(name)
+            if copy is None or copy.version is None:
+                return None
+            copy.use()
+            copy.rest()
+            found = self._others(copy)
+            if not found and self._may_be_sid(name, room):
+                return None
+            nodes.update(found)
+        return list(nodes)
+
+    async def nodes_of(self, namespace: str, rooms: Iterable[Any]) -> list[str]:
+        """Return the other nodes with somebody in rooms, or with the client that a room is called by.
 
         Raises:
             SignalingError: ``unavailable``.
             One of `Failed`: The store is away.
         """
-        self._uplink.check()
+        nodes: dict[str, None] = {}
+        for room in rooms:
+            known = self.known_nodes(namespace, [room])
+            nodes.update(dict.fromkeys(await self._find(namespace, room) if known is None else known))
+        return list(nodes)
+
+    async def _find(self, namespace: str, room: Any) -> Iterable[str]:
         name = stored_name(namespace, room)
-        copy = self._followed.get(name)
-        if copy is not None and (copy.version is None or name in self._finding):
-            copy = None
-        nodes = [] if copy is None else self._others(copy)
-        if not nodes and isinstance(room, str) and SID.fullmatch(room):
-            node = await self._directory.node_of_peer(room)
+        if self._may_be_sid(name, room):
+            node = await self.node_of(room)
             if node is not None:
-                return () if node == self._incarnation.id else (node,)
-        if copy is None:
-            copy = await self._found(name)
-            nodes = self._others(copy)
-        copy.use()
-        copy.rest()
-        return nodes
+                return [node] if node != self._incarnation.id else []
+        return self._others(await self._found(name))
+
+    def _may_be_sid(self, name: str, room: Any) -> bool:
+        """Tell whether a room may be the own one of a client elsewhere: those can't be entered."""
+        return isinstance(room, str) and name not in self._here
 
     async def node_of(self, sid: str) -> str | None:
         """Return the node of a client, or ``None`` if there is no such client; raises like `nodes_of`."""
         self._uplink.check()
         return await self._directory.node_of_peer(sid)
 
-    def _others(self, copy: RoomCopy) -> list[str]:
-        return [node for node in copy.peers() if node != self._incarnation.id]
+    def _others(self, copy: RoomCopy) -> dict[str, None]:
+        return dict.fromkeys(node for node in copy.peers() if node != self._incarnation.id)
 
     async def _found(self, name: str) -> RoomCopy:
-        """Follow a room until it is known, in the order of the calls: in this order emits that wait are sent."""
+        """Follow a room until it is known."""
         copy = self._followed.follow(name)
         copy.rest()
-        turns = self._finding.get(name)
-        if turns is None:
-            turns = self._finding[name] = asyncio.Lock()
-        async with turns:
-            if copy.version is None:
-                await asyncio.wait_for(asyncio.shield(copy.heard), CHANGE_TIMEOUT)
-            if copy.version is None:
-                roster = await asyncio.wait_for(self._store.roster(name), CHANGE_TIMEOUT)
-                if copy.version is None and not copy.is_missed_in(roster):
-                    self._followed.adopt(copy, roster)
+        if copy.version is None:
+            await asyncio.wait_for(asyncio.shield(copy.heard), CHANGE_TIMEOUT)
+        if copy.version is None:
+            roster = await asyncio.wait_for(self._store.roster(name), CHANGE_TIMEOUT)
+            if copy.version is None and not copy.is_missed_in(roster):
+                self._followed.adopt(copy, roster)
         return copy
 
     def close(self) -> None:

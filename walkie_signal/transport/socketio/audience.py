@@ -38,13 +38,13 @@ class ServedAudience:
         for sid, eio_sid in self._rooms.get_participants(emit.namespace, rooms):
             if sid not in emit.skipped:
                 pkt = self._read(emit.frames)
-                pkt.id = self._rooms.expect_ack(sid, partial(self._answered, emit.namespace, reply))
+                pkt.id = self._rooms.expect_ack(sid, partial(self._answered, emit, sid, reply))
                 server.push(eio_sid, emit.namespace, server.frames_of(pkt))
 
-    def _answered(self, namespace: str, reply: Reply, *arguments: Any) -> None:
+    def _answered(self, emit: Emit, sid: str, reply: Reply, *arguments: Any) -> None:
         server = self._rooms.server
-        pkt = server.packet_class(ACK, namespace=namespace, data=list(arguments), id=0)
-        reply(tuple(server.frames_of(pkt)))
+        pkt = server.packet_class(ACK, namespace=emit.namespace, data=list(arguments), id=0)
+        reply(tuple(server.frames_of(pkt)), emit.rooms == (sid,))
 
     def _read(self, frames: Sequence[Frame]) -> Any:
         """Read a packet that another node has written."""
@@ -82,9 +82,9 @@ class ServedAudience:
             del self._awaited[next(iter(self._awaited))]
         return number
 
-    def answer(self, callback: int, frames: tuple[Frame, ...]) -> None:
+    def answer(self, callback: int, frames: tuple[Frame, ...], *, is_last: bool) -> None:
         """Call the callback that waits for the answer of a client on another node."""
-        waiting = self._awaited.get(callback)
+        waiting = self._awaited.pop(callback, None) if is_last else self._awaited.get(callback)
         if waiting is not None:
             called = waiting(*self._read(frames).data)
             if asyncio.iscoroutine(called):

@@ -14,7 +14,7 @@ from typing import Any
 import socketio
 
 from walkie_signal.bounded_log import BoundedLog
-from walkie_signal.core.emits import Emit, Order, can_be_shared
+from walkie_signal.core.emits import Emit, Order, can_be_shared, check_can_be_left
 from walkie_signal.core.ports import OtherNodes
 from walkie_signal.errors import SignalingError
 from walkie_signal.transport.socketio.audience import ServedAudience
@@ -139,7 +139,8 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         return await super().connect(sid, namespace)
 
     async def leave_room(self, sid: str, namespace: str, room: Any) -> None:
-        """Take a client out of a room; as `enter_room` if it is on another node."""
+        """Take a client out of a room, but not out of ``None``; otherwise as `enter_room`."""
+        check_can_be_left(room)
         if self.knows(sid, namespace):
             self.basic_leave_room(sid, namespace, room)
         else:
@@ -149,9 +150,10 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """Take all clients out of a room, on every node.
 
         Raises:
-            ValueError: The room is a client's sid.
+            ValueError: The room is a client's sid, or ``None``, which is that of everybody.
             SignalingError: ``unavailable``: other nodes can't be reached.
         """
+        check_can_be_left(room)
         self.basic_close_room(room, namespace)
         elsewhere = self._elsewhere()
         if elsewhere is not None and can_be_shared(room):

@@ -40,11 +40,17 @@ class StoredPlaces(Keys):
 
     async def nodes_of_peer(self, peer_id: str) -> dict[str, str]:
         """Return the node of a connection, by its peer id; empty if there is no such connection."""
-        return dict(pairs_of(await self._read("HGETALL", self._names.peer(peer_id))))
+        return await self._nodes(self._names.peer(peer_id))
 
     async def nodes_of_user(self, user_id: str) -> dict[str, str]:
         """Return the node of each connection of a user, by peer id."""
-        return dict(pairs_of(await self._read("HGETALL", self._names.user(user_id))))
+        return await self._nodes(self._names.user(user_id))
+
+    async def _nodes(self, key: str) -> dict[str, str]:
+        found = await self._read("HGETALL", key)
+        if not found:
+            found = await self._remembered(self._uplink.ask("HGETALL", key), key)
+        return dict(pairs_of(found))
 
     def _key(self, place: Place) -> str:
         if place.user_id is None:
