@@ -54,6 +54,18 @@ def test_the_next_change_is_taken_and_one_that_was_seen_is_not() -> None:
     assert members(replica) == ["b"]
 
 
+def test_a_store_that_gives_an_earlier_roster_of_the_same_room_has_forgotten_something() -> None:
+    replica = known(A)
+    replica.take(Version(1, 10), Entered(B))
+    replica.doubt()
+    told = {
+        version: replica.is_ahead_of(Roster(version))
+        for version in (Version(1, 9), Version(1, 10), Version(1, 11), Version(2, 1), NOWHERE)
+    }
+    assert [version for version, forgotten in told.items() if forgotten] == [(1, 9)]
+    assert not Replica("r").is_ahead_of(Roster(NOWHERE))
+
+
 def test_being_announced_again_is_a_change_each_time() -> None:
     replica = known(A)
     assert replica.take(Version(1, 10), Entered(A)) == [Joined(A.member)]

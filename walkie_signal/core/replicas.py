@@ -119,6 +119,7 @@ class Replica:
         "_entries",
         "_held",
         "_held_values",
+        "_latest",
         "_refuses",
         "entry",
         "refused",
@@ -132,6 +133,7 @@ class Replica:
         self.refused: list[Member] = []
         self._refuses = refuses
         self.version: Version | None = None
+        self._latest = NOWHERE
         self._entries: dict[str, Entry] = {}
         self.entry = self._entries.get
         """Returns the entry of a member by its peer id, or ``None``."""
@@ -171,7 +173,7 @@ class Replica:
             return []
         # Once a room has lost its last member, only the store knows which of its values are still there
         if known is not None and self._follows(version, known) and (self._entries or not self.values):
-            self.version = version
+            self.version = self._latest = version
             return self._carry_out(event)
         self.version = None
         self._early.append((version, event))
@@ -181,6 +183,10 @@ class Replica:
         if version.epoch == known.epoch:
             return version.number == known.number + 1
         return version.number == 1 and not self._entries
+
+    def is_ahead_of(self, roster: Roster) -> bool:
+        """Tell whether a store that gives this roster now has forgotten changes of the room that it once gave."""
+        return roster.version.epoch == self._latest.epoch and roster.version.number < self._latest.number
 
     def adopt(self, roster: Roster, *, hold: bool = False) -> list[Change]:
         """Take a roster as the store has it; returns the difference, in the order of joining.
@@ -199,7 +205,7 @@ class Replica:
             self._held |= {each for each in missing if self._entries[each].member.node not in roster.settled}
         changes = self._differ(sorted(missing - self._held), entries, "disconnected")
         self._adopt_values(roster, hold=hold and lived)
-        self.version = roster.version
+        self.version = self._latest = roster.version
         early, self._early = self._early, []
         for version, event in early:
             if version > roster.version:

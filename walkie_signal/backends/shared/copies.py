@@ -116,6 +116,10 @@ class RoomCopy:
         own = self.wanted.keys() - self.changing.keys()
         return any(peer_id not in listed and self.entry(peer_id) is not None for peer_id in own)
 
+    def is_ahead_of(self, roster: Roster) -> bool:
+        """Tell whether the store has forgotten changes; see `Replica.is_ahead_of`."""
+        return self._replica.is_ahead_of(roster)
+
     # Its changes: each method returns those that have to be made here
 
     def hear(self, version: Version, event: RoomEvent | None) -> list[Change]:

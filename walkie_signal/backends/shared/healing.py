@@ -12,7 +12,14 @@ from walkie_signal.backends.shared.copies import PAUSE, RoomCopy
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.states import State
-from walkie_signal.backends.shared.store import Failed, NodeStore, RoomStore, StrangeKeyError
+from walkie_signal.backends.shared.store import (
+    MEMORY_LOST,
+    Failed,
+    LostError,
+    NodeStore,
+    RoomStore,
+    StrangeKeyError,
+)
 from walkie_signal.backends.shared.uplink import REPLY_TIMEOUT, Uplink
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member
@@ -88,6 +95,11 @@ class Healing:
         values = copy.own_values() if writes_back else []
         node = self._incarnation.id
         roster = await self._store.settle(copy.room, node, copy.own(), values, writes_back=writes_back)
+        if not self._rooms.holding and copy.is_ahead_of(roster):
+            # It is an older copy, say: a replica that lagged. Other nodes have to write back too
+            self._rooms.holding = True
+            self._uplink.lose(MEMORY_LOST)
+            raise LostError(MEMORY_LOST)
         self._rooms.adopt(copy, roster)
 
     def _set_aside(self, room: str) -> None:
