@@ -62,4 +62,12 @@ class ProtocolViolation(WalkieSignalError):  # noqa: N818 - the protocol's own t
     """A client broke Engine.IO's or Socket.IO's framing; its connection is closed.
 
     The text says what was wrong, for one line in the log. It never quotes what the client sent.
+
+    Args:
+        text: That text.
+        code: The code with which a WebSocket closes (RFC 6455, 7.4.1); 1002 is a protocol error.
     """
+
+    def __init__(self, text: str, code: int = 1002) -> None:
+        super().__init__(text)
+        self.code = code

@@ -38,7 +38,7 @@ async def test_what_is_lost_with_a_way_is_counted(folder: Path, caplog: pytest.L
         one.send(b, 6)
         await other.site.until(lambda: other.heard() == ["0", "6"])
         assert one.answers == [True] * 7
-        assert [each.message for each in caplog.records] == ["5 signals from another node were lost"]
+        assert [each.message for each in caplog.records] == ["5 messages from another node were lost"]
 
 
 async def test_a_way_that_is_known_to_have_ended_costs_no_signal(folder: Path) -> None:

@@ -51,7 +51,7 @@ def test_whatever_a_member_says_of_itself_is_told_wherever_members_are(name: str
     (value,) = SAMPLES[name][-1:]
     member = replace(ALONE, **{name: value})
     told = [
-        payloads.new_peer(member, "r", polite=True),
+        payloads.new_peer(member, polite=True),
         *payloads.room_status("r", [member])["members"],
         *payloads.joined("r", "other", [member])["peers"],
     ]

@@ -179,7 +179,7 @@ async def test_signals_that_are_missing_are_counted_and_the_rooms_read_anew(
             signal = Signal("elsewhere", number, "a", "x", 77, "r", frame(f"{number}"))
             await server.command("PUBLISH", one.channel, write_signal(*signal))
         await one.until(lambda: len(one.kept.handed_over) == 2, within=2)
-    assert "3 signals from another node were lost" in caplog.text
+    assert "3 messages from another node were lost" in caplog.text
 
 
 @pytest.mark.parametrize("part", ["listens", "asks"])

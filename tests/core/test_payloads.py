@@ -11,10 +11,10 @@ EVE = Member("e", "r", "", "", "node")
 
 
 def test_keys_stand_in_the_order_of_the_wire_and_what_was_not_given_is_left_out() -> None:
-    assert json.dumps(payloads.new_peer(ANN, "r", polite=True)) == (
+    assert json.dumps(payloads.new_peer(ANN, polite=True)) == (
         '{"peerId": "a", "role": "guard", "userId": 7, "room": "r", "polite": true}'
     )
-    assert payloads.new_peer(BOB, "r", polite=False) == {"peerId": "b", "room": "r", "polite": False}
+    assert payloads.new_peer(BOB, polite=False) == {"peerId": "b", "room": "r", "polite": False}
     assert json.dumps(payloads.peer_disconnected("a", "r", "left")) == (
         '{"peerId": "a", "room": "r", "reason": "left"}'
     )
@@ -28,7 +28,7 @@ def test_keys_stand_in_the_order_of_the_wire_and_what_was_not_given_is_left_out(
 
 
 def test_what_was_given_as_empty_is_not_left_out() -> None:
-    assert payloads.new_peer(EVE, "r", polite=True)["role"] == ""
+    assert payloads.new_peer(EVE, polite=True)["role"] == ""
     assert payloads.room_status("r", [EVE])["members"] == [{"userId": "", "role": "", "peerId": "e"}]
 
 

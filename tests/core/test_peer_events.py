@@ -7,7 +7,7 @@ import pytest
 from walkie_signal.core.peer_events import JoinRoom, LeaveRoom, SignalTo, read_message
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import event_of
+from walkie_signal.wire.event_packets import event_of
 
 SETTINGS = Settings()
 

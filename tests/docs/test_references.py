@@ -19,7 +19,7 @@ from walkie_signal.core.changes import Reason
 from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import ErrorCode
 from walkie_signal.settings import ServeOptions, Settings
-from walkie_signal.wire.events import RESERVED_EVENTS
+from walkie_signal.wire.event_packets import RESERVED_EVENTS
 
 PROTOCOL = PAGES["docs/reference/protocol.md"]
 

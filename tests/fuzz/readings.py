@@ -18,7 +18,7 @@ from walkie_signal.errors import ErrorCode, ProtocolViolation, SignalingError
 from walkie_signal.settings import Settings
 from walkie_signal.wire import json as codec
 from walkie_signal.wire import packets
-from walkie_signal.wire.events import Event, ack_text, event_of, event_text, prefix_of, read_event
+from walkie_signal.wire.event_packets import Event, ack_text, event_of, event_text, prefix_of, read_event
 from walkie_signal.wire.frames import MESSAGE, SEPARATOR, Frame, read_payload, write_payload
 from walkie_signal.wire.relays import Relays, signal_head, signal_text
 from walkie_signal.wire.values import is_deeper, is_text
@@ -173,7 +173,7 @@ def check_room(message: JoinRoom | LeaveRoom) -> None:
     """What a peer says of itself can be told to others."""
     if isinstance(message, JoinRoom):
         member = Member(PEER_ID, message.room, message.role, message.user_id, "node")
-        check_text(event_text("", "new_peer", payloads.new_peer(member, message.room, polite=True)))
+        check_text(event_text("", "new_peer", payloads.new_peer(member, polite=True)))
         check_text(event_text("", "room_status", payloads.room_status(message.room, [member])))
         check_text(ack_text("", 0, payloads.joined(message.room, PEER_ID, [member])))
 

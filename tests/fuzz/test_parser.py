@@ -12,7 +12,7 @@ from fuzz.frames import Generator
 from fuzz.readings import Readings, check_codecs
 from fuzz.seeds import SEED, for_as_long, numbers, shrunk
 from walkie_signal.settings import Settings
-from walkie_signal.wire import events, json, relays
+from walkie_signal.wire import event_packets, json, relays
 
 Tell = Callable[[str], None]
 
@@ -113,8 +113,8 @@ def raising(error: Exception) -> Callable[..., None]:
     ("module", "name", "fault"),
     [
         (relays, "strict_reader", lambda: lambda _text: None),
-        (events, "fault_of", raising(RecursionError("too deep"))),
-        (events, "checked_name", lambda data: data[0]),
+        (event_packets, "fault_of", raising(RecursionError("too deep"))),
+        (event_packets, "checked_name", lambda data: data[0]),
         (json, "_loads", raising(KeyError("room"))),
     ],
 )

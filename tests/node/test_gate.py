@@ -7,7 +7,7 @@ from typing import get_args
 from support.nodes import running
 from walkie_signal.core.peer_events import Message
 from walkie_signal.node.peers import Item
-from walkie_signal.wire.events import Event
+from walkie_signal.wire.event_packets import Event
 
 
 async def test_each_message_and_each_item_has_its_row() -> None:

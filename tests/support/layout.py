@@ -26,7 +26,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("host", "limits", "pacing", "rooms", "serve", "store", "transport"),
         ("signaling",),
     ),
-    "wire": (("json", "values"), ("events", "frames", "relays"), ("packets",)),
+    "wire": (("json", "values"), ("event_packets", "frames", "relays"), ("packets",)),
     "core": (
         ("addresses", "early", "emits", "identity", "leases", "origins", "pacing", "transitions"),
         ("ports", "values", "wheel"),
@@ -80,7 +80,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "node": (
         ("census", "hooks", "peers", "siblings"),
         ("announcements", "answers", "fanout"),
-        ("leaving", "signals", "status"),
+        ("leaving", "rosters", "signals"),
         ("early",),
         ("joining", "parting"),
         ("gate", "orders", "site"),

@@ -10,7 +10,7 @@ from support.waiting import Arrivals
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.node.node import Node
 from walkie_signal.node.peers import Peer
-from walkie_signal.wire.events import event_of
+from walkie_signal.wire.event_packets import event_of
 
 
 class KeptLink:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from walkie_signal.core.peer_events import SignalTo, read_message
 from walkie_signal.settings import Settings
 from walkie_signal.wire import json as codec
-from walkie_signal.wire.events import prefix_of, read_event
+from walkie_signal.wire.event_packets import prefix_of, read_event
 from walkie_signal.wire.json import dumps
 from walkie_signal.wire.relays import Relays, signal_head, signal_text
 

@@ -46,7 +46,7 @@ def _announced(told: str, joiner: Member, others: Sequence[Member]) -> list[Deli
     for other in others:
         parts[is_polite(other.peer_id, joiner.peer_id)].append(other.peer_id)
     return [
-        Delivery(told, new_peer(joiner, joiner.room, polite=polite), recipients)
+        Delivery(told, new_peer(joiner, polite=polite), recipients)
         for polite, recipients in parts.items()
         if recipients
     ]
@@ -55,6 +55,6 @@ def _announced(told: str, joiner: Member, others: Sequence[Member]) -> list[Deli
 def introductions_to(joiner: Member, room: Room) -> list[Payload]:
     """Return a ``new_peer`` about each other member, for the joiner; they are sent after the ack of each join."""
     return [
-        new_peer(other, joiner.room, polite=is_polite(joiner.peer_id, other.peer_id))
+        new_peer(other, polite=is_polite(joiner.peer_id, other.peer_id))
         for other in room.others(joiner.peer_id)
     ]

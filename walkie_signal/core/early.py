@@ -3,7 +3,7 @@
 As soon as a stock client is connected, it sends what it saved while it was offline. Its `connect` handler, which
 joins, only runs after that.
 
-    nothing waits ──add──▶ waiting ──stop (a join begins)──▶ stopped ──take (it succeeded)───▶ carried out
+    nothing waits ──add──▶ waiting ──stop (a join begins)──▶ stopped ──take_all (it succeeded)▶ carried out
                              │  ▲                              │
                              │  └───────go_on (it failed)──────┘
                              └──expire──▶ refused

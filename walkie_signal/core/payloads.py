@@ -23,9 +23,9 @@ def is_polite(peer_id: str, towards: str) -> bool:
     return peer_id > towards
 
 
-def new_peer(member: Member, room: str, *, polite: bool) -> Payload:
+def new_peer(member: Member, *, polite: bool) -> Payload:
     """Announce a member; `polite` says whether the recipient is polite towards it."""
-    return {"peerId": member.peer_id, **_given(member), "room": room, "polite": polite}
+    return {"peerId": member.peer_id, **_given(member), "room": member.room, "polite": polite}
 
 
 def peer_disconnected(peer_id: str, room: str, reason: str) -> Payload:

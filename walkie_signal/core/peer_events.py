@@ -9,7 +9,7 @@ from walkie_signal.core.emits import is_stored_name
 from walkie_signal.core.identity import UserId, read_user_id
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import Event
+from walkie_signal.wire.event_packets import Event
 from walkie_signal.wire.json import dumps, text_of
 
 

@@ -22,7 +22,7 @@ import socketio
 from walkie_signal.arity import arity
 from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import ProtocolViolation, SignalingError
-from walkie_signal.wire.events import checked_name
+from walkie_signal.wire.event_packets import checked_name
 
 Refused = (socketio.exceptions.ConnectionRefusedError, ConnectionRefusedError)
 
@@ -54,7 +54,7 @@ class Bound(Protocol):
         """Close a connection that broke the protocol."""
 
     def refused(self, why: str, environ: Mapping[str, Any]) -> None:
-        """Log that a connection was not let in."""
+        """Tell that a connection was not let in."""
 
     def failed(self, line: str, fault: Exception) -> None:
         """Log that a function of the host failed."""

@@ -15,7 +15,7 @@ from walkie_signal.host import Authenticate, Authorize, Host, OnJoin, OnLeave
 from walkie_signal.namespace.adapter import Adapter
 from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import RESERVED_EVENTS
+from walkie_signal.wire.event_packets import RESERVED_EVENTS
 
 
 class Options(TypedDict, total=False):
@@ -108,7 +108,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
 
     @property
     def ready(self) -> bool:
-        """Whether a new peer can join a room now: not before the start, not while Redis is away, not at the end.
+        """Whether a new peer can join a room now: not before the start, nor while the store is away or at the end.
 
         Let your readiness probe answer this.
         """

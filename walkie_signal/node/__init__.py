@@ -11,7 +11,7 @@ the peer. Connections are only known by the port `walkie_signal.core.ports.Link`
     joining, announcements, leaving, parting
                      how peers join rooms, join them again, leave them, and go for good
     site             what the backend calls: ordered changes, and what other nodes ask for
-    fanout, status   what the members of a room are told; rosters have a pace
+    fanout, rosters  what the members of a room are told; rosters have a pace
     orders, hooks    what the host asks and orders, and what it is told
     siblings         whether other processes keep rooms of their own
 """

@@ -9,7 +9,7 @@ from walkie_signal.core.facts import EventRefused, Facts
 from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
-from walkie_signal.wire.events import Event
+from walkie_signal.wire.event_packets import Event
 
 log = logging.getLogger("walkie_signal")
 

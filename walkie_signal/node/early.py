@@ -9,7 +9,7 @@ from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.node.signals import Signals
-from walkie_signal.wire.events import Event
+from walkie_signal.wire.event_packets import Event
 from walkie_signal.wire.relays import signal_text
 
 

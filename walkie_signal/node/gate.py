@@ -4,7 +4,7 @@
                           └──▶ an Event ──┐
     an event that a stock server parsed ──┴──▶ the peer's queue ──▶ its message ──▶ its row of the table
 
-There is one rule for this file: what bounds the events of a peer stands here, so that no way in is without it.
+There is one rule for this file: what bounds a peer's queue stands here, so that no way in is without it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Announcement, Departure, Item, Peer
 from walkie_signal.node.signals import Signals
 from walkie_signal.settings import Settings
-from walkie_signal.wire.events import (
+from walkie_signal.wire.event_packets import (
     Event,
     checked_name,
     event_of,

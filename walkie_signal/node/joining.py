@@ -18,9 +18,9 @@ from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.early import Early
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.peers import Announcement, Peer, Peers
-from walkie_signal.node.status import Statuses
+from walkie_signal.node.rosters import Statuses
 from walkie_signal.settings.rooms import RoomSettings
-from walkie_signal.wire.events import Event
+from walkie_signal.wire.event_packets import Event
 
 
 @dataclass(frozen=True, slots=True)

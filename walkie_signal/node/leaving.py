@@ -11,7 +11,7 @@ from walkie_signal.core.peer_events import LeaveRoom
 from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
-from walkie_signal.wire.events import Event
+from walkie_signal.wire.event_packets import Event
 
 log = logging.getLogger("walkie_signal")
 

@@ -34,10 +34,10 @@ from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.orders import Orders
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peer, Peers
+from walkie_signal.node.rosters import Statuses
 from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
-from walkie_signal.node.status import Statuses
 from walkie_signal.refusal_log import RefusalLog
 from walkie_signal.settings import Settings
 

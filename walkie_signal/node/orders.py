@@ -11,7 +11,7 @@ from walkie_signal.errors import SignalingError
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peers
 from walkie_signal.settings.limits import LimitSettings
-from walkie_signal.wire.events import RESERVED_EVENTS
+from walkie_signal.wire.event_packets import RESERVED_EVENTS
 from walkie_signal.wire.values import fault_of
 
 

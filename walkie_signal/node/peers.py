@@ -19,7 +19,7 @@ from walkie_signal.core.identity import Identity, UserId
 from walkie_signal.core.payloads import Payload
 from walkie_signal.core.ports import Link
 from walkie_signal.turns import SLICE, Turns
-from walkie_signal.wire.events import (
+from walkie_signal.wire.event_packets import (
     Event,
     ack_text,
     confirmation_text,

@@ -16,7 +16,7 @@ from walkie_signal.core.registry import Registry
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.answers import Answers
 from walkie_signal.node.peers import Peer, Peers
-from walkie_signal.wire.events import Event
+from walkie_signal.wire.event_packets import Event
 
 
 class Signals:

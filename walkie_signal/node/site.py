@@ -13,8 +13,8 @@ from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.joining import Joins
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peers
+from walkie_signal.node.rosters import Statuses
 from walkie_signal.node.signals import Signals
-from walkie_signal.node.status import Statuses
 
 
 class NodeSite:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from walkie_signal.errors import ProtocolViolation
-from walkie_signal.wire.events import checked_name
+from walkie_signal.wire.event_packets import checked_name
 from walkie_signal.wire.json import loads
 from walkie_signal.wire.values import is_deeper
 

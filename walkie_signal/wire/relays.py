@@ -3,7 +3,7 @@
 So a peer gets the value as it was sent, however the signal was read: 0.0 stays 0.0, and a long integer keeps all
 its digits.
 
-There is one rule for the quick way, `Relays.read`: what it reads means the same to `wire.events` and
+There is one rule for the quick way, `Relays.read`: what it reads means the same to `wire.event_packets` and
 `core.peer_events`. It leaves anything unusual, such as another form or an error, to them.
 """
 

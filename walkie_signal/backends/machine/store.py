@@ -11,7 +11,6 @@ from walkie_signal.backends.machine.uplink import OWN, Uplink, channel_of
 from walkie_signal.backends.shared.incarnation import Incarnation
 from walkie_signal.backends.shared.records import (
     read_entries,
-    read_room_message,
     read_value,
     read_values,
     write_entry,
@@ -21,7 +20,7 @@ from walkie_signal.backends.shared.records import (
 from walkie_signal.backends.shared.store import LostError, Place, Renewal
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
-from walkie_signal.core.replicas import Entry, RoomEvent, Roster, Version
+from walkie_signal.core.replicas import Entry, Roster, Version
 from walkie_signal.core.values import ABSENT, Outcome, Value
 from walkie_signal.errors import room_full
 
@@ -58,15 +57,6 @@ class KeptRooms(_Part):
     def channel(self, room: str) -> bytes:
         """Return the channel on which the changes of a room are heard."""
         return channel_of(room)
-
-    def read(self, room: str, data: bytes) -> tuple[Version, RoomEvent | None] | None:
-        """Read a change as it was heard."""
-        try:
-            return read_room_message(room, data)
-        except ValueError as error:
-            message = "room %r: a change can't be read: %s"
-            _LINES.write(logging.WARNING, "changes that can't be read", message, room, error)
-            return None
 
     async def join(self, member: Member, capacity: int, *, reads: bool) -> Roster | None:
         """Make a peer a member, or announce it again."""

@@ -26,7 +26,7 @@ from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.emits import is_stored_name
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.values import Outcome, Value
-from walkie_signal.wire.events import head_of
+from walkie_signal.wire.event_packets import head_of
 
 log = logging.getLogger("walkie_signal.store")
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 
 from walkie_signal.backends.shared.copies import RoomCopy
 from walkie_signal.backends.shared.incarnation import Incarnation
+from walkie_signal.backends.shared.records import read_room_message
 from walkie_signal.backends.shared.store import NodeStore, RoomStore
+from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Change, Left, Member, Reason
 from walkie_signal.core.replicas import Entry, Roster
+
+log = logging.getLogger("walkie_signal.store")
 
 FOLLOWED_FOR = 10.0
 """Seconds for which a room is still followed when it has no members here."""
@@ -49,6 +54,7 @@ class FollowedRooms:
         self._apply = apply
         self._forget = forget
         self._owing = owing
+        self._lines = BoundedLog(log)
         self._by_room: dict[str, RoomCopy] = {}
         self.get = self._by_room.get
         """Returns a room by its name, or ``None`` if it is not followed."""
@@ -119,8 +125,11 @@ class FollowedRooms:
         copy = self._by_channel.get(channel)
         if copy is None:
             return None
-        change = self._rooms.read(copy.room, data)
-        if change is None:
+        try:
+            change = read_room_message(copy.room, data)
+        except ValueError as error:
+            line = "room %r: a change can't be read: %s"
+            self._lines.write(logging.WARNING, "changes that can't be read", line, copy.room, error)
             return copy
         known = copy.version is not None
         self.make(copy, copy.hear(*change))

@@ -28,7 +28,17 @@ AGAIN = 1.0
 
 
 class HostRooms:
-    """The host's rooms, as one node sees them."""
+    """The host's rooms, as one node sees them.
+
+    Args:
+        rooms: Joins and leaves rooms.
+        store: Where they are.
+        uplink: The way to it.
+        incarnation: This node.
+        followed: The rooms that it follows.
+        directory: Where clients are.
+        here: The names in the store of the rooms that somebody here is in; after each change, `settle` follows.
+    """
 
     def __init__(
         self,
@@ -39,6 +49,7 @@ class HostRooms:
         incarnation: Incarnation,
         followed: FollowedRooms,
         directory: Directory,
+        here: set[str],
     ) -> None:
         self._rooms = rooms
         self._store = store
@@ -46,23 +57,15 @@ class HostRooms:
         self._incarnation = incarnation
         self._followed = followed
         self._directory = directory
-        self._here: set[str] = set()
+        self._here = here
         self._entered: dict[str, str] = {}
         self._settling: dict[str, asyncio.Task[None]] = {}
 
     # Who is here
 
-    def enter(self, namespace: str, room: Any) -> None:
-        """Record that somebody here is in a room."""
-        name = stored_name(namespace, room)
-        self._here.add(name)
-        self._settle_soon(name)
-
-    def leave(self, namespace: str, room: Any) -> None:
-        """Record that nobody here is in a room any more."""
-        name = stored_name(namespace, room)
-        self._here.discard(name)
-        self._settle_soon(name)
+    def settle(self, namespace: str, room: Any) -> None:
+        """Let the store know whether somebody here is in a room, which has just changed."""
+        self._settle_soon(stored_name(namespace, room))
 
     async def entered(self, namespace: str, room: Any) -> None:
         """Wait until other nodes know what was recorded of a room, or until the store takes too long."""

@@ -80,7 +80,7 @@ class Mail:
     # Out
 
     def relay(self, target: Member, from_id: str, text: str, done: Done) -> None:
-        """Publish a signal to its target's node."""
+        """Send a signal to its target's node."""
         node, room = target.node, target.room
         copy = self._rooms.get(room)
         entry = None if copy is None else copy.entry(from_id)
@@ -93,7 +93,7 @@ class Mail:
         way.send(message, done)
 
     def send_host(self, node: str, body: str, done: Done) -> None:
-        """Publish a message of the host's to a node; `body` is what `write_host_body` has returned."""
+        """Send a message of the host's to a node; `body` is what `write_host_body` has returned."""
         if not self._uplink.up:
             done(False)  # noqa: FBT003 - see `Done`
             return
@@ -127,7 +127,7 @@ class Mail:
         return sum(connections.count(node) for node, heard in zip(nodes, reached, strict=True) if heard)
 
     async def kick(self, peer_id: str) -> bool:
-        """Publish the order to kick a peer of another node; see `Backend.kick`."""
+        """Send the order to kick a peer of another node; see `Backend.kick`."""
         self._uplink.check()
         try:
             node = await self._directory.node_of_peer(peer_id)
@@ -161,26 +161,26 @@ class Mail:
             self._site.kick(message.peer_id)
 
     def _take(self, signal: Signal) -> None:
-        node, number, target_id, from_id, since, room, text = signal
+        node, number, target_id, from_id, since, room, _ = signal
         self._count(node, number)
         copy = self._rooms.get(room)
         sender = None if copy is None else copy.entry(from_id)
         if sender is None or sender.since < since or (self._early and (from_id, target_id) in self._early):
             self._keep((from_id, target_id), signal)
-        elif sender.since == since and sender.member.node == node and self._is_event(text):
-            self._site.hand_over(room, target_id, text)
+        else:
+            self._deliver(signal, sender)
 
     def _count(self, node: str, number: int) -> None:
         """Find out what was lost of what a node has sent."""
         expected = self._received.get(node, number - 1) + 1
         self._received[node] = number
         if number > expected:
-            message = "%d signals from another node were lost"
-            self._lines.write(logging.WARNING, "signals that have not come", message, number - expected)
+            message = "%d messages from another node were lost"
+            self._lines.write(logging.WARNING, "messages that have not come", message, number - expected)
             self._healing.heal_all()
 
     def _deliver(self, signal: Signal, sender: Entry | None) -> None:
-        """Pass a signal that has waited on if its sender is still the member that it was, as `_take` does."""
+        """Pass a signal on if its sender is the member that it was when it sent it."""
         if (
             sender is not None
             and sender.since == signal.since

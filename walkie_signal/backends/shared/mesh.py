@@ -52,10 +52,10 @@ class Way:
     Args:
         path: Where the node listens, if it is on this machine; ``None`` if this node has no mesh.
         store: Sends a message by the store's channel.
-        sent: How many signals were sent on the ways before this one.
+        sent: How many messages were sent on the ways before this one.
 
     Attributes:
-        sent: How many signals were sent to the node so far.
+        sent: How many messages were sent to the node so far.
         ended: Whether the node can't be reached by this way any more, so that the next message needs another one.
     """
 

@@ -21,7 +21,7 @@ class Signal(NamedTuple):
 
     Attributes:
         node: The sender's node.
-        number: How many signals that node has sent to this one, including this signal.
+        number: How many messages that node has sent to this one, signals and those of the host, including this one.
         target_id: The peer that it is for.
         from_id: The peer that it is from.
         since: The time when the sender became a member of `room`; the receiving node has to know this join first.

@@ -13,7 +13,7 @@ from walkie_signal.backends.shared.messages import HostMessage
 from walkie_signal.backends.shared.rooms import Rooms
 from walkie_signal.backends.shared.store import RoomStore
 from walkie_signal.backends.shared.uplink import Uplink
-from walkie_signal.core.emits import Emit, Order
+from walkie_signal.core.emits import Emit, Order, stored_name
 from walkie_signal.core.ports import Audience
 
 
@@ -26,7 +26,7 @@ class Others:
         self._incarnation = incarnation
         self._directory = directory
         self._audience: Audience | None = None
-        self._here: dict[tuple[str, Any], None] = {}
+        self._here: set[str] = set()
         self._rooms: HostRooms | None = None
         self._mail: HostMail | None = None
 
@@ -35,7 +35,7 @@ class Others:
     def begin(
         self, *, rooms: Rooms, store: RoomStore, uplink: Uplink, followed: FollowedRooms, send: Send
     ) -> None:
-        """Begin with the rooms that somebody here is in already."""
+        """Begin; the store is told of the rooms that somebody here is in once it is there."""
         self._rooms = HostRooms(
             rooms=rooms,
             store=store,
@@ -43,10 +43,9 @@ class Others:
             incarnation=self._incarnation,
             followed=followed,
             directory=self._directory,
+            here=self._here,
         )
         self._mail = HostMail(self._rooms, self._incarnation, send, self._audience)
-        for namespace, room in self._here:
-            self._rooms.enter(namespace, room)
 
     def rise(self) -> None:
         """Let the store know of all rooms on a new connection."""
@@ -78,15 +77,15 @@ class Others:
 
     def enter(self, namespace: str, room: Any) -> None:
         """Record that somebody here is in a room."""
-        self._here[namespace, room] = None
+        self._here.add(stored_name(namespace, room))
         if self._rooms is not None:
-            self._rooms.enter(namespace, room)
+            self._rooms.settle(namespace, room)
 
     def quit(self, namespace: str, room: Any) -> None:
         """Record that nobody here is in a room any more."""
-        self._here.pop((namespace, room), None)
+        self._here.discard(stored_name(namespace, room))
         if self._rooms is not None:
-            self._rooms.leave(namespace, room)
+            self._rooms.settle(namespace, room)
 
     async def entered(self, namespace: str, room: Any) -> None:
         """Wait until other nodes know what was recorded of a room."""

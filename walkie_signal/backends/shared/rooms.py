@@ -74,7 +74,7 @@ class Rooms:
         await copy.changing[member.peer_id]
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
-        """Take a member out, even if Redis can't order it now; see `Backend.leave`."""
+        """Take a member out, even if the store can't order it now; see `Backend.leave`."""
         copy = self._followed.get(room)
         if copy is None or not copy.leave(peer_id):
             return

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from walkie_signal.core.changes import Member, Reason
-from walkie_signal.core.replicas import Entry, RoomEvent, Roster, Version
+from walkie_signal.core.replicas import Entry, Roster, Version
 from walkie_signal.core.values import Outcome, Value
 
 MEMORY_LOST = "it has lost its memory"
@@ -90,9 +90,6 @@ class RoomStore(Protocol):
 
     def channel(self, room: str) -> bytes:
         """Return the channel on which the changes of a room are heard."""
-
-    def read(self, room: str, data: bytes) -> tuple[Version, RoomEvent | None] | None:
-        """Read a change as it was heard; ``None`` if it can't be read, which the log says."""
 
     async def join(self, member: Member, capacity: int, *, reads: bool) -> Roster | None:
         """Make a peer a member, or announce it again; returns the room as it is then, if `reads`.

@@ -236,13 +236,13 @@ class Connection:
         elif frame != NOOP:  # the Swift client posts it before its upgrade, and Node ignores it
             raise ProtocolViolation("a frame that no client sends here")
 
-    def violate(self, violation: ProtocolViolation, code: int = 1002) -> None:
+    def violate(self, violation: ProtocolViolation) -> None:
         """Close a connection that broke the protocol, with one line in the log."""
         if not self.closed:
             kind = f"connection closed: {violation}"
             self.owner.lines.write(logging.WARNING, kind, "connection closed: %s (%s)", violation, self)
             self.outbox.clear()
-            self.close(self.owner.reason.TRANSPORT_ERROR, code=code)
+            self.close(self.owner.reason.TRANSPORT_ERROR, code=violation.code)
 
     # Its times
 

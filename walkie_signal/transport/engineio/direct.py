@@ -155,8 +155,7 @@ class DirectWebSocket:
             return
         try:
             if len(frame) > self._quarter and size_of(frame) > self._limit:
-                connection.violate(ProtocolViolation("a frame over the size limit"), TOO_BIG)
-            else:
-                connection.receive(frame)
+                raise ProtocolViolation("a frame over the size limit", TOO_BIG)
+            connection.receive(frame)
         except ProtocolViolation as violation:
             connection.violate(violation)

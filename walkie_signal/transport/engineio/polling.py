@@ -235,7 +235,7 @@ class Polling:
         try:
             return reading.result()
         except TooLargeError:
-            self._connection.violate(ProtocolViolation("a body over the size limit"), 1009)
+            self._connection.violate(ProtocolViolation("a body over the size limit", 1009))
             raise RefusedError(BODY_TOO_LARGE) from None
 
 

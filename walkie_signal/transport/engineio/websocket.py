@@ -169,7 +169,7 @@ class WebSocket:
         try:
             await self._receive(receive)
         except ProtocolViolation as violation:
-            connection.violate(violation, self._violation_code)
+            connection.violate(violation)
         except asyncio.CancelledError:
             if not connection.closed:
                 connection.close(connection.owner.reason.TRANSPORT_CLOSE)
@@ -183,8 +183,6 @@ class WebSocket:
             writer = self._writer
             await asyncio.wait({writer}, timeout=FAREWELL)
             writer.cancel()
-
-    _violation_code = 1002
 
     async def _receive(self, receive: Receive) -> None:
         connection = self._connection
@@ -217,15 +215,14 @@ class WebSocket:
             return None
         if event["type"] != "websocket.receive":
             if event.get("code") in REFUSED:
-                self._violation_code = event["code"]
-                raise ProtocolViolation(f"a frame that the web server refuses ({event['code']})")
+                code = event["code"]
+                raise ProtocolViolation(f"a frame that the web server refuses ({code})", code)
             return None
         frame: Frame | None = event.get("text")
         if frame is None:
             frame = event.get("bytes") or b""
         if len(frame) > self._quarter and size_of(frame) > self._limit:
-            self._violation_code = TOO_BIG
-            raise ProtocolViolation("a frame over the size limit")
+            raise ProtocolViolation("a frame over the size limit", TOO_BIG)
         return frame
 
 

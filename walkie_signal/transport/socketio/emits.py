@@ -18,7 +18,7 @@ from walkie_signal.core.emits import Emit, Order, can_be_shared, check_can_be_le
 from walkie_signal.core.ports import OtherNodes
 from walkie_signal.errors import SignalingError
 from walkie_signal.transport.socketio.audience import ServedAudience
-from walkie_signal.wire.events import event_text, prefix_of
+from walkie_signal.wire.event_packets import event_text, prefix_of
 from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.packets import EVENT
 

@@ -9,7 +9,7 @@ The values are another hash. Each key has a field with the version, the microsec
 without a room, the node that swapped it, and the text.
 
 Each published change begins with the format and the room's version; its kinds are `j` (joined), `l` (left), `s`
-(settled) and `v` (a value was swapped), which `messages` reads.
+(settled) and `v` (a value was swapped), which `records` reads.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from walkie_signal.backends.redis import scripts
 from walkie_signal.backends.redis.store.keys import EXPIRY, Keys, pairs_of, text_of
 from walkie_signal.backends.shared.records import (
     read_entries,
-    read_room_message,
     read_roster,
     write_entry,
     write_member,
@@ -19,7 +18,7 @@ from walkie_signal.backends.shared.records import (
 from walkie_signal.backends.shared.store import StrangeKeyError
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
-from walkie_signal.core.replicas import Entry, RoomEvent, Roster, Version
+from walkie_signal.core.replicas import Entry, Roster, Version
 from walkie_signal.core.values import Value
 from walkie_signal.errors import room_full
 
@@ -44,15 +43,6 @@ class StoredRooms(Keys):
     def channel(self, room: str) -> bytes:
         """Return the channel on which the changes of a room are heard."""
         return self._names.room(room).encode()
-
-    def read(self, room: str, data: bytes) -> tuple[Version, RoomEvent | None] | None:
-        """Read a change as it was heard; ``None`` if it can't be read, which the log says."""
-        try:
-            return read_room_message(room, data)
-        except ValueError as error:
-            message = "room %r: a change can't be read: %s"
-            _LINES.write(logging.WARNING, "changes that can't be read", message, room, error)
-            return None
 
     async def join(self, member: Member, capacity: int, *, reads: bool) -> Roster | None:
         """Make a peer a member, or announce it again; returns the room as it is then, if `reads`.

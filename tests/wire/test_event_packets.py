@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from walkie_signal.errors import ProtocolViolation
-from walkie_signal.wire.events import (
+from walkie_signal.wire.event_packets import (
     RESERVED_EVENTS,
     Event,
     ack_text,
