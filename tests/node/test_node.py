@@ -35,6 +35,16 @@ async def test_a_joiner_gets_its_ack_then_each_peer_then_the_roster() -> None:
         assert ann.link.events("new_peer") == [("new_peer", {"peerId": "b", "room": "r", "polite": False})]
 
 
+async def test_all_introductions_of_a_joiner_are_written_at_once() -> None:
+    async with running() as node:
+        there = [await joined(node, f"a{number}") for number in range(20)]
+        joiner = await joined(node, "b")
+        assert joiner.link.at_once == [len(there)]
+        assert [told["peerId"] for _, told in joiner.link.events("new_peer")] == [
+            peer.peer_id for peer in there
+        ]
+
+
 async def test_a_signal_reaches_its_target_and_nobody_else() -> None:
     async with running() as node:
         ann, bob, eve = [await joined(node, peer_id) for peer_id in "abe"]

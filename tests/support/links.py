@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from support.waiting import Arrivals
@@ -18,12 +18,18 @@ class KeptLink:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.at_once: list[int] = []
         self.closed = False
         self._arrivals = Arrivals(lambda: "\n".join(self.texts))
 
     def send(self, text: str) -> None:
         self.texts.append(text)
         self._arrivals.grew()
+
+    def send_all(self, texts: Sequence[str]) -> None:
+        self.at_once.append(len(texts))
+        for text in texts:
+            self.send(text)
 
     def send_latest(self, _key: str, text: str) -> None:
         self.send(text)

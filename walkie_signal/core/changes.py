@@ -39,8 +39,7 @@ class Member:
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(NamedTuple):
     """A peer has become a member, or is announced again with another role or user id."""
 
     member: Member
@@ -56,8 +55,7 @@ class Joined:
         return self.member.peer_id
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """A member is gone."""
 
     room: str

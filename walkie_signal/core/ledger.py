@@ -187,7 +187,8 @@ class Ledger:
     def _room(self, name: str, now: int) -> _Room:
         if self._ending:
             self._end_due(now)
-        return self._rooms.get(name) or _Room(name)
+        room = self._rooms.get(name)
+        return _Room(name) if room is None else room
 
     def _save(self, room: _Room, now: int, stays: int = 0) -> Version:
         """Count a change of the members, and keep the room, or end it."""

@@ -6,7 +6,7 @@ connections of a server is its `Transport`. Neither side imports the other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from walkie_signal.core.emits import Emit, Order, Reply
@@ -29,6 +29,9 @@ class Link(Protocol):
 
         It returns at once and never raises. If the connection is gone, it does nothing.
         """
+
+    def send_all(self, texts: Sequence[str]) -> None:
+        """Queue texts as `send` does each of them; where that can be done, they are written at once."""
 
     def send_latest(self, key: str, text: str) -> None:
         """Queue a text as `send` does, and drop the earlier text with the same key if it still waits."""

@@ -38,7 +38,8 @@ class Registry:
 
     def room(self, name: str) -> Room:
         """Return the room of that name; an empty one if there is none."""
-        return self._rooms.get(name) or Room(name)
+        room = self._rooms.get(name)
+        return Room(name) if room is None else room
 
     def member(self, room: str, peer_id: str) -> Member | None:
         """Return a peer as that room knows it, or ``None`` if the peer is not in the room."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 import socketio
@@ -86,6 +86,11 @@ class StockLink:
     def send(self, text: str) -> None:
         """Queue a text."""
         self._queue(text)
+
+    def send_all(self, texts: Sequence[str]) -> None:
+        """Queue texts."""
+        for text in texts:
+            self._queue(text)
 
     def send_latest(self, key: str, text: str) -> None:  # noqa: ARG002 - a text can't be taken back from its queue
         """Queue a text."""

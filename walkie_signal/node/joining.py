@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core import payloads
@@ -23,8 +23,7 @@ from walkie_signal.settings.rooms import RoomSettings
 from walkie_signal.wire.event_packets import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(NamedTuple):
     """A join that is under way.
 
     Attributes:
@@ -156,12 +155,13 @@ class Joins:
 
     @staticmethod
     def _ack(joining: Joining, room: Room) -> None:
-        peer = joining.peer
-        peer.ack(joining.event.ack_id, payloads.joined(room.name, peer.peer_id, room.others(peer.peer_id)))
+        peer, ack_id = joining.peer, joining.event.ack_id
+        if ack_id is not None:
+            peer.ack(ack_id, payloads.joined(room.name, peer.peer_id, room.others(peer.peer_id)))
 
     @staticmethod
     def introduce(peer: Peer, room: Room) -> None:
         """Let a joiner, which has its ack, hear of each other member."""
         joiner = room.get(peer.peer_id)
         if joiner is not None:
-            peer.tell("new_peer", *introductions_to(joiner, room))
+            peer.tell_all("new_peer", introductions_to(joiner, room))

@@ -1,14 +1,14 @@
 """The peers of this node.
 
 A peer is not its connection: it has an id, an identity and a queue of what happened, and it hears by one link or,
-while it is away, by none. There is one rule for this file: all that a peer hears goes through `Peer.hear` or
-`Peer.hear_latest`.
+while it is away, by none. There is one rule for this file: all that a peer hears goes through `Peer.hear`,
+`Peer.hear_all` or `Peer.hear_latest`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -63,6 +63,7 @@ class Peer:
         link: Its connection; ``None`` while it has none. `set_link` changes it.
         hear: Sends it the text of a frame, behind all that it was sent before; without a link the text is lost. It
             is the link's own `send`, because each signal comes here.
+        hear_all: The same with several texts, which are written at once.
         hear_latest: The same with a key, and drops the earlier text of that key if it still waits.
         idle: Whether an item that is posted now is worked on now.
         identity: The verified identity; ``None`` if the host has no `authenticate`.
@@ -74,7 +75,7 @@ class Peer:
 
     __slots__ = (
         "_prefix", "_task", "_turns", "_waiting", "_waiting_bytes", "_work", "gone", "has_joined", "head", "hear",
-        "hear_latest", "identity", "idle", "link", "peer_id", "user_id",
+        "hear_all", "hear_latest", "identity", "idle", "link", "peer_id", "user_id",
     )  # fmt: skip
 
     def __init__(self, peer_id: str, prefix: str, work: Work, turns: Turns) -> None:
@@ -82,6 +83,7 @@ class Peer:
         self.head = signal_head(prefix, peer_id)
         self.link: Link | None = None
         self.hear: Callable[[str], None] = _unheard
+        self.hear_all: Callable[[Sequence[str]], None] = _unheard
         self.hear_latest: Callable[[str, str], None] = _unheard
         self.identity: Identity | None = None
         self.user_id: UserId | None = None
@@ -101,12 +103,16 @@ class Peer:
         """Let the peer hear by this link from now on; ``None`` while it is away."""
         self.link = link
         self.hear = _unheard if link is None else link.send
+        self.hear_all = _unheard if link is None else link.send_all
         self.hear_latest = _unheard if link is None else link.send_latest
 
-    def tell(self, event: str, *payloads: Payload) -> None:
+    def tell(self, event: str, payload: Payload) -> None:
+        """Let it hear an event."""
+        self.hear(event_text(self._prefix, event, payload))
+
+    def tell_all(self, event: str, payloads: Sequence[Payload]) -> None:
         """Let it hear an event, once with each payload."""
-        for payload in payloads:
-            self.hear(event_text(self._prefix, event, payload))
+        self.hear_all([event_text(self._prefix, event, payload) for payload in payloads])
 
     def tell_latest(self, key: str, event: str, payload: Payload) -> None:
         """Let it hear an event that outdates the last one of that key."""
@@ -191,7 +197,7 @@ class Peer:
             self.idle = True
 
 
-def _unheard(*_: str) -> None:
+def _unheard(*_: object) -> None:
     """Lose what a peer without a link would hear."""
 
 

@@ -177,7 +177,7 @@ class Connection:
             self.push(frame)
 
     def send_all(self, frames: Sequence[Frame]) -> None:
-        """Send frames that belong together."""
+        """Send frames, one after the other."""
         if self.is_open:
             self.carrier.push_all(frames)
 

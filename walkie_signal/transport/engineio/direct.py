@@ -23,6 +23,9 @@ from walkie_signal.wire.frames import Frame
 
 log = logging.getLogger("walkie_signal.transport")
 
+AT_ONCE = 64
+"""Frames that are written with one call of the system, whether or not the web server's buffer is full by then."""
+
 EXTENSION = "walkie_signal.direct"
 
 
@@ -73,12 +76,14 @@ class DirectWebSocket:
     # Out
 
     def push_all(self, frames: Sequence[Frame]) -> None:
-        """Send frames with one call of the system, or let them wait."""
-        if self._paused:
-            for frame in frames:
-                self._connection.wait(frame)
-        else:
-            self._send_all(frames)
+        """Send frames with few calls of the system; once the web server's buffer is full, let them wait."""
+        for start in range(0, len(frames), AT_ONCE):
+            some = frames[start : start + AT_ONCE]
+            if self._paused:
+                for frame in some:
+                    self._connection.wait(frame)
+            else:
+                self._send_all(some)
 
     def flush(self) -> None:
         """Send what waits, until the web server's buffer is full."""

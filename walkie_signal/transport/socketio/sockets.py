@@ -71,8 +71,7 @@ class Socket:
         self.sockets = sockets
         self.namespace = namespace
         self.sid = ""
-        self.spoke = False
-        self.state = State.JOINING
+        self.state, self.spoke = State.JOINING, False
         self.held: list[Frame] | None = []
         # The data of the CONNECT whose answer the client waits for
         self._awaited: tuple[Any] | None = (auth,)
@@ -89,12 +88,11 @@ class Socket:
             self.held.append(frame)
 
     def send_all(self, frames: Sequence[Frame]) -> None:
-        """Send frames that belong together."""
+        """Send frames, one after the other."""
         if self.held is None:
             self.sockets.connection.send_all(frames)
         else:
-            for frame in frames:
-                self.send(frame)
+            self.held += frames[: MAX_DEFERRED - len(self.held)]
 
     def release(self) -> None:
         """Send what was held back, and hold nothing back from now on."""
@@ -250,6 +248,10 @@ class SocketLink:
         elif (connection := socket.sockets.connection).is_open:
             connection.push(text)
 
+    def send_all(self, texts: Sequence[str]) -> None:
+        """Send texts."""
+        self._socket.send_all(texts)
+
     def send_latest(self, key: str, text: str) -> None:
         """Send a text, and drop the outdated one with the same key if it still waits."""
         if self._socket.held is not None:
@@ -283,6 +285,9 @@ class DeadLink:
         return "gone"
 
     def send(self, text: str) -> None:
+        """Do nothing."""
+
+    def send_all(self, texts: Sequence[str]) -> None:
         """Do nothing."""
 
     def send_latest(self, key: str, text: str) -> None:
