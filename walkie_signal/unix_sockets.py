@@ -40,6 +40,15 @@ def listener_at(path: Path) -> socket.socket:
     return made
 
 
+def remove_left_folders(where: Path, pattern: str) -> None:
+    """Remove the folders that nobody listens in any more; a new one may be about to be used."""
+    for path in where.glob(pattern):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > SETTLED:
+                remove_left(path, "*.sock")
+                path.rmdir()
+
+
 def remove_left(where: Path, pattern: str) -> None:
     """Remove the sockets that killed processes have left behind in a folder."""
     for path in where.glob(pattern):

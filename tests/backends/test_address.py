@@ -88,6 +88,8 @@ def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
         ("redis://h?ssl_cert_reqs=none", "ssl_cert_reqs: TLS is what a URL with rediss"),
         ("unix:///p?ssl_ca_certs=x", "ssl_ca_certs: TLS is what a URL with rediss"),
         ("rediss://h?ssl_keyfile=x", "ssl_keyfile, ssl_password: they go with ssl_certfile"),
+        ("rediss://h?ssl_cert_reqs=none&ssl_check_hostname=true", "ssl_check_hostname=true: with ssl_cert"),
+        ("rediss://h?ssl_ca_path=/missing", "a file of its ssl_ options can't be used: No such file"),
         ("rediss://h?ssl_ca_certs=/missing", "a file of its ssl_ options can't be used: No such file"),
         (f"rediss://h?ssl_ca_certs={__file__}", "a file of its ssl_ options can't be used: "),
         ("redis+sentinel://h", "the sentinels have to be told a service: redis+sentinel://host"),
@@ -118,7 +120,7 @@ ALL = (ssl.CERT_REQUIRED, True)
         *[(f"ssl_cert_reqs={value}", ALL) for value in ("required", "CERT_REQUIRED", "optional")],
         *[(f"ssl_check_hostname={value}", CHAIN) for value in ("false", "False", "0", "no", "n", "f")],
         *[(f"ssl_check_hostname={value}", ALL) for value in ("true", "True", "1", "yes", "y", "t")],
-        ("ssl_cert_reqs=none&ssl_check_hostname=true", NO),
+        ("ssl_cert_reqs=none&ssl_check_hostname=false", NO),
     ],
 )
 def test_what_of_a_server_is_verified(options: str, verifies: tuple[ssl.VerifyMode, bool]) -> None:

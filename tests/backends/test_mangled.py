@@ -235,6 +235,8 @@ async def test_changes_of_a_kind_that_comes_later_are_passed_over_without_a_read
 
 
 STRAY = {
+    "no kind": b"1",
+    "a kick of nobody": b"1 k",
     "a signal that lacks something": b"1 s elsewhere 1",
     "a signal with a huge number": f"1 s elsewhere {HUGE} a b 7 r {frame('x')}".encode(),
     "a signal of no time": f"1 s elsewhere 1 a b never r {frame('x')}".encode(),

@@ -140,7 +140,7 @@ async def test_where_there_is_no_folder_for_sockets_all_goes_by_redis(
             one.send(b, 1)
             await other.site.until(lambda: other.heard() == ["1"])
             assert not one.backend._mesh._where
-    assert caplog.text.count("signals go to other nodes by the store alone: ") == 2, "once for each node"
+    assert caplog.text.count("signals to other nodes only go through the store: ") == 2, "once for each node"
     assert caplog.text.count("is no folder") == 2
 
 
@@ -161,3 +161,25 @@ async def test_services_of_one_redis_have_folders_of_their_own(
     for backend in backends:
         await backend.close()
     assert sockets_in(folder) == []
+    assert not any(path.exists() for path in found.values())
+
+
+async def test_the_folders_of_services_that_are_no_more_are_removed(
+    redis: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+    ours = folder / f"walkie-signal-{os.geteuid()}"
+    ours.mkdir(0o700)
+    left, empty, young = (ours / f"r-{name}" for name in ("left", "empty", "young"))
+    for path in (left, empty, young):
+        path.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left / "0123456789abcdef.sock"))
+    for path in (left / "0123456789abcdef.sock", left, empty):
+        os.utime(path, (time.time() - 60,) * 2)
+    backend = RedisBackend(redis.url)
+    await backend.start(KeptSite())
+    try:
+        assert [path.exists() for path in (left, empty, young)] == [False, False, True]
+    finally:
+        await backend.close()

@@ -53,6 +53,7 @@ async def refused(doing: Awaitable[object], what: str) -> None:
 
 STRANGE_ROOMS: dict[str, tuple[str | int, ...]] = {
     **OTHER_TYPES,
+    "no version": ("HSET", "x", "7 n {}"),
     **{f"the version {version[:20]!r}": ("HSET", "", version, "x", "7 n {}") for version in VERSIONS},
 }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import operator
+from functools import partial
 
 import pytest
 
-from backends.pairs import NODES, away, pair, ready
+from backends.pairs import NODES, ROOM, away, pair, ready
 from backends.test_strange_keys import BASE, hiccup, lines, write
 from support.waiting import eventually
 from walkie_signal.core.changes import Joined
@@ -65,3 +67,16 @@ async def test_a_generation_that_is_no_text_is_one_like_any_other() -> None:
         await asyncio.gather(ready(one), ready(two))
         assert one.kept.applied == [Joined(a), Joined(b)]
         assert list(await two.backend.roster("r")) == [a, b]
+
+
+async def test_a_change_of_an_unknown_kind_that_the_store_has_not_made_holds_nobody_up() -> None:
+    """It has the version that the next change will have."""
+    async with pair() as (server, (one, two)):
+        await one.join("a")
+        await two.join("b")
+        for number, peer_id in enumerate("cde"):
+            epoch, last = map(int, (await server.command("HGET", ROOM, "")).split(" "))
+            await server.command("PUBLISH", ROOM, f"1 {epoch} {last + 1} z whatever it may be")
+            joined = Joined(await asyncio.wait_for((one, two)[number % 2].join(peer_id), 1))
+            for site in (one, two):
+                await site.until(partial(operator.contains, site.kept.applied, joined), within=1)

@@ -66,6 +66,16 @@ def test_a_store_that_gives_an_earlier_roster_of_the_same_room_has_forgotten_som
     assert not Replica("r").is_ahead_of(Roster(NOWHERE))
 
 
+def test_a_change_of_an_unknown_kind_that_another_one_denies_was_none() -> None:
+    replica = known(A)
+    assert replica.take(Version(1, 10), None) == []
+    assert replica.take(Version(1, 10), None) == []
+    assert replica.version == (1, 10)
+    assert replica.take(Version(1, 10), Entered(B)) == []
+    assert replica.version is None
+    assert replica.adopt(Roster(Version(1, 10), (A, B))) == [Joined(B.member)]
+
+
 def test_being_announced_again_is_a_change_each_time() -> None:
     replica = known(A)
     assert replica.take(Version(1, 10), Entered(A)) == [Joined(A.member)]

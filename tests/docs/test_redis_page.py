@@ -161,6 +161,20 @@ async def test_tls_verifies_the_server(tmp_path: Path, caplog: pytest.LogCapture
         assert "IP address mismatch" in caplog.text
 
 
+async def test_the_line_says_that_the_server_wants_a_certificate(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certfile, keyfile = map(str, certificate(tmp_path))
+    port = free_port()
+    files = ("--tls-cert-file", certfile, "--tls-key-file", keyfile, "--tls-ca-cert-file", certfile)
+    async with (
+        redis_server(None, "--tls-port", str(port), *files),
+        sites(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certfile}") as (site,),
+    ):
+        assert not site.backend.ready
+    assert "certificate required" in caplog.text
+
+
 @pytest.mark.promise(
     "Many nodes",
     "What a URL of Redis asks for is done, or refused at the start, with nothing of the password",

@@ -124,7 +124,7 @@ async def test_redis_is_away_and_comes_back() -> None:
         await here.program.says("trying again", 1)
         assert await here.ask("emit", event="told", data="here alone", room="patrol") == {"answer": None}
         await here.client.hears("told", "here alone")
-        await here.program.says("an emit has reached this node alone", 1)
+        await here.program.says("an emit reached only this node", 1)
         for call, arguments in {
             "call": {"event": "where", "to": there.client.sid},
             "close_room": {"room": "patrol"},

@@ -120,6 +120,7 @@ class Replica:
         "_held",
         "_held_values",
         "_latest",
+        "_passed_over",
         "_refuses",
         "entry",
         "refused",
@@ -133,7 +134,7 @@ class Replica:
         self.refused: list[Member] = []
         self._refuses = refuses
         self.version: Version | None = None
-        self._latest = NOWHERE
+        self._latest = self._passed_over = NOWHERE
         self._entries: dict[str, Entry] = {}
         self.entry = self._entries.get
         """Returns the entry of a member by its peer id, or ``None``."""
@@ -166,14 +167,17 @@ class Replica:
 
         An event that was seen already changes nothing. If an earlier event is missing, or while the copy is
         unknown, the event is kept until a roster is adopted. ``None`` is an event of an unknown kind; its version
-        counts.
+        counts, unless another event has the same one: then the first was not the store's, and changes are missing.
         """
         known = self.version
         if known is not None and version.epoch == known.epoch and version.number <= known.number:
-            return []
+            if event is None or version != self._passed_over:
+                return []
         # Once a room has lost its last member, only the store knows which of its values are still there
-        if known is not None and self._follows(version, known) and (self._entries or not self.values):
+        elif known is not None and self._follows(version, known) and (self._entries or not self.values):
             self.version = self._latest = version
+            if event is None:
+                self._passed_over = version
             return self._carry_out(event)
         self.version = None
         self._early.append((version, event))

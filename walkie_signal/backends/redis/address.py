@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -108,6 +109,8 @@ class Address:
         requirement = REQUIREMENTS.get(options.get("ssl_cert_reqs", "required").lower())
         if requirement is None:
             raise UnusableURLError("ssl_cert_reqs: one of required, optional, none")
+        if "ssl_ca_path" in options:
+            next(Path(options["ssl_ca_path"]).iterdir(), None)  # OpenSSL ignores a folder that is not there
         context = ssl.create_default_context(
             cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
         )
@@ -116,7 +119,9 @@ class Address:
                 options["ssl_certfile"], options.get("ssl_keyfile"), options.get("ssl_password", "")
             )
         verified = requirement != ssl.CERT_NONE
-        context.check_hostname = _truth(options, "ssl_check_hostname", default=True) and verified
+        if "ssl_check_hostname" in options and _truth(options, "ssl_check_hostname", default=True) > verified:
+            raise UnusableURLError("ssl_check_hostname=true: with ssl_cert_reqs=none nothing is verified")
+        context.check_hostname = _truth(options, "ssl_check_hostname", default=verified)
         context.verify_mode = requirement
         return context
 

@@ -10,6 +10,7 @@ from walkie_signal.backends.redis.uplink import Uplink
 from walkie_signal.backends.shared.backend import StoredBackend
 from walkie_signal.backends.shared.uplink import Node
 from walkie_signal.runtime_folder import folder, make_ours
+from walkie_signal.unix_sockets import remove_left_folders
 
 
 class RedisBackend(StoredBackend):
@@ -37,7 +38,8 @@ class RedisBackend(StoredBackend):
             return uplink, Store(prefix, namespace, uplink, node.incarnation)
 
         def meets() -> Path:
-            where = f"{self._uplink.address} {prefix} {namespace}"
-            return make_ours(folder() / f"r-{hashlib.sha256(where.encode()).hexdigest()[:12]}")
+            where, base = f"{self._uplink.address} {prefix} {namespace}", folder()
+            remove_left_folders(base, "r-*")
+            return make_ours(base / f"r-{hashlib.sha256(where.encode()).hexdigest()[:12]}")
 
         super().__init__(connect, namespace, meets if mesh else None)

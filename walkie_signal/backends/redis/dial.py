@@ -17,6 +17,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from walkie_signal.backends.redis.address import at
+from walkie_signal.backends.redis.wire import reason
 
 STAGGER = 0.25
 """Seconds that an address has before the next one is tried as well (RFC 8305, section 5)."""
@@ -218,5 +219,6 @@ def _named(address: Found) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno:
+        return reason(error)
+    return str(error) or type(error).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,13 @@ STRANGE = "what answers there does not speak as Redis does; perhaps it wants TLS
 
 _IN_A_SCRIPT = re.compile(r"ERR Error running script \(call to \w+\): (?:@\w+: ?\d+: )*-?")
 """What Redis puts before the error of a script's command, up to its release 6.2."""
+
+
+def reason(error: OSError) -> str:
+    """Return the words for how a connection failed; each event loop has others of its own for the same error."""
+    if isinstance(error, ssl.SSLError):  # its number is not the system's
+        return (error.reason or str(error)).replace("_", " ").lower()
+    return os.strerror(error.errno or 0)
 
 
 def text_of(error: Exception) -> str:
@@ -169,9 +177,8 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let every request without an answer fail."""
-        number = getattr(error, "errno", None)
-        if number and self._why == ENDED:
-            self._why = f"{ENDED}: {os.strerror(number)}"
+        if isinstance(error, OSError) and error.errno and self._why == ENDED:
+            self._why = f"{ENDED}: {reason(error)}"
         self._end()
 
     def _end(self) -> None:

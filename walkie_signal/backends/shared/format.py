@@ -23,7 +23,7 @@ def after_format(text: str) -> tuple[str, str]:
     """
     written, _, rest = text.partition(" ")
     if written not in READS:
-        raise ValueError(f"format {written[:20]!r} is none of {', '.join(READS)}")
+        raise ValueError(f"an unknown format, {written[:20]!r}; this release reads {', '.join(READS)}")
     first, _, rest = rest.partition(" ")
     return first, rest
 
@@ -35,5 +35,5 @@ def read_number(text: str) -> int:
         ValueError: It is not one, or it is longer than any of ours.
     """
     if not text.isdecimal() or len(text) > LONGEST_NUMBER:
-        raise ValueError("a number that is none")
+        raise ValueError("not a number")
     return int(text)

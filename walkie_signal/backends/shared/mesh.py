@@ -143,11 +143,10 @@ class Mesh:
         self._listen_no_more()
         try:
             where = self._folder()
-            path = self._path(where, self._incarnation.id)
             remove_left(where, "?" * len(self._incarnation.id) + ".sock")
-            listener = listener_at(path)
+            listener = listener_at(self._path(where, self._incarnation.id))
         except (OSError, UnusableError) as error:
-            message = "signals go to other nodes by the store alone: %s"
+            message = "signals to other nodes only go through the store: %s"
             self._lines.write(logging.WARNING, "no sockets between nodes", message, error)
             return
         # Whoever closes this while it starts has to find it
@@ -167,6 +166,9 @@ class Mesh:
             self._server.close()
             self._server = None
             self.forget(self._node)
+            if self._where is not None:
+                with suppress(OSError):  # others are in it
+                    self._where.rmdir()
             self._where = None
 
     def forget(self, node: str) -> None:

@@ -140,7 +140,7 @@ def read_node_message(data: bytes) -> NodeMessage | None:
     if len(words) == 9 and words[1] == "s" and words[0] in READS:  # noqa: PLR2004 - a signal; most messages are
         _, _, node, number, target_id, from_id, since, room, frame = words
         if not (number.isdecimal() and since.isdecimal() and len(since) + len(number) <= 2 * LONGEST_NUMBER):
-            raise ValueError("a signal with a number that is none")
+            raise ValueError("a signal with something else than a number")
         return _signal((node, int(number), target_id, from_id, int(since), _unquoted(room), frame))
     kind, rest = after_format(text)
     if kind == "s":
@@ -153,8 +153,14 @@ def read_node_message(data: bytes) -> NodeMessage | None:
     if kind == "h":
         return _read_host(rest)
     if kind == "k":
-        return Kicked(rest.partition(" ")[0])
-    return Beat(read_number(rest.partition(" ")[0])) if kind == "b" else None
+        return Kicked(_named(rest.partition(" ")[0]))
+    return Beat(read_number(rest.partition(" ")[0])) if _named(kind) == "b" else None
+
+
+def _named(word: str) -> str:
+    if not word:
+        raise ValueError("a message that names nobody, or has no kind")
+    return word
 
 
 def _read_host(rest: str) -> HostMessage:
@@ -173,4 +179,4 @@ def _read_frame(text: str) -> Frame:
         return text[1:]
     if text[:1] == "b":
         return b64decode(text[1:], validate=True)
-    raise ValueError("a frame that is none")
+    raise ValueError("neither a text nor a binary frame")

@@ -66,7 +66,7 @@ def _object(text: str) -> dict[str, Any]:
         value = loads(text)
         if isinstance(value, dict):
             return value
-    raise ValueError("what is to be an object is none")
+    raise ValueError("not an object")
 
 
 def write_entry(entry: Entry) -> str:
@@ -145,7 +145,7 @@ def _read_event(room: str, kind: str, rest: str) -> RoomEvent | None:
 
 def _reason(word: str) -> Reason:
     if len(word) > LONGEST_REASON or not (word.isascii() and word.isidentifier()):
-        raise ValueError("a reason that is none")
+        raise ValueError("an unknown reason")
     return word  # type: ignore[return-value]  # a later release may know more reasons
 
 
@@ -170,8 +170,10 @@ def read_roster(room: str, fields: Mapping[str, str], texts: Mapping[str, str] |
         ValueError: It is not a room's hash.
     """
     values = tuple(read_values(texts or {}))
-    if "" not in fields:
+    if not fields:
         return Roster(NOWHERE, values=values)
+    if "" not in fields:
+        raise ValueError("a room without a version")
     epoch, _, rest = fields[""].partition(" ")
     number, *settled = rest.split(" ")
     entries = read_entries(room, (field for field in fields.items() if field[0]))

@@ -266,7 +266,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         except SignalingError:
             if emit.callback or not self._has_clients:
                 raise
-            line = "an emit has reached this node alone, because others can't be reached"
+            line = "an emit reached only this node, because others can't be reached"
             self._lines.write(logging.WARNING, line, line)
 
     def expect_ack(self, sid: str, callback: Callable[..., Any]) -> int:

@@ -33,6 +33,8 @@ if stored then
   epoch, number, settled = string.match(stored, '^(%d+) (%d+)(.*)$')
   -- A number of Lua is exact up to 2^53
   if not epoch or #epoch > {LONGEST_NUMBER} or #number > 15 then return strange(nil, room) end
+elseif redis.call('HLEN', room) > 0 then
+  return strange(nil, room)
 end
 local function beside()
   local all = redis.pcall('HGETALL', values)
