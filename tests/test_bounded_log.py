@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from walkie_signal.bounded_log import BoundedLog
+from walkie_signal.bounded_log import BoundedLog, say_what_was_left_out
 
 LOG = logging.getLogger("walkie_signal.tests.bounded")
 
@@ -19,6 +19,19 @@ class Clock:
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
+
+
+def test_the_end_of_the_process_says_how_many_were_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    log = BoundedLog(LOG, most=1, window=60, clock=clock)
+    for number in range(5):
+        log.write(logging.WARNING, "a refusal", "refused %d", number)
+        clock.now += 2
+    say_what_was_left_out()
+    say_what_was_left_out()
+    assert messages(caplog) == ["refused 0", "a refusal: 4 more such lines were left out in 10 s"]
+    log.write(logging.WARNING, "a refusal", "refused again")
+    assert messages(caplog)[2:] == ["refused again"]
 
 
 def test_so_many_lines_of_a_kind_and_the_rest_counted_before_the_next(

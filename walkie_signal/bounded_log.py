@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 MOST = 10
 """Most lines of one kind in a window; Linux lets a driver log 10 in 5 s (``printk_ratelimit``)."""
@@ -20,8 +21,19 @@ WINDOW = 60.0
 """Seconds of a window; once a minute, a reader of the log sees that the lines go on."""
 
 
+_OPEN: WeakSet[BoundedLog] = WeakSet()
+
+
+def say_what_was_left_out() -> None:
+    """Write the counts of all windows now, because the process is about to end."""
+    for each in list(_OPEN):
+        each.close()
+
+
 @dataclass(slots=True)
 class _Window:
+    level: int
+    began: float
     ends: float
     lines: int = 0
     left_out: int = 0
@@ -53,6 +65,12 @@ class BoundedLog:
         self._window = window
         self._clock = clock
         self._windows: dict[str, _Window] = {}
+        _OPEN.add(self)
+
+    def close(self) -> None:
+        """Write the counts now; later lines begin new windows."""
+        for kind in list(self._windows):
+            self._close(kind)
 
     def write(
         self, level: int, kind: str, message: str, *arguments: Any, fault: BaseException | None = None
@@ -63,10 +81,10 @@ class BoundedLog:
         now = self._clock()
         window = self._windows.get(kind)
         if window is not None and now >= window.ends:
-            self._close(level, kind)
+            self._close(kind)
             window = None
         if window is None:
-            window = self._windows[kind] = _Window(now + self._window)
+            window = self._windows[kind] = _Window(level, now, now + self._window)
         if window.lines < self._most:
             window.lines += 1
             self._log.log(level, message, *arguments, exc_info=fault)
@@ -74,15 +92,15 @@ class BoundedLog:
         window.left_out += 1
         if window.left_out == 1:
             with suppress(RuntimeError):  # no event loop runs
-                asyncio.get_running_loop().call_later(window.ends - now, self._over, level, kind, window)
+                asyncio.get_running_loop().call_later(window.ends - now, self._over, kind, window)
 
-    def _over(self, level: int, kind: str, window: _Window) -> None:
+    def _over(self, kind: str, window: _Window) -> None:
         if self._windows.get(kind) is window:
-            self._close(level, kind)
+            self._close(kind)
 
-    def _close(self, level: int, kind: str) -> None:
+    def _close(self, kind: str) -> None:
         window = self._windows.pop(kind)
         if window.left_out:
-            self._log.log(
-                level, "%s: %d more such lines were left out in %.0f s", kind, window.left_out, self._window
-            )
+            seconds = min(self._window, self._clock() - window.began)
+            message = "%s: %d more such lines were left out in %.0f s"
+            self._log.log(window.level, message, kind, window.left_out, seconds)

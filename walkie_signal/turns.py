@@ -7,8 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-SLICE = 0.001
-"""Seconds that the events of one connection may take in a turn of the loop; some 50 events fit in."""
+SLICE = 0.0003
+"""Seconds that the events of one connection may take in a turn of the loop; some 15 events fit in.
+
+Beside a peer that floods, each event of another one waits for about this long. A turn itself takes a tenth of it.
+"""
 
 SLICES = 5
 """Slices in one turn, however many connections wait for one."""

@@ -18,7 +18,7 @@ import pytest
 from support.certificates import certificate
 from support.processes import SCRIPTS, running
 from support.redis import redis_server
-from support.servers import serve
+from support.servers import free_port, serve
 from support.stock import TRANSPORTS, meet, web
 from walkie_signal import __version__
 
@@ -90,6 +90,19 @@ async def test_an_address_that_can_not_be_bound_is_named(options: list[str], whe
         assert await program.wait() == 1
         assert program.output.startswith(f"Error: can't listen on {where}: ")
         assert len(program.output.splitlines()) == 1
+
+
+@pytest.mark.promise(
+    "The command",
+    "A wrong value ends it with status 2, an address that can't be bound with 1; each with one line",
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_store_that_can_not_be_used_is_named(workers: str) -> None:
+    options = ["--port", str(free_port()), "--backend", "machine:/proc/nowhere", "--workers", workers]
+    async with running([*COMMAND, *options]) as program:
+        assert await program.wait() == 1
+        assert "/proc/nowhere" in program.output
+        assert "Traceback" not in program.output
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "localhost"])

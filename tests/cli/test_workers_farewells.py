@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,6 +64,8 @@ async def test_each_peer_is_told_once_before_its_connection_is_closed() -> None:
             await peer.hears("disconnect")
         assert [events(peer) for peer in connected] == [["server_draining", "disconnect"]] * PEERS
         assert "Traceback" not in server.program.output
+        told = re.findall(r"draining: peers told to come back within 5 s: (\d+)", server.program.output)
+        assert sum(map(int, told)) == PEERS, "each worker counts its own, whoever closed their WebSocket"
 
 
 @pytest.mark.promise(

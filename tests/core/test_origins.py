@@ -135,6 +135,8 @@ def test_a_page_of_the_own_host_passes(host: str, secure: bool, origin: str, all
         ("localhost:3000", "no scheme: write http://localhost:3000"),
         ("//example.com", "no scheme: write https://example.com"),
         ("https:/example.com", "no scheme: write https://example.com"),
+        ("http:/example.com", "no scheme: write http://example.com"),
+        ("*", "it is every origin: leave the others out$"),
         ("*.example.com", r"a \* that is not at the beginning .*as in https://\*\.example\.com"),
         ("https://*", r"a \* that is not at the beginning"),
         ("https://a.*.example.com", r"a \* that is not at the beginning"),

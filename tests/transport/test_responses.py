@@ -127,6 +127,10 @@ async def refusals(site: Site) -> None:
     for query in ("", "EIO=3&transport=polling", "EIO=4&transport=polling&sid=none"):
         assert (await site.client.http.get(f"{site.client.url}?{query}")).status_code == 400
     assert (await site.client.http.options(site.client.url)).status_code == 200
+    for size, status in ((60_000, 200), (1 << 16, 431)):
+        headers, query = {"x-long": "x" * size}, "EIO=4&transport=polling"
+        answer = await site.client.http.get(f"{site.client.url}?{query}", headers=headers)
+        assert answer.status_code == status
 
 
 WAYS: list[Way] = [

@@ -7,12 +7,14 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from walkie_signal.backends.named import backend_of
+from walkie_signal.bounded_log import say_what_was_left_out
 from walkie_signal.cli.descriptors import Shortage
 from walkie_signal.cli.protocols import (
     handshakes_within,
@@ -83,7 +85,10 @@ def run(
         signal.signal(number, server.handle_exit)
     server.startup = _announced(server, app, options, started, beat)  # type: ignore[method-assign]
     server.shutdown = _drained(server, app, options.workers)  # type: ignore[method-assign]
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    except SystemExit as ended:  # uvicorn has statuses of its own
+        sys.exit(1 if ended.code else 0)
 
 
 def ending_signals() -> list[signal.Signals]:
@@ -159,6 +164,7 @@ def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any
         await app.transport.hang_up(POLL_TIMEOUT)
         asyncio.get_running_loop().call_later(HASTE, _cut, server, open_ones)
         await shutdown(sockets)
+        say_what_was_left_out()
         log.info("ended: connections closed in %.1f s: %d", time.monotonic() - begun, len(open_ones))
 
     return stop

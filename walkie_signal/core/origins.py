@@ -88,9 +88,8 @@ def _fault_of(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         host = re.sub(r"^\W+|[/?#].*", "", text.rpartition(":/")[2]) or "example.com"
-        return (
-            f"has no scheme: write {'http' if host.startswith(('localhost', '127.')) else 'https'}://{host}"
-        )
+        plain = text.startswith("http:") or host.startswith(("localhost", "127."))
+        return f"has no scheme: write {'http' if plain else 'https'}://{host}"
     authority = re.split(r"[/?#]", rest)[0]
     without = f"{scheme}://{authority.rpartition('@')[2]}"
     if "@" in authority:
@@ -144,7 +143,7 @@ class Origins:
         if not isinstance(text, str):
             raise ValueError("is not a string")  # noqa: TRY004 - as for every other fault in a named origin
         if text == "*":
-            raise ValueError("means every origin: leave the others out")
+            raise ValueError("is every origin: leave the others out")
         scheme, separator, rest = text.partition("://*.")
         if "*" in (rest if separator else text):
             raise ValueError("has a * that is not at the beginning of its host, as in https://*.example.com")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+from math import inf
+from time import monotonic
 
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.registry import Registry
@@ -13,6 +15,9 @@ from walkie_signal.node.peers import Departure, Peer, Peers
 from walkie_signal.settings.transport import TransportSettings
 
 log = logging.getLogger("walkie_signal")
+
+DRAIN_TAKES = 10.0
+"""Seconds within which all workers of a command drain."""
 
 
 class Partings:
@@ -26,19 +31,23 @@ class Partings:
         self._peers = peers
         self._early = early
         self._leaves = leaves
+        self._told, self._told_at = 0, -inf
 
     def farewell(self, peer: Peer) -> None:
         """Tell a peer that its connection is about to close, and when to come back: not all at the same time."""
+        now = monotonic()
+        if now - self._told_at > DRAIN_TAKES:
+            self._told = 0
+        self._told, self._told_at = self._told + 1, now
         seconds = random.uniform(0, self._settings.drain_spread)  # noqa: S311 - no secret
         peer.tell("server_draining", {"retryAfterMs": round(seconds * 1000)})
 
     def drain(self) -> None:
-        """Tell every peer."""
-        peers = list(self._peers)
-        for peer in peers:
+        """Tell every peer; those whose connection another worker carries may have been told just before."""
+        for peer in list(self._peers):
             self.farewell(peer)
-        spread = self._settings.drain_spread
-        log.info("draining: peers told to come back within %g s: %d", spread, len(peers))
+        told = self._told if monotonic() - self._told_at < DRAIN_TAKES else 0
+        log.info("draining: peers told to come back within %g s: %d", self._settings.drain_spread, told)
 
     def end(self, peer: Peer, reason: Reason) -> None:
         """Close a peer's connection from this side, and take the peer out of its rooms."""

@@ -149,6 +149,8 @@ class Doors:
             raise RefusedError(http.BAD_METHOD)
         if request.query.get("EIO") != "4":
             raise RefusedError(http.UNSUPPORTED_VERSION)
+        if request.head_bytes > http.HEAD_BYTES:
+            raise RefusedError(http.HEAD_TOO_LARGE)
         if "j" in request.query:  # JSONP, which version 4 of the protocol dropped
             raise RefusedError(http.BAD_REQUEST)
 

@@ -67,6 +67,13 @@ BAD_REQUEST = Refusal(400, 3, "Bad request")
 FORBIDDEN = Refusal(403, 4, "Forbidden")
 UNSUPPORTED_VERSION = Refusal(400, 5, "Unsupported protocol version")
 BODY_TOO_LARGE = Refusal(413, 3, "Payload too large")
+HEAD_TOO_LARGE = Refusal(431, 3, "Request header fields too large")
+
+HEAD_BYTES = 1 << 16
+"""Most bytes of the headers of a handshake, which a session may keep for as long as it lives.
+
+Our own HTTP class takes no longer heads either, but uvicorn's with httptools takes any.
+"""
 
 
 def refused(refusal: Refusal) -> Response:
@@ -87,6 +94,11 @@ class Request:
         self.query: dict[str, str] = {}
         for key, value in parse_qsl(query, keep_blank_values=True):
             self.query.setdefault(key, value)
+
+    @property
+    def head_bytes(self) -> int:
+        """How many bytes its headers have."""
+        return sum(len(key) + len(value) for key, value in self.scope["headers"])
 
     @property
     def address(self) -> str:
