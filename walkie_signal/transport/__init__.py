@@ -46,9 +46,9 @@ def create_server(
             before `settings`, and ``None`` leaves it to them.
         hand_over: Whether several worker processes serve one port, without sticky sessions in front of them;
             ``None`` if this process is a worker of uvicorn, gunicorn, hypercorn or granian. A request is then
-            handed over to the worker that holds its session, by Unix sockets in ``walkie-signal-<uid>``, in the
-            system's folder for temporary files. If that folder can't be used, there is one warning in the log, and
-            no hand-over.
+            handed over to the worker that holds its session, by Unix sockets in ``walkie-signal-<uid>``, in
+            ``RUNTIME_DIRECTORY`` or ``XDG_RUNTIME_DIR`` if one is set, otherwise in the folder for temporary files.
+            If that folder can't be used, there is one warning in the log, and no hand-over.
         options: The options of `socketio.AsyncServer`. The defaults of ``ping_interval``, ``ping_timeout`` and
             ``max_http_buffer_size`` are those of `settings`. Others differ in ``cors_credentials``, which are not
             allowed if every origin is, and in ``json`` and ``logger``, which only hold for this server.
