@@ -13,10 +13,32 @@ SLICE = 0.0003
 Beside a peer that floods, each event of another one waits for about this long. A turn itself takes a tenth of it.
 """
 
+BURST = 0.05
+"""Seconds of slices that a connection may use up before it has to rest: a peer that joins a room of 50 sends some
+1,000 signals at once, which take 20 ms."""
+
+SHARE = 0.1
+"""The part of the time that a connection may go on to use then, some 4,000 signals a second."""
+
 SLICES = 5
 """Slices in one turn, however many connections wait for one."""
 
 Job = Callable[[], None]
+
+
+class Budget:
+    """What one connection has used of the loop's time lately, in whole slices."""
+
+    __slots__ = ("_at", "_spent")
+
+    def __init__(self) -> None:
+        self._spent = self._at = 0.0
+
+    def spend(self, seconds: float, now: float) -> float:
+        """Record a slice that ends now, by any one clock; returns how many seconds the connection has to rest."""
+        self._spent = max(0.0, self._spent - (now - self._at) * SHARE) + seconds
+        self._at = now
+        return max(0.0, self._spent - BURST) / SHARE
 
 
 class Turns:
@@ -46,8 +68,17 @@ class Turns:
         self._schedule()
         self._waiting.append(job)
 
-    async def wait(self) -> None:
-        """Wait for a turn that is not this one."""
+    def after(self, rest: float, job: Job) -> None:
+        """Run a job in a turn after so many seconds; 0 is one of the next turns."""
+        if rest:
+            asyncio.get_running_loop().call_later(rest, self.later, job)
+        else:
+            self.later(job)
+
+    async def wait(self, rest: float = 0.0) -> None:
+        """Wait for a turn that is not this one, after so many seconds."""
+        if rest:
+            await asyncio.sleep(rest)
         turn = asyncio.get_running_loop().create_future()
         self.later(partial(_grant, turn))
         await turn

@@ -18,7 +18,7 @@ from walkie_signal.transport.engineio.http import Receive, Scope, Send
 from walkie_signal.transport.engineio.outbox import size_of
 from walkie_signal.transport.engineio.states import Step
 from walkie_signal.transport.engineio.websocket import FAREWELL, TOO_BIG, WebSocket
-from walkie_signal.turns import SLICE
+from walkie_signal.turns import SLICE, Budget
 from walkie_signal.wire.frames import Frame
 
 log = logging.getLogger("walkie_signal.transport")
@@ -58,6 +58,7 @@ class DirectWebSocket:
         self._paused = False
         self._left = 0
         self._since: float | None = None
+        self._budget: Budget | None = None
         self._waiting: deque[Frame] | None = None
         self._limit: int = connection.owner.max_http_buffer_size
         self._quarter = self._limit // 4  # a character has at most four bytes
@@ -134,10 +135,16 @@ class DirectWebSocket:
         elif now - self._since > SLICE:
             self._waiting = deque()
             self._direct.hold(self._waiting.append, self._pause)
-            self._connection.owner.turns.later(self._go_on)
+            self._rest(now - self._since, now)
 
     def _turn_over(self) -> None:
         self._since = None
+
+    def _rest(self, used: float, now: float) -> None:
+        """Let others have their turns; a connection that floods lets them have most of the time."""
+        if self._budget is None:
+            self._budget = Budget()
+        self._connection.owner.turns.after(self._budget.spend(used, now), self._go_on)
 
     def _go_on(self) -> None:
         """Take the held frames, for at most a slice in each turn, and then read on."""
@@ -148,8 +155,9 @@ class DirectWebSocket:
             except Exception:
                 log.exception("a fault in taking a message; the connection is closed")
                 self._connection.close(self._connection.owner.reason.TRANSPORT_ERROR, code=1011)
-            if monotonic() - began > SLICE:
-                self._connection.owner.turns.later(self._go_on)
+            now = monotonic()
+            if now - began > SLICE:
+                self._rest(now - began, now)
                 return
         self._waiting = None
         self._listen()  # a closed connection does so too, to hear the client's CLOSE

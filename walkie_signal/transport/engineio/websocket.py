@@ -15,7 +15,7 @@ from walkie_signal.transport.engineio.connection import Connection
 from walkie_signal.transport.engineio.http import PARTING, Receive, Send
 from walkie_signal.transport.engineio.outbox import size_of
 from walkie_signal.transport.engineio.states import Step
-from walkie_signal.turns import SLICE
+from walkie_signal.turns import SLICE, Budget
 from walkie_signal.wire.frames import Frame
 
 log = logging.getLogger("walkie_signal.transport")
@@ -78,6 +78,7 @@ class WebSocket:
         self._is_closing = _is_closing(send) if self._eager else None
         self._writer: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[Any] | None = None
+        self._budget: Budget | None = None
         self._code: int | None = None
         self._limit: int = connection.owner.max_http_buffer_size
         self._quarter = self._limit // 4  # a character has at most four bytes
@@ -204,7 +205,8 @@ class WebSocket:
             connection.receive(frame)
             ended = monotonic()
             if ended - began > SLICE:  # a web server's `receive` returns at once while it has events
-                await connection.owner.turns.wait()
+                self._budget = self._budget or Budget()
+                await connection.owner.turns.wait(self._budget.spend(ended - began, ended))
                 began = ended = monotonic()
 
     def _frame_of(self, event: MutableMapping[str, Any]) -> Frame | None:
