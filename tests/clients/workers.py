@@ -14,7 +14,7 @@ from cluster.service import rosters
 from hosts import several
 from support.processes import SCRIPTS, Program, running
 from support.redis import RedisServer, redis_server
-from support.servers import free_port, serve
+from support.servers import free_port, listens, serve
 
 TESTS = Path(__file__).parents[1]
 
@@ -50,7 +50,8 @@ async def host(redis: RedisServer) -> AsyncIterator[str]:
     ]  # fmt: skip
     with machine() as env:
         async with running(uvicorn, env={**env, "REDIS_URL": redis.url}) as program:
-            await _started(program, 2)
+            await program.says("Application startup complete", 2)
+            await listens(port)
             yield f"http://127.0.0.1:{port}/api/socket.io/"
             _no_fault(program)
 
@@ -88,10 +89,6 @@ WAYS: dict[str, Way] = {
     "the command": by_themselves("serve"),
     **{name: by_themselves(name) for name in ("uvicorn-attach", "gunicorn", "gunicorn-preload")},
 }
-
-
-async def _started(program: Program, number: int) -> None:
-    await program.says("Application startup complete", number)
 
 
 def _no_fault(program: Program) -> None:

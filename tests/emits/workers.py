@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from support.processes import SCRIPTS, Program, running
-from support.servers import free_port
+from support.servers import free_port, listens
 
 HERE = Path(__file__).parent
 
@@ -29,5 +29,5 @@ async def workers(backend: str | None, number: int) -> AsyncIterator[tuple[str, 
     more = ["--workers", f"{number}"] if number > 1 else []
     async with running([*command, *more], env=env) as program:
         await program.says("Application startup complete", number)
-        await program.says("Uvicorn running on", 1)
+        await listens(port)
         yield f"http://127.0.0.1:{port}", program

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from support.processes import SCRIPTS, Program, running
+from support.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+async def listens(port: int) -> None:
+    """Wait until a port takes connections: a worker of uvicorn says that it has started a moment before."""
+
+    async def takes() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(takes, what="listening")
 
 
 WEBSOCKET_CLASS: Any = "auto"
