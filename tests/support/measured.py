@@ -11,7 +11,7 @@ import pytest
 
 VARIABLE = "COVERAGE_PROCESS_CONFIG"
 
-MEASURED = ("tests/cli/", "tests/hosts/")
+MEASURED = ("tests/cli/", "tests/emits/", "tests/hosts/", "tests/proxies/")
 """Their tests start commands and hosts as users do; other tests have most of the package in their own process."""
 
 _config = os.environ.get(VARIABLE)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from support.measured import VARIABLE
 from support.waiting import Arrivals, in_time
 from support.watchdog import watched
 
@@ -70,6 +71,10 @@ class Program:
         return status
 
 
+MEASURED_ENDS_IN = 5.0
+"""Seconds that a program has whose coverage is measured."""
+
+
 @asynccontextmanager
 async def running(
     command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
@@ -90,6 +95,15 @@ async def running(
         try:
             yield program
         finally:
+            if VARIABLE in os.environ:
+                await _let_end(program)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await program.wait()
+
+
+async def _let_end(program: Program) -> None:
+    """Let a program that is measured write down what it has run."""
+    with suppress(ProcessLookupError, AssertionError):
+        program.send_signal(signal.SIGTERM)
+        await program.wait(MEASURED_ENDS_IN)
