@@ -17,6 +17,7 @@ PUBLIC = [
     "Credentials",
     "Emitter",
     "Identity",
+    "JWTAuth",
     "Member",
     "Settings",
     "SignalingError",

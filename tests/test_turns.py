@@ -7,14 +7,13 @@ import pytest
 
 from walkie_signal.turns import BURST, SHARE, SLICE, Budget, Turns
 
-PROMISE = pytest.mark.promise(
+pytestmark = pytest.mark.promise(
     "The transport",
     "A connection that sends small frames as fast as it can gets a small part of each turn of the loop, and of "
     "the time when it goes on; frames sent before its end are carried out before it",
 )
 
 
-@PROMISE
 def test_a_burst_needs_no_rest_and_what_goes_on_gets_its_share_of_the_time() -> None:
     budget, now, used = Budget(), 100.0, 0.0
     while (rest := budget.spend(SLICE, now)) == 0:
@@ -30,7 +29,6 @@ def test_a_burst_needs_no_rest_and_what_goes_on_gets_its_share_of_the_time() -> 
     assert used / (now - began) == pytest.approx(SHARE, rel=0.1)
 
 
-@PROMISE
 def test_a_rest_is_forgotten() -> None:
     budget = Budget()
     assert budget.spend(2 * BURST, 0.0) == pytest.approx(BURST / SHARE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from walkie_signal.asgi import SignalingMiddleware, attach
+    from walkie_signal.auth.jwt import JWTAuth
     from walkie_signal.core.changes import Member
     from walkie_signal.core.identity import Credentials, Identity
     from walkie_signal.emitter import AsyncEmitter, Emitter
@@ -23,6 +24,7 @@ _HOMES = {
     "Credentials": "walkie_signal.core.identity",
     "Emitter": "walkie_signal.emitter",
     "Identity": "walkie_signal.core.identity",
+    "JWTAuth": "walkie_signal.auth.jwt",
     "Member": "walkie_signal.core.changes",
     "Settings": "walkie_signal.settings",
     "SignalingError": "walkie_signal.errors",
@@ -37,6 +39,7 @@ __all__ = [
     "Credentials",
     "Emitter",
     "Identity",
+    "JWTAuth",
     "Member",
     "Settings",
     "SignalingError",

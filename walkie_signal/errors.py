@@ -2,6 +2,7 @@
 
     WalkieSignalError
     ├── SignalingError      an event failed; goes to its sender as {code, message, …}
+    │   └── CredentialRefused  no valid credential; the reason is only for the log
     └── ProtocolViolation   the bytes broke the protocol; the connection is closed
 
 The codes are the wire protocol's: a client may switch on them, so they never change their meaning.
@@ -51,6 +52,18 @@ class SignalingError(WalkieSignalError):
     def to_payload(self) -> dict[str, Any]:
         """Return the error as the wire has it."""
         return {"code": self.code, "message": self.message, **self.details}
+
+
+class CredentialRefused(SignalingError):  # noqa: N818 - as ``unauthorized``, which it is
+    """A connection shows no valid credential. Its sender hears the same, whatever was wrong.
+
+    Attributes:
+        why: What was wrong, for the log: words of ours, with nothing of the credential in them.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__("unauthorized", "no valid credential")
+        self.why = why
 
 
 def room_full(capacity: int) -> SignalingError:

@@ -33,6 +33,18 @@ OTHER: dict[str, Any] = {
     "redis_prefix": "patrol",
     "log_level": "debug",
     "log_format": "json",
+    "jwt_secret": "s",
+    "jwt_previous_secret": "s",
+    "jwt_secret_file": "secret",
+    "jwt_public_key": "key.pem",
+    "jwt_jwks_url": "https://issuer.example/jwks.json",
+    "jwt_algorithm": ("RS256", "ES256"),
+    "jwt_audience": ("patrol", "desk"),
+    "jwt_issuer": "https://issuer.example",
+    "jwt_require_exp": False,
+    "jwt_user_claim": "uid",
+    "jwt_role_claim": "kind",
+    "jwt_rooms_claim": "may",
 }
 """A value that is not the default; for a number the default plus one."""
 
@@ -48,6 +60,14 @@ def parsed(arguments: Sequence[str]) -> dict[str, Any]:
 
 def option(each: Field[Any]) -> str:
     return "--" + each.name.replace("_", "-")
+
+
+def arguments_of(each: Field[Any], value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [option(each) if value else option(each).replace("--", "--no-", 1)]
+    return [
+        text for one in (value if isinstance(value, tuple) else (value,)) for text in (option(each), str(one))
+    ]
 
 
 def variable(each: Field[Any]) -> str:
@@ -67,10 +87,8 @@ def test_no_two_options_have_one_name() -> None:
 @every_field
 def test_each_option_is_read_from_the_command_line(each: Field[Any]) -> None:
     value = other_value(each)
-    given = value if isinstance(value, tuple) else (value,)
-    arguments = [text for one in given for text in (option(each), str(one))]
     defaults = {one.name: one.default for one in FIELDS}
-    assert parsed(arguments) == {**defaults, each.name: value}
+    assert parsed(arguments_of(each, value)) == {**defaults, each.name: value}
 
 
 @pytest.mark.promise("The command", "Each option is read from the command line and from the environment")
@@ -83,7 +101,7 @@ def test_each_option_is_read_from_the_environment(each: Field[Any], monkeypatch:
         monkeypatch.setenv(variable(each), text)
         assert parsed([])[each.name] == value
     if not isinstance(value, tuple):
-        assert parsed([option(each), str(each.default)])[each.name] == each.default
+        assert parsed(arguments_of(each, each.default))[each.name] == each.default
 
 
 @every_field

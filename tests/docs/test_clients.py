@@ -113,7 +113,11 @@ def test_examples_send_and_hear_what_there_is() -> None:
     heard = {row[0].strip("`") for row in protocol.table("Event", "Payload", "When")}
     own = {"connect", "disconnect", "connect_error", "submit"}
     code = PAGE + "".join(block.code for page in (WEB, ANDROID) for block in page.blocks("js", "java"))
-    assert set(re.findall(r'\b(?:emit|emitWithAck)\("(\w+)"', code)) == {"join_room", "signal"} <= sent
+    assert (
+        set(re.findall(r'\b(?:emit|emitWithAck)\("(\w+)"', code))
+        == {"join_room", "refresh_token", "signal"}
+        <= sent
+    )
     assert set(re.findall(r'\bon\("(\w+)"', code)) - own == heard
 
 

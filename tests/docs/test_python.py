@@ -62,7 +62,7 @@ class Reader:
             return
         exec(code, self.names)  # noqa: S102 - that is what a reader does with it
         if self.names.get("app") is not before:
-            self.auth = {"token": token()} if "jwt.decode" in block.code else None
+            self.auth = {"token": token()} if re.search("jwt.decode|JWTAuth", block.code) else None
             self.served = path_of(block)
             await self.serve(block)
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from walkie_signal.core import payloads
 from walkie_signal.core.changes import Member
-from walkie_signal.core.peer_events import JoinRoom, LeaveRoom, SignalTo, read_message
+from walkie_signal.core.peer_events import JoinRoom, Message, SignalTo, read_message
 from walkie_signal.errors import ErrorCode, ProtocolViolation, SignalingError
 from walkie_signal.settings import Settings
 from walkie_signal.wire import json as codec
@@ -169,7 +169,7 @@ def assert_same(event: Event, other: Event) -> None:
     assert event.fault == other.fault or not is_text(event.name)
 
 
-def check_room(message: JoinRoom | LeaveRoom) -> None:
+def check_room(message: Message) -> None:
     """What a peer says of itself can be told to others."""
     if isinstance(message, JoinRoom):
         member = Member(PEER_ID, message.room, message.role, message.user_id, "node")

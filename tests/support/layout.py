@@ -23,8 +23,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "settings": (
         ("declaration", "forms"),
-        ("host", "limits", "pacing", "rooms", "serve", "store", "transport"),
-        ("signaling",),
+        ("auth", "host", "limits", "pacing", "rooms", "store", "transport"),
+        ("serve", "signaling"),
     ),
     "wire": (("json", "values"), ("event_packets", "frames", "relays"), ("packets",)),
     "core": (
@@ -83,7 +83,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("leaving", "rosters", "signals"),
         ("early",),
         ("joining", "parting"),
-        ("gate", "orders", "site"),
+        ("orders", "refreshing", "site"),
+        ("gate",),
         ("node",),
     ),
     "namespace": (("binding", "credentials", "stock"), ("adapter",), ("namespace",)),
@@ -106,10 +107,11 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connections",),
         ("server",),
     ),
+    "auth": (("tokens",), ("claims", "keys"), ("remote",), ("jwt",)),
     "web": (("probes",),),
     "cli": (
-        ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "variables"),
-        ("serving",),
+        ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "tokens", "variables"),
+        ("secrets", "serving"),
         ("workers",),
         ("serve",),
     ),
@@ -132,6 +134,7 @@ DIRECT_KNOWS = ("bounded_log",)
 
 LIBRARIES = {
     "click": ("cli",),
+    "cryptography": ("auth",),
     "engineio": ("asgi", "namespace", "transport"),
     "h11": ("direct",),
     "hiredis": ("backends.redis",),

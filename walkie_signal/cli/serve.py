@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import ssl
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 import click
@@ -18,7 +18,9 @@ from walkie_signal.cli.descriptors import raise_limit
 from walkie_signal.cli.listeners import SocketFile, address_of, bind, is_open, url_of
 from walkie_signal.cli.logs import set_up_logs
 from walkie_signal.cli.options import ENVIRONMENT_PREFIX, group_of, options_of, variable_name
+from walkie_signal.cli.secrets import hide_secrets
 from walkie_signal.cli.serving import run
+from walkie_signal.cli.tokens import verifier_of
 from walkie_signal.cli.variables import unread_variables
 from walkie_signal.cli.workers import Workers
 from walkie_signal.core.origins import Origins
@@ -35,6 +37,9 @@ def serve(**values: Any) -> None:
 
     Each option can also be given as the environment variable that is named beside it.
     """
+    hide_secrets(
+        each for each in fields(ServeOptions) if each.metadata["secret"] and _may_be_secret(each, values)
+    )
     options: ServeOptions = group_of(ServeOptions, values)
     settings: Settings = group_of(Settings, values)
     _check(options)
@@ -50,6 +55,12 @@ def serve(**values: Any) -> None:
     with listener, SocketFile(options.uds):
         raise_limit()
         _run(options, settings, listener)
+
+
+def _may_be_secret(each: Field[Any], values: dict[str, Any]) -> bool:
+    """Tell whether a value holds a secret; a URL does if there is somebody's password before its host."""
+    value = values[each.name]
+    return "@" in value if "://" in value else each.name.startswith("jwt_") and bool(value)
 
 
 def _check(options: ServeOptions) -> None:
@@ -69,6 +80,7 @@ def _check(options: ServeOptions) -> None:
     if options.redis_url and options.backend != AUTO:
         raise click.UsageError("give --backend or --redis-url, not both")
     _check_backend(options)
+    verifier_of(options)
     if options.ssl_certfile:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
@@ -91,7 +103,7 @@ def _check_backend(options: ServeOptions) -> None:
 
 def _run(options: ServeOptions, settings: Settings, listener: socket.socket) -> None:
     url = url_of(listener, "https" if options.ssl_certfile else "http", f"/{options.path.strip('/')}/")
-    if is_open(listener):
+    if is_open(listener) and verifier_of(options) is None:
         log.warning(
             "open to other machines, with no authentication: anybody who can reach this port may join any room"
         )

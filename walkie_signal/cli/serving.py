@@ -23,6 +23,7 @@ from walkie_signal.cli.protocols import (
     websocket_class,
 )
 from walkie_signal.cli.proxies import believing
+from walkie_signal.cli.tokens import verifier_of
 from walkie_signal.settings import ServeOptions, Settings
 from walkie_signal.web.probes import Probes
 
@@ -76,6 +77,7 @@ def run(
         path="/" + options.path.strip("/"),
         cors_origins=options.cors_origin,
         settings=settings,
+        authenticate=verifier_of(options),
         backend=backend_of(options.redis_url or options.backend, "/", settings, workers),
     )
     app.transport.keep_headers(KEPT)

@@ -38,14 +38,19 @@ class Identity:
         user_id: A string, or an integer within ±2^53 (7.0 becomes 7); with ``None`` the peer has no user id.
         role: A string; with ``None`` the peer has no role.
         attributes: Anything else that the host needs in `authorize`; it is never sent to a peer.
+        rooms: The rooms that the peer may join: names, or beginnings of names with ``*`` behind; ``None`` for any.
+        expires_at: When this ends, in seconds since 1970; ``None`` if it does not. The peer is told then, and is
+            closed unless it shows a fresh token.
 
     Raises:
-        ValueError: `user_id` or `role` is of another type.
+        ValueError: `user_id`, `role`, `rooms` or `expires_at` is of another type.
     """
 
     user_id: UserId | None = None
     role: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    rooms: tuple[str, ...] | None = field(default=None, kw_only=True)
+    expires_at: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.user_id is not None:
@@ -55,16 +60,31 @@ class Identity:
             object.__setattr__(self, "user_id", user_id)
         if self.role is not None and not isinstance(self.role, str):
             raise ValueError(f"role is not a string: {self.role!r}")
+        if self.rooms is not None and not _are_names(self.rooms):
+            raise ValueError(f"rooms is not a sequence of strings: {self.rooms!r}")
+        if self.expires_at is not None and not isinstance(self.expires_at, (int, float)):
+            raise ValueError(f"expires_at is not a number: {self.expires_at!r}")
+
+    def allows(self, room: str) -> bool:
+        """Tell whether the peer may join a room, as far as `rooms` says."""
+        return self.rooms is None or any(
+            room.startswith(each[:-1]) if each.endswith("*") else room == each for each in self.rooms
+        )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Identity:
-        """Create an identity from a mapping with ``user_id``, ``role`` and anything else.
+        """Create an identity from a mapping with any of its fields but `attributes`, and anything else.
 
         Raises:
             ValueError: As for `Identity`.
         """
-        attributes = {key: value for key, value in mapping.items() if key not in ("user_id", "role")}
-        return cls(mapping.get("user_id"), mapping.get("role"), attributes)
+        own = ("user_id", "role", "rooms", "expires_at")
+        attributes = {key: value for key, value in mapping.items() if key not in own}
+        return cls(**{key: mapping[key] for key in own if key in mapping}, attributes=attributes)
+
+
+def _are_names(rooms: object) -> bool:
+    return isinstance(rooms, (tuple, list)) and all(isinstance(room, str) for room in rooms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,13 @@ class SignalTo(NamedTuple):
     value: str | None
 
 
-Message = JoinRoom | LeaveRoom | SignalTo
+class RefreshToken(NamedTuple):
+    """``refresh_token {token}``."""
+
+    token: str
+
+
+Message = JoinRoom | LeaveRoom | RefreshToken | SignalTo
 
 
 def read_message(event: Event, settings: Settings) -> Message:
@@ -86,9 +92,17 @@ def _signal(event: Event, settings: Settings) -> SignalTo:  # noqa: ARG001 - eve
     return SignalTo(target_id, dumps(payload["signal"]) if "signal" in payload else None)
 
 
+def _refresh_token(event: Event, settings: Settings) -> RefreshToken:  # noqa: ARG001 - as above
+    token = _object(event.arguments).get("token")
+    if not isinstance(token, str):
+        raise _invalid("token is not a string")
+    return RefreshToken(token)
+
+
 _READERS: Mapping[str, Callable[[Event, Settings], Message]] = {
     "join_room": _join_room,
     "leave_room": _leave_room,
+    "refresh_token": _refresh_token,
     "signal": _signal,
 }
 

@@ -11,7 +11,7 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.facts import ConnectRefused
 from walkie_signal.core.identity import Identity
-from walkie_signal.errors import ProtocolViolation, SignalingError
+from walkie_signal.errors import CredentialRefused, ProtocolViolation, SignalingError
 from walkie_signal.host import Host
 from walkie_signal.namespace.binding import Binding
 from walkie_signal.namespace.credentials import address_of, read_credentials
@@ -117,7 +117,8 @@ class Adapter:
             return await self._host.authenticate(partial(read_credentials, environ, auth))
         except SignalingError as error:
             if error.code != "internal":  # a fault is no refusal, and has been logged already
-                self.refused(error.code, environ)
+                why = f"{error.code}, {error.why}" if isinstance(error, CredentialRefused) else error.code
+                self.refused(why, environ)
             raise
         except Exception as error:
             line = "a connection could not be admitted"

@@ -10,6 +10,7 @@ the peer. Connections are only known by the port `walkie_signal.core.ports.Link`
     signals, early   the way of a signal; those before a first join
     joining, announcements, leaving, parting
                      how peers join rooms, join them again, leave them, and go for good
+    refreshing       how a peer shows a fresh token
     site             what the backend calls: ordered changes, and what other nodes ask for
     fanout, rosters  what the members of a room are told; rosters have a pace
     orders, hooks    what the host asks and orders, and what it is told

@@ -17,6 +17,7 @@ from walkie_signal.core.peer_events import (
     JoinRoom,
     LeaveRoom,
     Message,
+    RefreshToken,
     SignalTo,
     read_message,
 )
@@ -27,6 +28,7 @@ from walkie_signal.node.joining import Joins
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Announcement, Departure, Item, Peer
+from walkie_signal.node.refreshing import Refreshes
 from walkie_signal.node.signals import Signals
 from walkie_signal.settings import Settings
 from walkie_signal.wire.event_packets import (
@@ -67,10 +69,12 @@ class Gate:
         joins: Joins,
         leaves: Leaves,
         partings: Partings,
+        refreshes: Refreshes,
     ) -> None:
         self.table: Mapping[type[Message], Callable[[Peer, Event, Any], Pending]] = {
             JoinRoom: joins.join,
             LeaveRoom: leaves.leave,
+            RefreshToken: refreshes.refresh,
             SignalTo: early.carry_out,
         }
         self.own: Mapping[type[Item], Callable[[Peer, Any], Pending]] = {

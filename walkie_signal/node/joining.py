@@ -91,7 +91,7 @@ class Joins:
         if peer.gone:
             return ()
         identity = peer.identity or Identity(message.user_id, message.role)
-        if not await self._host.authorize(identity, message.room):
+        if not identity.allows(message.room) or not await self._host.authorize(identity, message.room):
             raise SignalingError("forbidden", "you may not join this room")
         if peer.gone:
             return ()

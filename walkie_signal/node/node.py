@@ -34,6 +34,7 @@ from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.orders import Orders
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peer, Peers
+from walkie_signal.node.refreshing import Refreshes
 from walkie_signal.node.rosters import Statuses
 from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
@@ -71,7 +72,9 @@ class Node:
         signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)
         self._early = early = Early(registry, peers, signals, clock)
         self._statuses = statuses = Statuses(settings, registry, fanout, clock)
-        self._partings = partings = Partings(settings, registry, peers, early, leaves)
+        self._partings = partings = Partings(
+            settings, registry=registry, peers=peers, early=early, leaves=leaves, clock=clock
+        )
         self._joins = joins = Joins(
             settings,
             host=host,
@@ -83,9 +86,7 @@ class Node:
             statuses=statuses,
             leaves=leaves,
         )
-        self.gate = Gate(
-            namespace, settings, answers, signals, early=early, joins=joins, leaves=leaves, partings=partings
-        )
+        self.gate = self._gate_of(namespace, settings, answers, signals, leaves)
         self._site = NodeSite(
             backend=backend,
             registry=registry,
@@ -98,6 +99,21 @@ class Node:
             partings=partings,
         )
         self._orders = Orders(settings, backend, peers, partings)
+
+    def _gate_of(
+        self, namespace: str, settings: Settings, answers: Answers, signals: Signals, leaves: Leaves
+    ) -> Gate:
+        return Gate(
+            namespace,
+            settings,
+            answers,
+            signals,
+            early=self._early,
+            joins=self._joins,
+            leaves=leaves,
+            partings=self._partings,
+            refreshes=Refreshes(self._host, self._registry, leaves, self._partings),
+        )
 
     @property
     def orders(self) -> Orders:
@@ -206,6 +222,7 @@ class Node:
     def admit(self, peer: Peer, identity: Identity | None) -> None:
         """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""
         self._peers.admit(peer, identity)
+        self._partings.expect_end(peer)
 
     def peer(self, peer_id: str) -> Peer | None:
         """Return the peer with that id, or ``None`` if this node has none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import random
 from math import inf
-from time import monotonic
+from time import monotonic, time
 
+from walkie_signal.clock import Clock
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.registry import Registry
 from walkie_signal.node.early import Early
@@ -16,6 +17,12 @@ from walkie_signal.settings.transport import TransportSettings
 
 log = logging.getLogger("walkie_signal")
 
+GRACE = 4.0
+"""Seconds that a peer has to show a fresh token when its own has ended; it is closed within 5."""
+
+IDENTITY, GRACE_TIME = "identity", "grace"
+"""What the clock calls the two times."""
+
 DRAIN_TAKES = 10.0
 """Seconds within which all workers of a command drain."""
 
@@ -24,13 +31,21 @@ class Partings:
     """Parts one node from its peers."""
 
     def __init__(
-        self, settings: TransportSettings, registry: Registry, peers: Peers, early: Early, leaves: Leaves
+        self,
+        settings: TransportSettings,
+        *,
+        registry: Registry,
+        peers: Peers,
+        early: Early,
+        leaves: Leaves,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._peers = peers
         self._early = early
         self._leaves = leaves
+        self._clock = clock
         self._told, self._told_at = 0, -inf
 
     def farewell(self, peer: Peer) -> None:
@@ -49,6 +64,33 @@ class Partings:
         told = self._told if monotonic() - self._told_at < DRAIN_TAKES else 0
         log.info("draining: peers told to come back within %g s: %d", self._settings.drain_spread, told)
 
+    # Those whose identity ends
+
+    def expect_end(self, peer: Peer) -> None:
+        """Tell a peer when its identity has ended, and end it `GRACE` later, unless this is called again before."""
+        self._forget_end(peer)
+        expires_at = None if peer.identity is None else peer.identity.expires_at
+        if expires_at is not None:
+            left = max(0.0, expires_at - time())
+            self._clock.at(self._clock.now + left, (IDENTITY, peer.peer_id), self._identity_ends)
+
+    def _forget_end(self, peer: Peer) -> None:
+        for kind in (IDENTITY, GRACE_TIME):
+            self._clock.drop((kind, peer.peer_id))
+
+    def _identity_ends(self, key: tuple[str, str], now: float) -> None:
+        peer = self._peers.get(key[1])
+        if peer is not None:
+            peer.tell("token_expired", {"graceMs": round(GRACE * 1000)})
+            self._clock.at(now + GRACE, (GRACE_TIME, peer.peer_id), self._grace_ends)
+
+    def _grace_ends(self, key: tuple[str, str], _now: float) -> None:
+        peer = self._peers.get(key[1])
+        if peer is not None:
+            self.end(peer, "expired")
+
+    # All of them
+
     def end(self, peer: Peer, reason: Reason) -> None:
         """Close a peer's connection from this side, and take the peer out of its rooms."""
         peer.close(for_good=reason == "kicked")
@@ -64,6 +106,7 @@ class Partings:
             peer.gone = True
             self._peers.remove(peer)
             self._early.forget(peer)
+            self._forget_end(peer)
             peer.post(Departure(reason))
         return peer
 

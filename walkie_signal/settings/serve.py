@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from walkie_signal.settings.auth import AuthOptions
 from walkie_signal.settings.declaration import Group, setting
 from walkie_signal.settings.forms import AUTO, is_backend, is_network, is_path, is_redis_url
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(Group):
-    """The further settings of the command ``walkie-signal serve``."""
+class ServerOptions(Group):
+    """Where the command listens, what it trusts, and how it logs."""
 
     host: str = setting(
         "127.0.0.1",
@@ -108,3 +109,8 @@ class ServeOptions(Group):
         choices=("text", "json"),
         reason="A person can read it, and journald and Docker add nothing that needs parsing.",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(AuthOptions, ServerOptions):
+    """The further settings of the command ``walkie-signal serve``."""

@@ -1,0 +1,57 @@
+"""An issuer of tokens with keys of each kind, good and bad ones."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+SECRET = "a secret of the tests that has more than 32 bytes"
+PREVIOUS = "the secret before it, which has as many bytes as that one"
+
+RSA = rsa.generate_private_key(65_537, 2048)
+OTHER_RSA = rsa.generate_private_key(65_537, 2048)
+SHORT_RSA = rsa.generate_private_key(65_537, 1024)  # noqa: S505 - it is to be refused
+EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
+
+PRIVATE: dict[str, Any] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": ED}
+
+
+def pem(private: Any) -> str:
+    """Return the public half of a key."""
+    text: bytes = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return text.decode()
+
+
+def claims(**more: Any) -> dict[str, Any]:
+    """Return the claims of a good token, changed by `more`; ``None`` leaves one out."""
+    found = {"sub": "guard-7", "exp": int(time.time()) + 600, **more}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def token(
+    key: Any = SECRET, algorithm: str = "HS256", headers: dict[str, Any] | None = None, **more: Any
+) -> str:
+    """Sign a token."""
+    return jwt.encode(claims(**more), key, algorithm, headers)
+
+
+def part(value: object) -> str:
+    """Write a part of a token: text as it is, anything else as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def jwk(private: Any, **more: Any) -> dict[str, Any]:
+    """Return the public half of a key as a member of a JWKS document."""
+    kinds = {RSA: "RS256", OTHER_RSA: "RS256", SHORT_RSA: "RS256", EC: "ES256", ED: "EdDSA"}
+    algorithm: Any = jwt.get_algorithm_by_name(kinds[private])
+    found: dict[str, Any] = json.loads(algorithm.to_jwk(private.public_key()))
+    found.pop("key_ops", None)
+    return {**found, **more}

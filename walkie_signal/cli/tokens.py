@@ -1,0 +1,78 @@
+"""Makes what verifies the tokens of a command's peers, from its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from walkie_signal.settings.auth import AuthOptions
+
+if TYPE_CHECKING:
+    from walkie_signal.auth.jwt import JWTAuth
+
+OPTIONS = {
+    "secret": "--jwt-secret",
+    "public_key": "--jwt-public-key",
+    "jwks_url": "--jwt-jwks-url",
+    "previous_secret": "--jwt-previous-secret",
+}
+
+
+def verifier_of(options: AuthOptions) -> JWTAuth | None:
+    """Return what verifies tokens, or ``None`` if the options ask for none.
+
+    Raises:
+        click.UsageError: The options don't fit together, or a key can't be used; no secret is shown.
+        click.ClickException: The extra ``jwt`` is not installed.
+    """
+    given = _keys_of(options)
+    if not given:
+        return None
+    try:
+        from walkie_signal.auth.jwt import JWTAuth  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise click.ClickException("tokens need a package: pip install 'walkie-signal[jwt]'") from None
+    try:
+        return JWTAuth(
+            **given,
+            algorithms=options.jwt_algorithm or None,
+            audience=options.jwt_audience or None,
+            issuer=options.jwt_issuer or None,
+            leeway=options.jwt_leeway,
+            require_exp=options.jwt_require_exp,
+            user_claim=options.jwt_user_claim,
+            role_claim=options.jwt_role_claim,
+            rooms_claim=options.jwt_rooms_claim,
+        )
+    except ValueError as error:
+        names = ", ".join(OPTIONS[name] for name in given)
+        raise click.UsageError(f"{names}: {error}") from None
+
+
+def _keys_of(options: AuthOptions) -> dict[str, Any]:
+    if options.jwt_secret and options.jwt_secret_file:
+        raise click.UsageError("give --jwt-secret or --jwt-secret-file, not both")
+    secret = options.jwt_secret or _content_of(options.jwt_secret_file, "--jwt-secret-file").rstrip("\r\n")
+    keys = {
+        "secret": secret,
+        "previous_secret": options.jwt_previous_secret,
+        "public_key": _content_of(options.jwt_public_key, "--jwt-public-key"),
+        "jwks_url": options.jwt_jwks_url,
+    }
+    return {name: value for name, value in keys.items() if value}
+
+
+def _content_of(path: str, option: str) -> str:
+    if not path:
+        return ""
+    try:
+        content = Path(path).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise click.UsageError(
+            f"{option}: {path}: {getattr(error, 'strerror', None) or 'not a text'}"
+        ) from None
+    if not content.strip():
+        raise click.UsageError(f"{option}: {path} is empty")
+    return content

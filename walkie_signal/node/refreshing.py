@@ -1,0 +1,41 @@
+"""How a peer shows a fresh token in mid-connection."""
+
+from __future__ import annotations
+
+from walkie_signal.core.identity import Credentials
+from walkie_signal.core.peer_events import RefreshToken
+from walkie_signal.core.registry import Registry
+from walkie_signal.errors import CredentialRefused
+from walkie_signal.host import Host
+from walkie_signal.node.leaving import Leaves
+from walkie_signal.node.parting import Partings
+from walkie_signal.node.peers import Peer
+from walkie_signal.wire.event_packets import Event
+
+
+class Refreshes:
+    """Gives peers of one node other identities of the same users."""
+
+    def __init__(self, host: Host, registry: Registry, leaves: Leaves, partings: Partings) -> None:
+        self._host = host
+        self._registry = registry
+        self._leaves = leaves
+        self._partings = partings
+
+    async def refresh(self, peer: Peer, event: Event, message: RefreshToken) -> None:
+        """Let a peer stay for as long as its fresh token says, in the rooms that it still allows.
+
+        Raises:
+            SignalingError: ``unauthorized``: the token is not valid, or another user's; also ``unavailable``.
+        """
+        shown = Credentials(message.token, {"token": message.token})
+        identity = await self._host.authenticate(lambda: shown)
+        if identity is not None:
+            known = peer.identity
+            if known is not None and known.user_id != identity.user_id:
+                raise CredentialRefused("the token is another user's")
+            peer.identity = identity
+            self._partings.expect_end(peer)
+            left = [room for room in self._registry.rooms_of(peer.peer_id) if not identity.allows(room)]
+            await self._leaves.quit(peer, left, "left")
+        peer.confirm(event.ack_id)
