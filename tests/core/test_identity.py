@@ -49,3 +49,31 @@ def test_credentials_keep_their_secrets_when_printed() -> None:
         Credentials("s3cret", {"token": "s3cret"}, {"authorization": "Bearer s3cret"}, {"token": "s3cret"})
     )
     assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("rooms", "allowed", "refused"),
+    [
+        (None, ["gate", "", "*"], []),
+        ((), [], ["gate", "", "*"]),
+        (("gate",), ["gate"], ["gates", "Gate", "gat", ""]),
+        (["site-7/*", "gate"], ["site-7/", "site-7/yard", "site-7/*", "gate"], ["site-7", "site-71", "x"]),
+        (("*",), ["gate", "", "*"], []),
+        (("a*b",), ["a*b"], ["ab", "axb"]),
+    ],
+)
+def test_the_rooms_that_an_identity_allows(rooms: Any, allowed: list[str], refused: list[str]) -> None:
+    for identity in (Identity("u", rooms=rooms), Identity.from_mapping({"user_id": "u", "rooms": rooms})):
+        assert [room for room in allowed + refused if identity.allows(room)] == allowed
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rooms": "gate"}, {"rooms": [7]}, {"rooms": {"gate"}}, {"expires_at": "soon"}, {"expires_at": [1]}],
+)
+def test_rooms_and_times_of_another_type_are_refused(wrong: Any) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name):
+        Identity("u", **wrong)
+    with pytest.raises(ValueError, match=name):
+        Identity.from_mapping({"user_id": "u", **wrong})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from walkie_signal.core.peer_events import JoinRoom, LeaveRoom, SignalTo, read_message
+from walkie_signal.core.peer_events import JoinRoom, LeaveRoom, RefreshToken, SignalTo, read_message
 from walkie_signal.errors import SignalingError
 from walkie_signal.settings import Settings
 from walkie_signal.wire.event_packets import event_of
@@ -31,6 +31,7 @@ def read(name: str, *arguments: Any) -> Any:
         ("leave_room", [{}], LeaveRoom(None)),
         ("leave_room", [{"room": "r"}], LeaveRoom("r")),
         ("join_room", [{"room": "r", "userId": -0.0}], JoinRoom("r", None, 0)),
+        ("refresh_token", [{"token": ""}], RefreshToken("")),
         ("signal", [{"targetId": "p", "signal": None}], SignalTo("p", "null")),
         ("signal", [{"targetId": "p"}], SignalTo("p", None)),
         ("signal", [{"targetId": "", "signal": {"sdp": "v=0"}}], SignalTo("", '{"sdp":"v=0"}')),
@@ -44,7 +45,10 @@ NO_ROOM: list[Any] = ["", "r" * 129, None, 1, 1.5, True, [], {}, ["r"], "\0//\0n
 NO_ROLE: list[Any] = ["x" * 65, None, 1, False, [], {}]
 NO_USER_ID: list[Any] = ["u" * 65, None, True, 7.5, 2**53 + 1, 2.0**54, [], {}]
 NO_TARGET: list[Any] = [None, 1, True, [], ["p"], {}, {"peerId": "p"}]
+NO_TOKEN: list[Any] = [None, 7, True, [], {}]
 NO_PAYLOAD: list[Any] = [None, 1, True, "r", [], ["r"], 1.5]
+
+EVENTS = ("join_room", "leave_room", "refresh_token", "signal")
 
 WRONG: list[tuple[str, list[Any]]] = [
     *(("join_room", [{"room": room}]) for room in NO_ROOM),
@@ -52,7 +56,10 @@ WRONG: list[tuple[str, list[Any]]] = [
     *(("join_room", [{"room": "r", "userId": user_id}]) for user_id in NO_USER_ID),
     *(("leave_room", [{"room": room}]) for room in NO_ROOM),
     *(("signal", [{"targetId": target, "signal": 1}]) for target in NO_TARGET),
-    *((name, [payload]) for name in ("join_room", "leave_room", "signal") for payload in NO_PAYLOAD),
+    *(("refresh_token", [{"token": token}]) for token in NO_TOKEN),
+    *((name, [payload]) for name in EVENTS for payload in NO_PAYLOAD),
+    ("refresh_token", []),
+    ("refresh_token", [{}]),
     ("join_room", []),
     ("join_room", [{}]),
     ("signal", []),
