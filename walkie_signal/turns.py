@@ -20,6 +20,9 @@ BURST = 0.05
 SHARE = 0.1
 """The part of the time that a connection may go on to use then, some 4,000 signals a second."""
 
+LONGEST = 0.003
+"""Most seconds that count of one slice: in a longer one a large event was read, or this process stood still."""
+
 SLICES = 5
 """Slices in one turn, however many connections wait for one."""
 
@@ -36,7 +39,7 @@ class Budget:
 
     def spend(self, seconds: float, now: float) -> float:
         """Record a slice that ends now, by any one clock; returns how many seconds the connection has to rest."""
-        self._spent = max(0.0, self._spent - (now - self._at) * SHARE) + seconds
+        self._spent = max(0.0, self._spent - (now - self._at) * SHARE) + min(seconds, LONGEST)
         self._at = now
         return max(0.0, self._spent - BURST) / SHARE
 

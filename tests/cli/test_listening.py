@@ -127,6 +127,8 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
             async with running([*COMMAND, "--uds", path]) as second:
                 assert await second.wait() == 1
                 assert f"can't listen on {path}: " in second.output
+            program.send_signal(signal.SIGKILL)
+            await program.wait()
         assert path.exists()
 
 
