@@ -191,6 +191,8 @@ async def test_a_public_key_is_no_secret() -> None:
         ({"sub": True}, "the token does not say whose it is"),
         ({"sub": ["guard-7"]}, "the token does not say whose it is"),
         ({"sub": 2**60}, "the token does not say whose it is"),
+        ({"sub": "\ud800bad"}, "the token does not say whose it is"),
+        ({"role": "\udfff"}, "the token does not say whose it is"),
         ({"role": 7}, "the token has a role that is not a string"),
         ({"rooms": "gate"}, "the token has rooms that are not a list of strings"),
         ({"rooms": ["gate", 7]}, "the token has rooms that are not a list of strings"),

@@ -72,6 +72,7 @@ async def test_the_password_of_a_url_is_not_shown_either() -> None:
         (["--jwt-secret-file", "/nowhere"], "--jwt-secret-file: /nowhere: No such file"),
         (["--jwt-public-key", "/dev/null"], "--jwt-public-key: /dev/null is empty"),
         (["--jwt-public-key", "/etc/hostname"], "--jwt-public-key: the public key can't be read"),
+        (["--jwt-audience", "patrol"], "--jwt-audience: without a secret, a public key or a URL of keys"),
         (["--jwt-jwks-url", "ftp://x"], "--jwt-jwks-url: the URL of the keys has to begin with https://"),
     ],
 )
@@ -89,6 +90,13 @@ async def test_what_can_not_be_verified_with_is_named_without_secrets(options: l
 
 
 SECRET_FIELDS = [each for each in fields(ServeOptions) if each.metadata["secret"]]
+
+
+async def test_an_empty_secret_does_not_open_the_server_to_everybody() -> None:
+    command = [*COMMAND, "--port", str(free_port())]
+    async with running(command, env={"WALKIE_SIGNAL_JWT_SECRET": ""}) as program:
+        assert await program.wait() == 2
+        assert "WALKIE_SIGNAL_JWT_SECRET: without a secret" in program.output
 
 
 S = "WALKIE_SIGNAL_JWT_SECRET"

@@ -77,3 +77,10 @@ def test_rooms_and_times_of_another_type_are_refused(wrong: Any) -> None:
         Identity("u", **wrong)
     with pytest.raises(ValueError, match=name):
         Identity.from_mapping({"user_id": "u", **wrong})
+
+
+def test_half_a_surrogate_pair_is_no_identity() -> None:
+    """No store could write it, and a node that has it could not connect to its store again."""
+    for wrong in ({"user_id": "\ud800"}, {"role": "x\udfff"}):
+        with pytest.raises(ValueError, match="surrogate"):
+            Identity.from_mapping(wrong)

@@ -110,8 +110,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "auth": (("tokens",), ("claims", "keys"), ("remote",), ("jwt",)),
     "web": (("probes",),),
     "cli": (
-        ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "tokens", "variables"),
-        ("secrets", "serving"),
+        ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "variables"),
+        ("secrets", "tokens"),
+        ("serving",),
         ("workers",),
         ("serve",),
     ),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from walkie_signal.core.identity import Identity, read_user_id
 from walkie_signal.errors import CredentialRefused
+from walkie_signal.wire.values import is_text
 
 
 class ClaimNames(NamedTuple):
@@ -33,6 +34,8 @@ def identity_of(claims: Mapping[str, Any], names: ClaimNames) -> Identity:
     if user_id is None or user_id == "":
         raise CredentialRefused("the token does not say whose it is")
     role = claims.get(names.role)
+    if any(isinstance(each, str) and not is_text(each) for each in (user_id, role)):
+        raise CredentialRefused("the token does not say whose it is")
     if role is not None and not isinstance(role, str):
         raise CredentialRefused("the token has a role that is not a string")
     rooms = claims.get(names.rooms)

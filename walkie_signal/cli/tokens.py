@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from walkie_signal.cli.options import option_name, variable_name
 from walkie_signal.settings.auth import AuthOptions
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def verifier_of(options: AuthOptions) -> JWTAuth | None:
     """
     given = _keys_of(options)
     if not given:
+        _check_that_none_is_meant(options)
         return None
     try:
         from walkie_signal.auth.jwt import JWTAuth  # noqa: PLC0415 - an extra
@@ -49,6 +53,17 @@ def verifier_of(options: AuthOptions) -> JWTAuth | None:
     except ValueError as error:
         names = ", ".join(OPTIONS[name] for name in given)
         raise click.UsageError(f"{names}: {error}") from None
+
+
+def _check_that_none_is_meant(options: AuthOptions) -> None:
+    """Refuse to be open to everybody if somebody has meant to ask for tokens; a secret may be empty by mistake."""
+    meant = [each for each in fields(AuthOptions) if getattr(options, each.name) != each.default]
+    empty = [name for each in fields(AuthOptions) if (name := variable_name(each)) in os.environ]
+    if meant or empty:
+        names = ", ".join([*map(option_name, meant), *empty])
+        raise click.UsageError(
+            f"{names}: without a secret, a public key or a URL of keys, everybody would be let in"
+        )
 
 
 def _keys_of(options: AuthOptions) -> dict[str, Any]:

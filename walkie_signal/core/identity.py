@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from walkie_signal.wire.values import is_text
+
 UserId = str | int
 """A user's id: a string, or an integer that stays a number on the wire."""
 
@@ -60,6 +62,10 @@ class Identity:
             object.__setattr__(self, "user_id", user_id)
         if self.role is not None and not isinstance(self.role, str):
             raise ValueError(f"role is not a string: {self.role!r}")
+        if not all(is_text(each) for each in (self.user_id, self.role) if isinstance(each, str)):
+            raise ValueError(
+                "user_id or role has half of a surrogate pair, which no store and no peer can read"
+            )
         if self.rooms is not None and not _are_names(self.rooms):
             raise ValueError(f"rooms is not a sequence of strings: {self.rooms!r}")
         if self.expires_at is not None and not isinstance(self.expires_at, (int, float)):

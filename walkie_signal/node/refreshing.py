@@ -30,7 +30,7 @@ class Refreshes:
         """
         shown = Credentials(message.token, {"token": message.token})
         identity = await self._host.authenticate(lambda: shown)
-        if identity is not None:
+        if identity is not None and not peer.gone:
             known = peer.identity
             if known is not None and known.user_id != identity.user_id:
                 raise CredentialRefused("the token is another user's")
