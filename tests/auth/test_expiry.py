@@ -80,6 +80,16 @@ async def test_a_fresh_token_keeps_the_peer_where_it_is_and_its_claims_count(
         assert (await peer.sio.call("join_room", {"room": "yard"}))["ok"]
 
 
+async def test_the_token_that_has_ended_is_no_fresh_one() -> None:
+    """Not even within the leeway, in which it would be let in."""
+    app: Any = attach(_nothing, authenticate=JWTAuth(secret=SECRET, leeway=60))
+    async with hosted(app) as url, peers(url, "gate", auth=(shown := ending())) as (peer,):
+        await peer.hears("token_expired")
+        answer = await peer.sio.call("refresh_token", shown)
+        assert answer["error"]["code"] == "unauthorized"
+        await peer.hears("disconnect")
+
+
 async def test_a_token_that_does_not_do_changes_nothing() -> None:
     async with guarded() as url, peers(url, "gate", auth={"token": token(rooms=["gate"])}) as (peer,):
         for shown in (token(sub="somebody else"), token(exp=time.time() - 60), token(SECRET[::-1]), "x", ""):

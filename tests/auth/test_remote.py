@@ -15,6 +15,7 @@ from auth.issuer import EC, OTHER_RSA, RSA, jwk, token
 from support.servers import hosted
 from support.waiting import eventually
 from walkie_signal import Credentials, JWTAuth, SignalingError
+from walkie_signal.auth import remote
 from walkie_signal.auth.remote import AT_MOST_EACH, FRESH, MOST_BYTES
 from walkie_signal.errors import CredentialRefused
 
@@ -29,6 +30,7 @@ class Publisher:
     def __init__(self) -> None:
         self.asked = 0
         self.status = 200
+        self.headers: list[tuple[bytes, bytes]] = []
         self.body = self.of(jwk(RSA, kid="one"))
         self.gate: asyncio.Event | None = None
 
@@ -45,7 +47,7 @@ class Publisher:
         self.asked += 1
         if self.gate is not None:
             await self.gate.wait()
-        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
@@ -93,7 +95,7 @@ async def test_an_unknown_key_has_the_set_fetched_at_most_once_a_minute() -> Non
         assert site.publisher.asked == 2
 
 
-@pytest.mark.parametrize("how", ["an error", "nonsense", "no keys", "too long", "a list"])
+@pytest.mark.parametrize("how", ["an error", "nonsense", "no keys", "too long", "a list", "deep"])
 async def test_while_it_is_away_nobody_is_refused_whose_key_is_known(
     how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -104,6 +106,7 @@ async def test_while_it_is_away_nobody_is_refused_whose_key_is_known(
             "no keys": site.publisher.of(),
             "too long": b" " * (MOST_BYTES + 1),
             "a list": b"[]",
+            "deep": b"[" * 200_000,
         }
         site.publisher.body = bodies.get(how, b"")
         site.publisher.status = 503 if how == "an error" else 200
@@ -122,9 +125,43 @@ async def test_a_key_that_was_withdrawn_goes() -> None:
         assert await site.lets_in()
         site.publisher.body = site.publisher.of(jwk(OTHER_RSA, kid="two"))
         site.now += FRESH
-        assert await site.lets_in(), "whoever comes first need not wait for the fetch"
-        await eventually(site.lets_in, lambda lets_in: not lets_in)
+        assert not await site.lets_in(), "not even the first one after a long quiet time"
         assert await site.lets_in(OTHER_RSA, "two")
+        assert site.publisher.asked == 2
+
+
+async def test_a_server_that_does_not_end_its_answer_holds_nobody_up_for_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(remote, "FETCHED_IN", 0.3)
+    async with published() as site:
+        site.publisher.gate = asyncio.Event()
+        with pytest.raises(SignalingError) as caught:
+            await site.lets_in()
+        assert caught.value.code == "unavailable"
+        site.now += AT_MOST_EACH
+        with pytest.raises(SignalingError):
+            await site.lets_in()
+        site.publisher.gate.set()
+        keys: Any = site._auth._keys
+        await eventually(lambda: not keys._asks)
+        site.now += AT_MOST_EACH
+        assert await site.lets_in()
+    assert "no token can be verified" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [("ftp://127.0.0.1:1/keys", "it redirects to ftp"), ("file:///etc/hostname", "it answers 302")],
+)
+async def test_a_redirect_to_another_kind_of_place_is_not_followed(
+    where: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with published() as site:
+        site.publisher.status, site.publisher.headers = 302, [(b"location", where.encode())]
+        with pytest.raises(SignalingError):
+            await site.lets_in()
+    assert told in caplog.text
 
 
 async def test_without_any_keys_yet_nobody_can_be_let_in_and_nobody_is_said_to_be_wrong() -> None:

@@ -80,6 +80,7 @@ async def test_a_secret_that_is_being_changed() -> None:
     auth = JWTAuth(secret=SECRET, previous_secret=PREVIOUS)
     for secret in (SECRET, PREVIOUS):
         assert (await let_in(auth, token(secret))).user_id == "guard-7"
+        assert await refusal(auth, token(secret, exp=1)) == "the token has expired"
     assert await refusal(JWTAuth(secret=SECRET), token(PREVIOUS)) == UNKNOWN
 
 
@@ -193,6 +194,7 @@ async def test_a_public_key_is_no_secret() -> None:
         ({"sub": 2**60}, "the token does not say whose it is"),
         ({"sub": "\ud800bad"}, "the token does not say whose it is"),
         ({"role": "\udfff"}, "the token does not say whose it is"),
+        ({"exp": 10**400}, "the token has an end beyond all times"),
         ({"role": 7}, "the token has a role that is not a string"),
         ({"rooms": "gate"}, "the token has rooms that are not a list of strings"),
         ({"rooms": ["gate", 7]}, "the token has rooms that are not a list of strings"),
@@ -213,6 +215,7 @@ async def test_a_set_of_keys() -> None:
             jwk(SHORT_RSA, kid="short"),
             {"kty": "oct", "k": part(PUBLISHED), "kid": "public secret"},
             {"kty": "of another time"},
+            jwk(EC, key_ops=5),
             "no key",
         ]
     }

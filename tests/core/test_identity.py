@@ -69,7 +69,17 @@ def test_the_rooms_that_an_identity_allows(rooms: Any, allowed: list[str], refus
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"rooms": "gate"}, {"rooms": [7]}, {"rooms": {"gate"}}, {"expires_at": "soon"}, {"expires_at": [1]}],
+    [
+        {"rooms": "gate"},
+        {"rooms": [7]},
+        {"rooms": {"gate"}},
+        {"expires_at": "soon"},
+        {"expires_at": [1]},
+        {"expires_at": float("inf")},
+        {"expires_at": float("nan")},
+        {"expires_at": 1.7e308},
+        {"expires_at": 10**400},
+    ],
 )
 def test_rooms_and_times_of_another_type_are_refused(wrong: Any) -> None:
     (name,) = wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from walkie_signal.core.identity import Identity, read_user_id
+from walkie_signal.core.identity import LATEST, Identity, read_user_id
 from walkie_signal.errors import CredentialRefused
 from walkie_signal.wire.values import is_text
 
@@ -43,5 +43,7 @@ def identity_of(claims: Mapping[str, Any], names: ClaimNames) -> Identity:
         if not isinstance(rooms, list) or not all(isinstance(room, str) for room in rooms):
             raise CredentialRefused("the token has rooms that are not a list of strings")
         rooms = tuple(rooms)
-    expires_at = float(claims["exp"]) if "exp" in claims else None  # it has been verified, and may be a text
+    if int(claims.get("exp", 0)) > LATEST:  # it has been verified, and may be a text
+        raise CredentialRefused("the token has an end beyond all times")
+    expires_at = float(claims["exp"]) if "exp" in claims else None
     return Identity(user_id, role, dict(claims), rooms=rooms, expires_at=expires_at)

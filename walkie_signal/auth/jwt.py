@@ -94,7 +94,8 @@ class JWTAuth:
             try:
                 claims = verified(token or "", key.material, header.algorithm, self._demands)
             except CredentialRefused as refused:  # noqa: PERF203 - a key or two
-                refusal = refused
+                # The key that has signed it says more than the others
+                refusal = refused if refusal.why == UNSIGNED else refusal
             else:
                 return identity_of(claims, self._names)
         raise refusal

@@ -136,8 +136,8 @@ def _key_of(each: Any, algorithms: Sequence[str] | None) -> Key | None:
     """Read one key of a document; ``None`` if it is for something else, or not one that we know."""
     if not isinstance(each, Mapping) or each.get("use", "sig") != "sig":
         return None
-    operations = each.get("key_ops")
-    if operations is not None and "verify" not in operations:
+    operations = each.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
         return None
     if each.get("kty") == "oct":  # a secret that is published is none
         return None

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from http.client import HTTPException
+from math import inf
 from typing import Any
+from urllib.error import HTTPError
 
 from walkie_signal.auth.keys import Key, fitting, keys_of_set
 from walkie_signal.auth.tokens import Header
@@ -23,7 +28,7 @@ FRESH = 600.0
 """Seconds after which a set is fetched anew though all keys are known, so that a key that was withdrawn goes."""
 
 FETCHED_IN = 4.0
-"""Seconds for the other server to answer; a host's `authenticate` has 5 by default."""
+"""Seconds for the whole answer of the other server; a host's `authenticate` has 5 by default."""
 
 MOST_BYTES = 1 << 20
 """The longest document that is read; one of a large provider has some kilobytes."""
@@ -47,8 +52,9 @@ class RemoteKeys:
         self._algorithms = algorithms
         self._clock = clock
         self._keys: list[Key] | None = None
-        self._tried = -AT_MOST_EACH
+        self._tried = self._fetched = -inf
         self._fetching: asyncio.Future[None] | None = None
+        self._asks = False
 
     async def that_may_have_signed(self, header: Header) -> Iterable[Key]:
         """Return the keys that may have signed a token with such a header.
@@ -56,27 +62,76 @@ class RemoteKeys:
         Raises:
             SignalingError: ``unavailable``: the server of the keys has never answered.
         """
-        found = fitting(self._keys or (), header)
-        age = self._clock() - self._tried
-        if (not found and age >= AT_MOST_EACH) or self._fetching is not None or age >= FRESH:
-            fetching = self._fetching = self._fetching or asyncio.ensure_future(self._fetch())
-            if not found:
-                await asyncio.shield(fetching)
-                found = fitting(self._keys or (), header)
+        now = self._clock()
+        is_stale = now - self._fetched >= FRESH
+        if is_stale or not fitting(self._keys or (), header):
+            if self._fetching is None and now - self._tried >= AT_MOST_EACH:
+                self._fetching = asyncio.ensure_future(self._fetch())
+            if self._fetching is not None:
+                await asyncio.shield(self._fetching)
         if self._keys is None:
             raise SignalingError("unavailable", "tokens can't be verified now", retryAfterMs=5000)
-        return found
+        return fitting(self._keys, header)
 
     async def _fetch(self) -> None:
         self._tried = self._clock()
         try:
-            document = await asyncio.get_running_loop().run_in_executor(None, _document_at, self._url)
+            document = await asyncio.wait_for(self._document(), FETCHED_IN)
             self._keys = keys_of_set(document, self._algorithms)
-        except (OSError, ValueError) as error:
+            self._fetched = self._clock()
+        except (OSError, ValueError, RecursionError, HTTPException, asyncio.TimeoutError) as error:
             kept = "no token can be verified" if self._keys is None else "the keys of the last time are kept"
-            log.warning("the keys of tokens can't be fetched; %s: %s", kept, error)
+            log.warning(
+                "the keys of tokens can't be fetched; %s: %s", kept, str(error) or type(error).__name__
+            )
         finally:
             self._fetching = None
+
+    async def _document(self) -> Any:
+        """Fetch the document in a thread that neither the end of the process nor a later try waits for.
+
+        Raises:
+            OSError: A thread still waits for an earlier answer; and as `_document_at`.
+        """
+        if self._asks:
+            raise OSError("its server is still about to answer the last time")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+
+        def tell(result: Any, error: Exception | None) -> None:
+            if not answer.done():
+                if error is None:
+                    answer.set_result(result)
+                else:
+                    answer.set_exception(error)
+
+        def fetch() -> None:
+            result, fault = None, None
+            try:
+                result = _document_at(self._url)
+            except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+                fault = error
+            self._asks = False
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(tell, result, fault)
+
+        self._asks = True
+        threading.Thread(target=fetch, name="walkie-signal keys", daemon=True).start()
+        return await answer
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect to a place that is less safe, or of another kind."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:  # noqa: PLR0917 - the standard library's
+        """Refuse what is neither https nor, if it was so before, http."""
+        if not newurl.startswith(("https://", f"{req.type}://")):
+            fp.close()
+            raise OSError(f"it redirects to {newurl.partition(':')[0]}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_SafeRedirects)
 
 
 def _document_at(url: str) -> Any:
@@ -84,11 +139,17 @@ def _document_at(url: str) -> Any:
 
     Raises:
         OSError: There is no answer, or not this document.
+        HTTPException: The answer is not HTTP.
         ValueError: What came is not JSON, or too long.
+        RecursionError: It is too deep.
     """
     asked = urllib.request.Request(url, headers={"accept": "application/json"})  # noqa: S310 - checked above
-    with urllib.request.urlopen(asked, timeout=FETCHED_IN) as answer:  # noqa: S310 - likewise
-        data = answer.read(MOST_BYTES + 1)
+    try:
+        with _OPENER.open(asked, timeout=FETCHED_IN) as answer:
+            data = answer.read(MOST_BYTES + 1)
+    except HTTPError as refused:
+        refused.close()
+        raise OSError(f"it answers {refused.code}") from None
     if len(data) > MOST_BYTES:
         raise ValueError("it is too long")
     return json.loads(data)

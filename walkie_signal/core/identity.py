@@ -15,6 +15,10 @@ LARGEST_INTEGER = 2**53
 """The largest magnitude of an integer that a JavaScript peer reads exactly."""
 
 
+LATEST = 253_402_300_799
+"""The last second of the year 9999, since 1970, which is as far as Python's own times go."""
+
+
 def read_user_id(value: object) -> UserId | None:
     """Return a value as a user id: a string, or an integer within ±2^53; ``None`` if it is neither.
 
@@ -68,8 +72,8 @@ class Identity:
             )
         if self.rooms is not None and not _are_names(self.rooms):
             raise ValueError(f"rooms is not a sequence of strings: {self.rooms!r}")
-        if self.expires_at is not None and not isinstance(self.expires_at, (int, float)):
-            raise ValueError(f"expires_at is not a number: {self.expires_at!r}")
+        if self.expires_at is not None and not _is_time(self.expires_at):
+            raise ValueError(f"expires_at is no time until the year 9999: {self.expires_at!r}")
 
     def allows(self, room: str) -> bool:
         """Tell whether the peer may join a room, as far as `rooms` says."""
@@ -87,6 +91,10 @@ class Identity:
         own = ("user_id", "role", "rooms", "expires_at")
         attributes = {key: value for key, value in mapping.items() if key not in own}
         return cls(**{key: mapping[key] for key in own if key in mapping}, attributes=attributes)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= LATEST
 
 
 def _are_names(rooms: object) -> bool:

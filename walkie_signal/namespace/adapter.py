@@ -104,11 +104,11 @@ class Adapter:
             identity = await self._verified(sid, environ, auth)
             if peer.gone or self._server.environ.get(eio_sid) is not environ:
                 raise SignalingError("unavailable", "the connection is gone", retryAfterMs=0)
+            link.listen(partial(self._node.gate.receive_frame, peer))
+            self._node.admit(peer, identity)
         except BaseException:
             await self.release(sid, "")
             raise
-        link.listen(partial(self._node.gate.receive_frame, peer))
-        self._node.admit(peer, identity)
 
     async def _verified(self, sid: str, environ: Mapping[str, Any], auth: object) -> Identity | None:
         log.debug("peer %s connects, from %s", sid, address_of(environ) or "a Unix socket")

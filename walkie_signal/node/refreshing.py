@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import time
+
 from walkie_signal.core.identity import Credentials
 from walkie_signal.core.peer_events import RefreshToken
 from walkie_signal.core.registry import Registry
@@ -34,6 +36,8 @@ class Refreshes:
             known = peer.identity
             if known is not None and known.user_id != identity.user_id:
                 raise CredentialRefused("the token is another user's")
+            if identity.expires_at is not None and identity.expires_at <= time():
+                raise CredentialRefused("the token has expired")  # it may have been let in by a leeway
             peer.identity = identity
             self._partings.expect_end(peer)
             left = [room for room in self._registry.rooms_of(peer.peer_id) if not identity.allows(room)]

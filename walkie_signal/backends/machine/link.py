@@ -73,11 +73,12 @@ class Link(asyncio.Protocol):
         if self._ended:
             taken(LostError(ENDED))
             return
+        packed = pack(self._number + 1, verb, *arguments)  # what can't be packed is not waited for
         self._number += 1
         self._waiting.append((self._number, now, taken))
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent.append(pack(self._number, verb, *arguments))
+        self._unsent.append(packed)
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []

@@ -38,9 +38,9 @@ class Directory:
     def add(self, peer_id: str, user_id: UserId | None) -> None:
         """Enter a connection, and the user that it speaks for."""
         for place in places_of(peer_id, user_id):
+            self._store.enter(place)  # what can't be written is not kept
             self._here[place] = None
             self._owed.pop(place, None)
-            self._store.enter(place)
 
     def remove(self, peer_id: str, user_id: UserId | None) -> None:
         """Take out a connection, and also the user's entry for it."""
