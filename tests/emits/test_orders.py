@@ -42,8 +42,19 @@ async def test_a_client_elsewhere_enters_and_leaves_rooms(hosts: Two) -> None:
     await one.sio.close_room("nobody is in it")
 
 
+async def test_a_room_that_is_entered_as_a_float_is_that_of_the_integer(hosts: Two) -> None:
+    """As clients in Dart and Python may name it: whoever comes first, others in it hear."""
+    one, other = hosts
+    first, second = other.clients
+    await other.sio.enter_room(first.sid, 7.0)
+    await other.sio.enter_room(second.sid, 7)
+    await one.reaches(second, 7)
+
+
 async def test_the_own_room_of_another_client_can_not_be_entered_nor_closed(hosts: Two) -> None:
     one, other = hosts
+    with pytest.raises(ValueError, match="sid"):
+        await one.sio.enter_room(one.clients[0].sid, other.clients[0].sid)
     with pytest.raises(ValueError, match="room"):
         await one.sio.enter_room(other.clients[0].sid, other.clients[1].sid)
     with pytest.raises(ValueError, match="sid"):

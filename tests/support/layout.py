@@ -101,7 +101,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "transport.workers": (("folder", "pipes"), ("carriage", "doorway"), ("hand_over",)),
     "transport.socketio": (
-        ("audience", "calls", "sockets"),
+        ("audience", "calls", "pending", "sockets"),
         ("emits", "joins"),
         ("handling",),
         ("connections",),

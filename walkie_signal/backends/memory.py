@@ -41,6 +41,10 @@ class NoOthers:
     async def close_room(self, namespace: str, room: Any) -> None:
         """Do nothing."""
 
+    async def has(self, sid: str) -> bool:  # noqa: ARG002
+        """Return false: there is no other node."""
+        return False
+
     async def order(self, order: Order) -> bool:  # noqa: ARG002
         """Return false: there is no other node."""
         return False

@@ -17,6 +17,12 @@ from walkie_signal.wire.values import is_text
 MARK = "\0/"
 """What the names of the host's rooms in a store begin with, and no other room's; a peer may not ask for one."""
 
+LARGEST = 2**53
+"""The largest magnitude of a room's number: JSON's readers take a larger one for another."""
+
+LONGEST_KEPT = 128
+"""The longest room whose name in a store is kept for the next time; clients may choose any."""
+
 Reply = Callable[[tuple[Frame, ...], bool], None]
 """Takes the frames of a client's answer to an event, and whether there can be no other answer."""
 
@@ -56,13 +62,16 @@ class Order(NamedTuple):
 
 
 def can_be_shared(room: Any) -> bool:
-    """Tell whether other nodes can know a room: anything but a text or a number would be another room there.
+    """Tell whether other nodes can know a room: anything but a text or a whole number would be another room there.
 
-    A text with a lone surrogate has no bytes, and a client may have asked for such a room.
+    A text with a lone surrogate has no bytes, and a client may have asked for such a room. 7.0 and ``True`` are the
+    rooms 7 and 1, as they are in Python.
     """
     if isinstance(room, str):
         return is_text(room)
-    return room is None or type(room) is int
+    if isinstance(room, (int, float)):
+        return abs(room) <= LARGEST and room == int(room)
+    return room is None
 
 
 def check_can_be_left(room: Any) -> None:
@@ -75,9 +84,15 @@ def check_can_be_left(room: Any) -> None:
         raise ValueError("None is the room of everybody, which is only left by a disconnect")
 
 
-@lru_cache(maxsize=4096, typed=True)
 def stored_name(namespace: str, room: Any) -> str:
     """Return the name that a room of the host's has in a store; ``None`` is the room of everybody."""
+    if isinstance(room, str):
+        return (_name if len(room) <= LONGEST_KEPT else _name.__wrapped__)(namespace, room)
+    return _name(namespace, None if room is None else int(room))
+
+
+@lru_cache(maxsize=4096)
+def _name(namespace: str, room: str | int | None) -> str:
     return f"{MARK}{namespace}\0{dumps(room)}"
 
 

@@ -97,6 +97,13 @@ class OtherNodes(Protocol):
             ValueError: The room is the own one of a client on another node.
         """
 
+    async def has(self, sid: str) -> bool:
+        """Tell whether a client is on another node.
+
+        Raises:
+            SignalingError: ``unavailable``.
+        """
+
     async def order(self, order: Order) -> bool:
         """Let the node of a client carry out an order; returns whether there is such a client on another node.
 

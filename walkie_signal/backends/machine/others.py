@@ -79,6 +79,11 @@ class GroupOthers:
         await self._settled()
         await self._now.close_room(namespace, room)
 
+    async def has(self, sid: str) -> bool:
+        """Tell whether a client is on another node."""
+        await self._settled()
+        return await self._now.has(sid)
+
     async def order(self, order: Order) -> bool:
         """Let the node of a client carry out an order."""
         await self._settled()

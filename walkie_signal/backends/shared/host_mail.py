@@ -78,10 +78,14 @@ class HostMail:
 
     async def close_room(self, namespace: str, room: Any) -> None:
         """Let everybody on other nodes leave a room; see `OtherNodes.close_room`."""
-        if isinstance(room, str) and await self._node_of(room) is not None:
+        if isinstance(room, str) and await self.has(room):
             raise ValueError(f"{room} is a client's sid")
         nodes = await self._nodes_of(namespace, (room,))
         await self._post(nodes, write_host_body("close", [namespace, room]))
+
+    async def has(self, sid: str) -> bool:
+        """Tell whether a client is on another node; see `OtherNodes.has`."""
+        return await self._node_of(sid) not in (None, self._incarnation.id)
 
     async def order(self, order: Order) -> bool:
         """Let the node of a client carry out an order; see `OtherNodes.order`."""

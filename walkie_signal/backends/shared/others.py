@@ -110,6 +110,10 @@ class Others:
         if self._mail is not None:
             await self._mail.close_room(namespace, room)
 
+    async def has(self, sid: str) -> bool:
+        """Tell whether a client is on another node."""
+        return self._mail is not None and await self._mail.has(sid)
+
     async def order(self, order: Order) -> bool:
         """Let the node of a client carry out an order."""
         return self._mail is not None and await self._mail.order(order)

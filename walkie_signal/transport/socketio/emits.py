@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import socketio
@@ -18,6 +19,7 @@ from walkie_signal.core.emits import Emit, Order, can_be_shared, check_can_be_le
 from walkie_signal.core.ports import OtherNodes
 from walkie_signal.errors import SignalingError
 from walkie_signal.transport.socketio.audience import ServedAudience
+from walkie_signal.transport.socketio.pending import Pending
 from walkie_signal.wire.event_packets import event_text, prefix_of
 from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.packets import EVENT
@@ -26,19 +28,6 @@ log = logging.getLogger("walkie_signal.transport")
 
 IN_A_ROW = 16
 """Emits after which others have their turn, though a loop may emit for ever."""
-
-
-class _Sids(set[str]):
-    """A set that replaces lists of python-socketio, which it would search; so it has a list's method."""
-
-    append = set.add
-
-
-class _Pending(dict[str, _Sids]):
-    """The sids that are connecting or disconnecting, by namespace."""
-
-    def __setitem__(self, namespace: str, sids: Iterable[str]) -> None:
-        super().__setitem__(namespace, _Sids(sids))
 
 
 class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
@@ -58,8 +47,8 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         self._has_clients = has_clients
         self._emitted = 0
         self._lines = BoundedLog(log)
-        self.pending_connect = _Pending()
-        self.pending_disconnect = _Pending()
+        self.pending_connect = Pending()
+        self.pending_disconnect = Pending()
         self._entered: dict[tuple[str, str], dict[Any, None]] = {}
         self._others: OtherNodes | None = None
         self._recorded = ""
@@ -114,11 +103,23 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             SignalingError: ``unavailable``: the client's node can't be reached.
             TimeoutError: It has not answered in time.
         """
+        await self._check_no_sid(namespace, room)
         if self.knows(sid, namespace) or (self._has_clients and self._elsewhere() is None):
             self.basic_enter_room(sid, namespace, room, eio_sid)
             await self._until_known(namespace, room)
         else:
             await self._order(Order("enter", namespace, sid, room))
+
+    async def _check_no_sid(self, namespace: str, room: Any) -> None:
+        """Refuse a room that is a client's sid on another node: who entered it would hear what is for that one."""
+        elsewhere = self._elsewhere()
+        is_new = isinstance(room, str) and can_be_shared(room) and room not in self.rooms.get(namespace, ())
+        if elsewhere is not None and is_new:
+            with suppress(
+                SignalingError
+            ):  # it can't be told now, and whoever enters rooms need not wait for it
+                if await elsewhere.has(room):
+                    raise ValueError("cannot enter a sid room")
 
     async def _order(self, order: Order) -> None:
         elsewhere = self._elsewhere()
@@ -271,8 +272,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
 
     def expect_ack(self, sid: str, callback: Callable[..., Any]) -> int:
         """Return the id of an ack of a client here, for which `callback` waits."""
-        number: int = self._generate_ack_id(sid, callback)
-        return number
+        return int(self._generate_ack_id(sid, callback))
 
     def _event(self, namespace: str, event: str, data: Any) -> list[Frame]:
         arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
