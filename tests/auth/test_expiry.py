@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,10 +66,13 @@ async def test_a_fresh_token_keeps_the_peer_where_it_is_and_its_claims_count(
         guarded() as url,
         peers(url, "gate", auth={"token": token(sub="watches")}) as (watches,),
         peers(url, "gate", auth=ending(rooms=["gate", "yard"])) as (peer,),
+        peers(url, "gate", auth=ending(sub="another")) as (another,),
     ):
         await peer.hears("token_expired")
         assert await refreshed(peer, rooms=["gate"]) == {"ok": True}
-        await asyncio.sleep(0.6)  # it would have been closed by now
+        await another.hears(
+            "disconnect"
+        )  # whose token ended later, so this one would have been closed by now
         assert await watches.signal(peer, 1) == {"ok": True}
         refused = await peer.sio.call("join_room", {"room": "yard"})
         assert refused["error"]["code"] == "forbidden"

@@ -144,5 +144,11 @@ async def test_a_room_that_has_no_bytes_harms_nobody(hosts: Two) -> None:
     sid = target.sid
     await one.sio.disconnect(sid)
     await eventually(lambda: sid not in one.sio.manager.rooms["/"].get("ward", ()))
+    if one.app is not other.app:
+        await one.sio.disconnect(LONE)
+        await one.sio.enter_room(LONE, "ward")
+        await one.sio.leave_room(LONE, "ward")
+        await one.sio.emit("told", 2, skip_sid=LONE)
+        await other.clients[0].hears("told", 2)
     assert not any(sid in each for each in one.sio.manager._entered)
     await one.reaches(other.clients[0])

@@ -125,7 +125,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         elsewhere = self._elsewhere()
         if not can_be_shared(order.room) and (elsewhere is not None or not self._has_clients):
             raise TypeError(f"other nodes know no room that is called by a {type(order.room).__name__}")
-        if elsewhere is not None:
+        if elsewhere is not None and can_be_shared(order.sid):  # a client may have said it
             await elsewhere.order(order)
 
     async def _until_known(self, namespace: str, room: Any) -> None:
@@ -248,7 +248,7 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         if callback is None:
             self.send(namespace, room, skipped, frames)
         if elsewhere is not None:
-            sids = tuple(sid for sid in skipped if sid is not None)
+            sids = tuple(sid for sid in skipped if isinstance(sid, str) and can_be_shared(sid))
             emit = Emit(
                 namespace,
                 tuple(filter(can_be_shared, rooms)),
