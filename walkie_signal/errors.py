@@ -2,7 +2,9 @@
 
     WalkieSignalError
     ├── SignalingError      an event failed; goes to its sender as {code, message, …}
-    │   └── CredentialRefused  no valid credential; the reason is only for the log
+    │   ├── CredentialRefused  no valid credential; the reason is only for the log
+    │   │   └── SuspectRefused    … and too many others from the same address before
+    │   └── LimitReached       too much of something; which setting it was is for the log too
     └── ProtocolViolation   the bytes broke the protocol; the connection is closed
 
 The codes are the wire protocol's: a client may switch on them, so they never change their meaning.
@@ -41,7 +43,10 @@ class SignalingError(WalkieSignalError):
         code: For programs; its meaning never changes.
         message: For people; in English, with nothing secret in it.
         details: Further keys of the error, such as ``retryAfterMs`` or ``limitBytes``.
+        why: What the log says beside the code, in words of ours; empty if the code says it all.
     """
+
+    why = ""
 
     def __init__(self, code: ErrorCode, message: str, **details: Any) -> None:
         super().__init__(f"{code}: {message}")
@@ -57,13 +62,39 @@ class SignalingError(WalkieSignalError):
 class CredentialRefused(SignalingError):  # noqa: N818 - as ``unauthorized``, which it is
     """A connection shows no valid credential. Its sender hears the same, whatever was wrong.
 
-    Attributes:
+    Args:
         why: What was wrong, for the log: words of ours, with nothing of the credential in them.
+        details: Further keys of the error.
     """
 
-    def __init__(self, why: str) -> None:
-        super().__init__("unauthorized", "no valid credential")
+    def __init__(self, why: str, **details: Any) -> None:
+        super().__init__("unauthorized", "no valid credential", **details)
         self.why = why
+
+
+class SuspectRefused(CredentialRefused):
+    """One more bad credential of an address that has shown too many.
+
+    Args:
+        retry_after_ms: The milliseconds after which the address is suspect no longer.
+    """
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__("too many bad credentials from this address", retryAfterMs=retry_after_ms)
+
+
+class LimitReached(SignalingError):  # noqa: N818 - as ``rate_limited``, which it is
+    """A peer, or an address, has done too much of something.
+
+    Args:
+        message: Of what.
+        setting: The setting that says how much is allowed; the peer hears its name.
+        retry_after_ms: The milliseconds after which one more is possible.
+    """
+
+    def __init__(self, message: str, setting: str, retry_after_ms: int) -> None:
+        super().__init__("rate_limited", message, retryAfterMs=retry_after_ms, limit=setting)
+        self.why = setting
 
 
 def room_full(capacity: int) -> SignalingError:

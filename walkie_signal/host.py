@@ -18,7 +18,7 @@ from typing import Any
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import Credentials, Identity
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import CredentialRefused, SignalingError
 from walkie_signal.settings.host import HostSettings
 
 log = logging.getLogger("walkie_signal")
@@ -63,7 +63,8 @@ class Host:
         """Ask who a connection with the credentials from `read` is; ``None`` if the host has no `authenticate`.
 
         Raises:
-            SignalingError: ``unauthorized`` if the host refuses; ``internal`` if its function fails.
+            CredentialRefused: The host refuses.
+            SignalingError: ``internal`` if its function fails; whatever it raises itself.
         """
         if self._authenticate is None:
             return None
@@ -76,7 +77,7 @@ class Host:
         except Exception as error:
             raise self._fault("authenticate", error) from error
         if verified is None:
-            raise SignalingError("unauthorized", "no valid credential")
+            raise CredentialRefused("")
         return verified
 
     async def authorize(self, identity: Identity, room: str) -> bool:

@@ -14,6 +14,7 @@ from walkie_signal.core.facts import (
     Facts,
     HandshakeRefused,
     NamespaceRefused,
+    PeerLimited,
     Refusal,
 )
 
@@ -29,6 +30,7 @@ class RefusalLog:
 
     def __init__(self, log: logging.Logger) -> None:
         self._lines = BoundedLog(log)
+        self._suspects = BoundedLog(log, most=1)
 
     def listen(self, facts: Facts) -> None:
         """Log each refusal from now on."""
@@ -38,12 +40,17 @@ class RefusalLog:
     def _write(self, fact: Refusal) -> None:
         if isinstance(fact, EventRefused):
             level = logging.INFO if fact.code in TOLD else logging.DEBUG
-            kind, line = f"refused: {fact.code}", "%s refused: %s (peer %s, %s)"
+            why = f"{fact.code}, {fact.why}" if fact.why else fact.code
+            kind, line = f"refused: {why}", "%s refused: %s (peer %s, %s)"
             name = fact.event or "an event"  # the log does not repeat what a client has chosen
-            self._lines.write(level, kind, line, name, fact.code, fact.peer_id, fact.link)
+            self._lines.write(level, kind, line, name, why, fact.peer_id, fact.link)
+        elif isinstance(fact, PeerLimited):
+            kind = "peer closed: it went on after rate_limited"
+            self._lines.write(logging.INFO, kind, "%s (peer %s, %s)", kind, fact.peer_id, fact.link)
         elif isinstance(fact, ConnectRefused):
-            line = "connect refused: %s (from %s)"
-            self._lines.write(logging.INFO, "connect refused", line, fact.why, fact.address)
+            kind = f"connect refused: {fact.why}"
+            lines = self._suspects if fact.is_suspect else self._lines
+            lines.write(logging.INFO, kind, "%s (from %s)", kind, fact.address)
         elif isinstance(fact, NamespaceRefused):
             line = f"connect refused: {fact.message}"
             self._lines.write(logging.INFO, line, "%s (%s)", line, fact.connection)

@@ -19,6 +19,7 @@ import socketio
 from starlette.applications import Starlette
 
 from support.leaks import TOLERATED_TASKS
+from support.limits import arguments_of
 from support.nodes import on_the_clock
 from support.peers import raw_peer
 from support.processes import Program
@@ -187,7 +188,8 @@ async def service(
     """Run a server, `wrap` around it; `arguments` are the command's, the rest the namespace's."""
     async with AsyncExitStack() as stack:
         if kind == "serve":
-            serving = await stack.enter_async_context(serve("--log-format", "json", *arguments))
+            given = arguments_of(settings) if settings is not None else []
+            serving = await stack.enter_async_context(serve("--log-format", "json", *given, *arguments))
             yield (command := Command(serving.url, serving.program))
             serving.program.send_signal(signal.SIGTERM)
             assert await serving.program.wait() == 0, serving.program.output

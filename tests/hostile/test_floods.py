@@ -12,10 +12,10 @@ import pytest
 
 from hostile.services import ATTACHED, Kind, service
 from support.frames import CLOSE, PING, PONG, TEXT, frame
+from support.limits import unlimited
 from support.peers import RawPeer, raw_peer
 from support.raw import Transport
 from support.waiting import becomes
-from walkie_signal import Settings
 from walkie_signal.bounded_log import MOST
 from walkie_signal.direct.frames import Frames
 from walkie_signal.direct.picows import SMALL
@@ -102,7 +102,7 @@ async def test_a_flood_of_small_frames_takes_its_turns_and_no_more(
     kind: Kind, events: str, transport: Transport
 ) -> None:
     """Each is answered once, in order where nothing waits; what came in one read was done in one turn before."""
-    settings = Settings(outbox_messages=FRAMES, queued_events=FRAMES)
+    settings = unlimited(outbox_messages=FRAMES, queued_events=FRAMES)
     async with service(kind, settings=settings) as running:
         with turns_of(running) as counts:
             browser = {"user-agent": "Mozilla/5.0"}  # which takes any number of packets in one poll

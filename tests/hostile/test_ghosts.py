@@ -13,6 +13,7 @@ import pytest
 
 from hostile.arena import arena
 from hostile.services import IN_PROCESS, OWN_FAULT, Kind, service
+from support.limits import unlimited
 from support.peers import RawPeer, raw_peer
 from support.raw import RawPolling, Transport
 from support.waiting import becomes
@@ -180,7 +181,7 @@ async def test_a_connect_too_slow_is_answered_and_leaves_nothing(kind: Kind) -> 
 
 @IN_PROCESS
 async def test_a_refused_connection_leaves_nothing(kind: Kind) -> None:
-    async with service(kind, authenticate=lambda credentials: None) as running:
+    async with service(kind, settings=unlimited(), authenticate=lambda credentials: None) as running:
         calls, peace = counted(running.sio), running.state()
         for auth in (
             None,

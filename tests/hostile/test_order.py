@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hostile.services import ATTACHED, IN_PROCESS, Kind, service
+from support.limits import unlimited
 from support.peers import RawPeer, raw_peer
 from support.waiting import becomes
 from walkie_signal import Identity, Member, Settings
@@ -91,7 +92,7 @@ async def test_of_1000_offers_none_comes_behind_a_candidate_of_its_own(kind: Kin
         return True
 
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(service(kind, authorize=authorize))
+        running = await stack.enter_async_context(service(kind, settings=unlimited(), authorize=authorize))
         target = await stack.enter_async_context(raw_peer(running.url))
         await target.join("gate")
         callers = [

@@ -9,6 +9,7 @@ import pytest
 
 from hostile.arena import arena
 from hostile.services import EVERYWHERE, OURS, ROOM, Kind, service
+from support.limits import unlimited
 from support.peers import RawPeer, raw_peer
 from walkie_signal import SignalingNamespace
 
@@ -83,7 +84,11 @@ async def test_a_field_of_a_wrong_type_or_length_is_invalid(kind: Kind) -> None:
 
 @EVERYWHERE
 async def test_a_field_at_its_limit_is_taken(kind: Kind) -> None:
-    async with arena(kind) as fight, raw_peer(fight.url) as peer, raw_peer(fight.url) as other:
+    async with (
+        arena(kind, settings=unlimited()) as fight,
+        raw_peer(fight.url) as peer,
+        raw_peer(fight.url) as other,
+    ):
         for field, values in RIGHT_FIELDS.items():
             for value in values:
                 claims = {"room": "limits", field: value}
@@ -128,7 +133,11 @@ TEXTS = ["0.0", "7e0", "-0.0", "1e16", "18446744073709551617", '{ "sdpMLineIndex
 )
 @OURS
 async def test_a_signal_s_text_is_the_same_whichever_way_it_is_read(kind: Kind) -> None:
-    async with service(kind) as running, raw_peer(running.url) as peer, raw_peer(running.url) as other:
+    async with (
+        service(kind, settings=unlimited()) as running,
+        raw_peer(running.url) as peer,
+        raw_peer(running.url) as other,
+    ):
         await other.join("numbers")
         await peer.join("numbers")
         for text in TEXTS:
@@ -151,7 +160,11 @@ async def test_a_signal_s_text_is_the_same_whichever_way_it_is_read(kind: Kind) 
 @EVERYWHERE
 async def test_a_signal_that_is_absent_is_relayed_without_the_key(kind: Kind) -> None:
     """As by the legacy server: a client that sends `undefined` at the end of its candidates."""
-    async with service(kind) as running, raw_peer(running.url) as peer, raw_peer(running.url) as other:
+    async with (
+        service(kind, settings=unlimited()) as running,
+        raw_peer(running.url) as peer,
+        raw_peer(running.url) as other,
+    ):
         await other.join("gate")
         await peer.join("gate")
         for more in ({}, {"é": 1}):

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from hostile.arena import arena
 from hostile.services import ATTACHED, ROOM, SERVER, Kind, service
 from support.bare import bare_serve
+from support.limits import arguments_of, unlimited
 from support.peers import RawPeer, raw_peer
 from support.processes import Program
 from support.servers import hosted, serve
@@ -134,7 +135,7 @@ def memory_of(program: Program) -> int:
 @pytest.mark.parametrize("server", [bare_serve, serve], ids=["plain", "direct"])
 async def test_each_costs_less_than_5_mb(server: Any) -> None:
     async with AsyncExitStack() as stack:
-        serving = await stack.enter_async_context(server())
+        serving = await stack.enter_async_context(server(*arguments_of(unlimited())))
         sender = await stack.enter_async_context(raw_peer(serving.url))
         await sender.join(ROOM)
         deaf = [await stack.enter_async_context(deaf_peer(serving.url)) for _ in range(4)]
@@ -170,7 +171,7 @@ async def p99(ann: RawPeer, bob: RawPeer, sender: RawPeer, targets: Sequence[Raw
 async def test_the_others_p99_is_within_twice_of_what_it_is_without_it(kind: Kind) -> None:
     sio = create_server(stall_timeout=100)
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(service(kind, sio=sio))
+        running = await stack.enter_async_context(service(kind, settings=unlimited(), sio=sio))
         peers = [await stack.enter_async_context(raw_peer(running.url)) for _ in range(6)]
         for peer in peers:
             await peer.join(ROOM)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from support.limits import unlimited
 from support.links import Phone
 from support.nodes import on_the_clock, phone, running
 from support.redis import RedisServer, redis_server
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.pacing import BURST
 from walkie_signal.node.node import Node
-from walkie_signal.settings import Settings
 
 INTERVAL = 0.4
 STORES = pytest.mark.parametrize(
@@ -30,7 +30,7 @@ STORES = pytest.mark.parametrize(
 
 @asynccontextmanager
 async def nodes_on(count: int, **settings: Any) -> AsyncIterator[tuple[RedisServer | None, list[Node]]]:
-    chosen = Settings(**{"status_interval": 0, "announce_interval": INTERVAL, **settings})
+    chosen = unlimited(**{"status_interval": 0, "announce_interval": INTERVAL, **settings})
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(redis_server()) if count else None
         backends = [RedisBackend(server.url) for _ in range(count)] if server is not None else [None]

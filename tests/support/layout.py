@@ -28,7 +28,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "wire": (("json", "values"), ("event_packets", "frames", "relays"), ("packets",)),
     "core": (
-        ("addresses", "early", "emits", "identity", "leases", "origins", "pacing", "transitions"),
+        ("addresses", "early", "emits", "identity", "leases", "limits", "origins", "pacing", "transitions"),
         ("ports", "values", "wheel"),
         ("changes", "peer_events"),
         ("facts", "payloads", "replicas", "rooms"),
@@ -79,8 +79,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "node": (
         ("census", "hooks", "peers", "siblings"),
-        ("announcements", "answers", "fanout"),
-        ("leaving", "rosters", "signals"),
+        ("announcements", "answers", "fanout", "limits"),
+        ("leaving", "rosters", "signals", "verifying"),
         ("early",),
         ("joining", "parting"),
         ("orders", "refreshing", "site"),

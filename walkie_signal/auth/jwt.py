@@ -90,7 +90,7 @@ class JWTAuth:
         token = credentials.token
         header = read_header(token)
         refusal = CredentialRefused(UNSIGNED)
-        for key in await self._keys.that_may_have_signed(header):
+        for key in await self._keys.that_may_have_signed(header, ask=not credentials.is_suspect):
             try:
                 claims = verified(token or "", key.material, header.algorithm, self._demands)
             except CredentialRefused as refused:  # noqa: PERF203 - a key or two

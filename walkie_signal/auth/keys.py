@@ -48,8 +48,12 @@ class Key(NamedTuple):
 class Keys(Protocol):
     """Where keys come from."""
 
-    async def that_may_have_signed(self, header: Header) -> Iterable[Key]:
+    async def that_may_have_signed(self, header: Header, *, ask: bool) -> Iterable[Key]:
         """Return the keys that may have signed a token with such a header.
+
+        Args:
+            header: The header.
+            ask: Whether another server may be asked for a key that is not known.
 
         Raises:
             SignalingError: ``unavailable``: it can't be told now.
@@ -72,8 +76,8 @@ class FixedKeys:
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = keys
 
-    async def that_may_have_signed(self, header: Header) -> Iterable[Key]:
-        """Return the keys that may have signed a token with such a header."""
+    async def that_may_have_signed(self, header: Header, *, ask: bool) -> Iterable[Key]:  # noqa: ARG002
+        """Return the keys that may have signed a token with such a header; nobody is asked for others."""
         return fitting(self._keys, header)
 
 

@@ -56,15 +56,15 @@ class RemoteKeys:
         self._fetching: asyncio.Future[None] | None = None
         self._asks = False
 
-    async def that_may_have_signed(self, header: Header) -> Iterable[Key]:
-        """Return the keys that may have signed a token with such a header.
+    async def that_may_have_signed(self, header: Header, *, ask: bool) -> Iterable[Key]:
+        """Return the keys that may have signed a token with such a header; if none is known, `ask` for the set.
 
         Raises:
             SignalingError: ``unavailable``: the server of the keys has never answered.
         """
         now = self._clock()
         is_stale = now - self._fetched >= FRESH
-        if is_stale or not fitting(self._keys or (), header):
+        if is_stale or (ask and not fitting(self._keys or (), header)):
             if self._fetching is None and now - self._tried >= AT_MOST_EACH:
                 self._fetching = asyncio.ensure_future(self._fetch())
             if self._fetching is not None:

@@ -17,3 +17,16 @@ def plain_address(text: str) -> str:
     except ValueError:
         return text
     return text if mapped is None else str(mapped)
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address: an IPv4 address itself, and of an IPv6 address its network of 64 bits.
+
+    Whoever has an IPv6 address mostly has all of that network (RFC 6177).
+    """
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return address

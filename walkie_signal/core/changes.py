@@ -16,7 +16,9 @@ from typing import Literal, NamedTuple
 
 from walkie_signal.core.identity import UserId
 
-Reason = Literal["left", "disconnected", "timeout", "kicked", "overflow", "expired", "replaced", "node_lost"]
+Reason = Literal[
+    "left", "disconnected", "timeout", "kicked", "overflow", "limited", "expired", "replaced", "node_lost"
+]
 """Why a peer is no longer in a room."""
 
 

@@ -44,10 +44,25 @@ class EventRefused:
         code: The code of the error.
         peer_id: The peer.
         link: The peer's link, whose text says what carries it and from where.
+        why: More than the code says, such as the setting of a limit; empty if there is no more.
     """
 
     event: str | None
     code: ErrorCode
+    peer_id: str
+    link: object
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLimited:
+    """A peer is closed because it went on after it was told that it is over a limit.
+
+    Attributes:
+        peer_id: The peer.
+        link: Its link, as above.
+    """
+
     peer_id: str
     link: object
 
@@ -59,10 +74,12 @@ class ConnectRefused:
     Attributes:
         why: The code of the error, or who refused it.
         address: Where it comes from.
+        is_suspect: Whether too many from that address were refused before.
     """
 
     why: str
     address: str
+    is_suspect: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,7 @@ class HandshakeRefused:
     address: str
 
 
-Refusal = EventRefused | ConnectRefused | NamespaceRefused | HandshakeRefused
+Refusal = EventRefused | PeerLimited | ConnectRefused | NamespaceRefused | HandshakeRefused
 
 
 class Facts:

@@ -113,6 +113,8 @@ class Credentials:
         query: The request's query; if a name occurs twice, the last value.
         client: The address that the connection comes from, without the port. If the server trusts a proxy in front,
             it is the address that the proxy forwards. ``None`` on a Unix socket.
+        is_suspect: Whether so many bad credentials came from that address within the last minute that nothing
+            costly should be done for this one, such as asking another server for an unknown key.
     """
 
     token: str | None
@@ -120,6 +122,7 @@ class Credentials:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     client: str | None = None
+    is_suspect: bool = False
 
     def __repr__(self) -> str:
         """Leave out every secret, because a log may print this."""

@@ -11,8 +11,7 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.facts import ConnectRefused
 from walkie_signal.core.identity import Identity
-from walkie_signal.errors import CredentialRefused, ProtocolViolation, SignalingError
-from walkie_signal.host import Host
+from walkie_signal.errors import ProtocolViolation, SignalingError, SuspectRefused
 from walkie_signal.namespace.binding import Binding
 from walkie_signal.namespace.credentials import address_of, read_credentials
 from walkie_signal.namespace.stock import emits_here_alone, transport_of
@@ -41,19 +40,15 @@ class Adapter:
 
     Args:
         registered: The namespace object that the server knows.
-        node: Carries out events.
-        host: Verifies connections.
+        node: Verifies connections, and carries out events.
         host_events: The handlers of a class that derives from ours, by event.
     """
 
-    def __init__(
-        self, registered: Any, node: Node, host: Host, host_events: Mapping[str, Callable[..., Any]]
-    ) -> None:
+    def __init__(self, registered: Any, node: Node, host_events: Mapping[str, Callable[..., Any]]) -> None:
         self.namespace: str = registered.namespace
         self.registered = registered
         self.host_events = host_events
         self._node = node
-        self._host = host
         self._server: Any = None
         self._transport: Any = None
         self._peers: dict[str, Peer] = {}
@@ -99,7 +94,7 @@ class Adapter:
         """
         eio_sid = self._server.manager.eio_sid_from_sid(sid, self.namespace)
         link = self._transport.link(eio_sid, self.namespace)
-        peer = self._peers[sid] = self._node.open(sid, link)
+        peer = self._peers[sid] = self._node.open(sid, link, address_of(environ))
         try:
             identity = await self._verified(sid, environ, auth)
             if peer.gone or self._server.environ.get(eio_sid) is not environ:
@@ -114,20 +109,22 @@ class Adapter:
         log.debug("peer %s connects, from %s", sid, address_of(environ) or "a Unix socket")
         try:
             await self._node.ensure_started()
-            return await self._host.authenticate(partial(read_credentials, environ, auth))
+            return await self._node.verifier.verify(
+                address_of(environ), partial(read_credentials, environ, auth)
+            )
         except SignalingError as error:
             if error.code != "internal":  # a fault is no refusal, and has been logged already
-                why = f"{error.code}, {error.why}" if isinstance(error, CredentialRefused) else error.code
-                self.refused(why, environ)
+                why = f"{error.code}, {error.why}" if error.why else error.code
+                self.refused(why, environ, is_suspect=isinstance(error, SuspectRefused))
             raise
         except Exception as error:
             line = "a connection could not be admitted"
             self._lines.write(logging.ERROR, line, line, fault=error)
             raise SignalingError("internal", "internal error") from error
 
-    def refused(self, why: str, environ: Mapping[str, Any]) -> None:
+    def refused(self, why: str, environ: Mapping[str, Any], *, is_suspect: bool = False) -> None:
         """Tell that a connection was not let in."""
-        self._node.facts.tell(ConnectRefused, why, address_of(environ) or "a Unix socket")
+        self._node.facts.tell(ConnectRefused, why, address_of(environ) or "a Unix socket", is_suspect)
 
     def failed(self, line: str, fault: Exception) -> None:
         """Log that a function of the host failed."""

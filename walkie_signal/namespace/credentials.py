@@ -10,7 +10,11 @@ from walkie_signal.core.addresses import plain_address
 from walkie_signal.core.identity import Credentials
 
 
-def read_credentials(environ: Mapping[str, Any], auth: object) -> Credentials:
+def read_credentials(
+    environ: Mapping[str, Any],
+    auth: object,
+    is_suspect: bool,  # noqa: FBT001 - as `Verifier.verify` has it
+) -> Credentials:
     """Read the environ of a handshake and the ``auth`` of Socket.IO's CONNECT, which may be anything."""
     scope = environ["asgi.scope"]  # the rest of the environ is only made if somebody asks for it
     headers = _headers(scope["headers"])
@@ -22,6 +26,7 @@ def read_credentials(environ: Mapping[str, Any], auth: object) -> Credentials:
         headers=headers,
         query=query,
         client=address_of(environ),
+        is_suspect=is_suspect,
     )
 
 

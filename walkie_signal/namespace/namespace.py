@@ -97,7 +97,7 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
             for name in dir(type(self))
             if name.startswith("on_") and callable(getattr(type(self), name))
         }
-        self._adapter = Adapter(self, self._node, host, host_events)
+        self._adapter = Adapter(self, self._node, host_events)
 
     # What the host may ask and order
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from walkie_signal.bounded_log import BoundedLog
-from walkie_signal.core.facts import EventRefused, Facts
+from walkie_signal.core.facts import EventRefused, Facts, PeerLimited
 from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
@@ -28,9 +28,13 @@ class Answers:
             error = SignalingError("internal", "internal error")
         else:
             name = event.name if event.name in CLIENT_EVENTS else None
-            self._facts.tell(EventRefused, name, error.code, peer.peer_id, peer.link or "away")
+            self._facts.tell(EventRefused, name, error.code, peer.peer_id, peer.link or "away", error.why)
         if event.ack_id is not None:
             peer.ack(event.ack_id, {"ok": False, "error": error.to_payload()})
         else:
             encodable = event.name.encode(errors="replace").decode()  # the name may hold a lone surrogate
             peer.tell("signal_error", {"event": encodable, **error.to_payload()})
+
+    def give_up(self, peer: Peer) -> None:
+        """Record that a peer gets no more answers, because it has gone on after it was told of a limit."""
+        self._facts.tell(PeerLimited, peer.peer_id, peer.link or "away")

@@ -21,11 +21,12 @@ from walkie_signal.core.peer_events import (
     SignalTo,
     read_message,
 )
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import LimitReached
 from walkie_signal.node.answers import Answers
 from walkie_signal.node.early import Early
 from walkie_signal.node.joining import Joins
 from walkie_signal.node.leaving import Leaves
+from walkie_signal.node.limits import Limits
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Announcement, Departure, Item, Peer
 from walkie_signal.node.refreshing import Refreshes
@@ -39,6 +40,7 @@ from walkie_signal.wire.event_packets import (
     prefix_of,
     read_event,
     read_size,
+    size_of,
 )
 from walkie_signal.wire.relays import Relays
 
@@ -63,6 +65,7 @@ class Gate:
         namespace: str,
         settings: Settings,
         answers: Answers,
+        limits: Limits,
         signals: Signals,
         *,
         early: Early,
@@ -84,6 +87,8 @@ class Gate:
         self._namespace = namespace
         self._settings = settings
         self._answers = answers
+        self._limits = limits
+        self._partings = partings
         self._relays = Relays(prefix_of(namespace), settings)
         self._signals = signals
 
@@ -95,43 +100,54 @@ class Gate:
         Raises:
             ProtocolViolation: It is a malformed event of this namespace.
         """
+        counted = False
         plain = self._relays.read(text, peer.head) if peer.idle else None
-        if plain is not None:
+        if plain is not None and (counted := self._limits.admit(peer, size_of(text))):
             ack_id, target_id, relayed = plain
             if self._signals.send(peer, target_id, relayed, int(ack_id) if ack_id else None):
                 return True
+        refusal = None if counted else self._limits.refusal(peer)
         too_large = len(text) > self._settings.event_bytes
-        is_full = self._is_full(peer, 0 if too_large else len(text))
-        if is_full or too_large:
+        if refusal is None and self._is_full(peer, 0 if too_large else len(text)):
+            refusal = full()
+        if refusal is not None or too_large:
             event = read_size(text, self._namespace)  # it is refused without being parsed
         else:
             event = read_event(text, self._namespace, self._settings.nesting_depth)
         if event is None or (event.name not in CLIENT_EVENTS and self.host_hears(event.name)):
             return False
-        if is_full:
-            self._refuse(peer, event)
-        else:
-            self.receive_event(peer, event)
+        if refusal is not None:
+            self._refuse(peer, event, refusal)
+            return True
+        if not counted:
+            self._limits.count(peer, event.size)
+        self.receive_event(peer, event)
         return True
 
     def receive_data(self, peer: Peer, data: list[Any], ack_id: int | None) -> None:
         """Carry out an event whose data a server has parsed; one that nobody handles is answered with an error."""
         if (name := checked_name(data)) in CLIENT_EVENTS:
-            self.receive_event(peer, event_of(data, ack_id, self._settings.nesting_depth))
+            event = event_of(data, ack_id, self._settings.nesting_depth)
         else:
-            self.receive_event(peer, Event(name, (), ack_id, 0, None))
+            event = Event(name, (), ack_id, 0, None)
+        refusal = self._limits.refusal(peer)
+        if refusal is not None:
+            self._refuse(peer, event, refusal)
+        else:
+            self._limits.count(peer, event.size)
+            self.receive_event(peer, event)
 
     def fail_data(self, peer: Peer, data: list[Any], ack_id: int | None, error: Exception) -> None:
         """Answer an event of the host's, parsed by a server, that could not be carried out."""
         self._answers.fail(peer, event_of(data, ack_id, self._settings.nesting_depth), error)
 
     def receive_event(self, peer: Peer, event: Event) -> None:
-        """Carry out an event, after the peer's earlier ones."""
+        """Carry out an event that has been counted, after the peer's earlier ones."""
         if event.fault is not None or event.size > self._settings.event_bytes:
             # It will be refused in its turn, so its arguments need not be kept until then
             event = event._replace(arguments=(), text=None)
         if self._is_full(peer, memory_of(event)):
-            self._refuse(peer, event)
+            self._refuse(peer, event, full())
         else:
             peer.post(event)
 
@@ -142,9 +158,13 @@ class Gate:
             peer.waiting >= settings.queued_events or peer.waiting_bytes + size > settings.queued_bytes
         )
 
-    def _refuse(self, peer: Peer, event: Event) -> None:
-        error = SignalingError("rate_limited", "too many events wait", retryAfterMs=1000)
-        self._answers.fail(peer, event, error)
+    def _refuse(self, peer: Peer, event: Event, refusal: LimitReached) -> None:
+        """Answer an event that is over a limit; a peer that goes on is closed."""
+        if self._limits.may_be_told(peer):
+            self._answers.fail(peer, event, refusal)
+        elif not peer.gone:
+            self._answers.give_up(peer)
+            self._partings.end(peer, "limited")
 
     def work(self, peer: Peer, item: Item) -> Pending:
         """Do what an item of a peer's queue asks for, at once or in the awaitable that this returns."""
@@ -163,3 +183,8 @@ class Gate:
             await pending
         except Exception as error:  # noqa: BLE001 - every fault becomes an answer
             self._answers.fail(peer, event, error)
+
+
+def full() -> LimitReached:
+    """Return the error of an event before which too many wait."""
+    return LimitReached("too many events wait", "queued_events", 1000)

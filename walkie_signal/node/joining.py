@@ -17,6 +17,7 @@ from walkie_signal.host import Host
 from walkie_signal.node.announcements import Announcements
 from walkie_signal.node.early import Early
 from walkie_signal.node.leaving import Leaves
+from walkie_signal.node.limits import Limits
 from walkie_signal.node.peers import Announcement, Peer, Peers
 from walkie_signal.node.rosters import Statuses
 from walkie_signal.settings.rooms import RoomSettings
@@ -53,6 +54,7 @@ class Joins:
         registry: Registry,
         peers: Peers,
         early: Early,
+        limits: Limits,
         announcements: Announcements,
         statuses: Statuses,
         leaves: Leaves,
@@ -64,6 +66,7 @@ class Joins:
         self._registry = registry
         self._peers = peers
         self._early = early
+        self._limits = limits
         self._announcements = announcements
         self._statuses = statuses
         self._leaves = leaves
@@ -77,7 +80,8 @@ class Joins:
         """Make a peer a member, and take it out of the room that it moves from.
 
         Raises:
-            SignalingError: ``forbidden``, ``too_many_rooms``, ``room_full``, ``unavailable``, ``internal``.
+            SignalingError: ``forbidden``, ``too_many_rooms``, ``room_full``, ``rate_limited``, ``unavailable``,
+                ``internal``.
         """
         self._early.join_begins(peer)
         try:
@@ -90,6 +94,7 @@ class Joins:
         """Make a peer a member, which also answers the event; returns the rooms that the peer steps out of."""
         if peer.gone:
             return ()
+        self._limits.begin_join(peer)
         identity = peer.identity or Identity(message.user_id, message.role)
         if not identity.allows(message.room) or not await self._host.authorize(identity, message.room):
             raise SignalingError("forbidden", "you may not join this room")
@@ -99,20 +104,34 @@ class Joins:
         joining = Joining(peer, event, self._rooms_to_leave(peer, message.room))
         if self._changes_nothing(member) and not self._announcements.now(peer, message.room):
             room = self._registry.room(message.room)
+            self._limits.weigh_join(peer, len(room))
             self._ack(joining, room)
             self.introduce(peer, room)
             self._statuses.tell(message.room, peer)
             return ()
+        is_empty = not self._registry.room(message.room)
+        if is_empty:
+            await self._check_new_room(peer, message.room)
         key = (peer.peer_id, message.room)
         self.under_way[key] = joining
         try:
             await self._backend.join(member, self._settings.room_capacity)
         finally:
             self.under_way.pop(key, None)
+        members = len(self._registry.room(message.room))
+        self._limits.weigh_join(peer, members)
+        if is_empty and members == 1:
+            self._limits.count_new_room(peer)
         peer.has_joined = True
         if not peer.gone:
             self._peers.speaks_for(peer, identity)
         return joining.leaving
+
+    async def _check_new_room(self, peer: Peer, room: str) -> None:
+        """Refuse a join that would make one more room than an address may; other nodes may have members there."""
+        refusal = self._limits.refusal_of_new_room(peer)
+        if refusal is not None and not await self._backend.roster(room):
+            raise refusal
 
     def _changes_nothing(self, member: Member) -> bool:
         known = self._registry.member(member.room, member.peer_id)

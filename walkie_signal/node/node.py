@@ -31,6 +31,7 @@ from walkie_signal.node.gate import Gate
 from walkie_signal.node.hooks import Hooks
 from walkie_signal.node.joining import Joins
 from walkie_signal.node.leaving import Leaves
+from walkie_signal.node.limits import Limits
 from walkie_signal.node.orders import Orders
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peer, Peers
@@ -39,6 +40,7 @@ from walkie_signal.node.rosters import Statuses
 from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
 from walkie_signal.node.site import NodeSite
+from walkie_signal.node.verifying import Verifier
 from walkie_signal.refusal_log import RefusalLog
 from walkie_signal.settings import Settings
 
@@ -53,6 +55,7 @@ class Node:
 
     Attributes:
         gate: Where the events of its peers enter.
+        verifier: Finds out who connects.
     """
 
     _starting: asyncio.Task[None] | None = None
@@ -63,6 +66,8 @@ class Node:
         self._clock = clock = Clock(TICK)
         self.facts = facts = Facts()
         answers = Answers(facts)
+        limits = Limits(settings)
+        self.verifier = Verifier(host, limits)
         self._registry = registry = Registry()
         self._peers = peers = Peers(namespace, backend)
         self._hooks = Hooks(host, facts)
@@ -75,44 +80,56 @@ class Node:
         self._partings = partings = Partings(
             settings, registry=registry, peers=peers, early=early, leaves=leaves, clock=clock
         )
-        self._joins = joins = Joins(
+        self._joins = Joins(
             settings,
             host=host,
             backend=backend,
             registry=registry,
             peers=peers,
             early=early,
+            limits=limits,
             announcements=Announcements(settings.announce_interval, peers, clock),
             statuses=statuses,
             leaves=leaves,
         )
-        self.gate = self._gate_of(namespace, settings, answers, signals, leaves)
-        self._site = NodeSite(
-            backend=backend,
-            registry=registry,
-            peers=peers,
-            joins=joins,
-            signals=signals,
-            fanout=fanout,
-            statuses=statuses,
-            facts=facts,
-            partings=partings,
-        )
+        self.gate = self._gate_of(namespace, settings, answers, limits, signals=signals, leaves=leaves)
+        self._site = self._site_of(backend, signals, fanout)
         self._orders = Orders(settings, backend, peers, partings)
 
+    def _site_of(self, backend: Backend, signals: Signals, fanout: Fanout) -> NodeSite:
+        return NodeSite(
+            backend=backend,
+            registry=self._registry,
+            peers=self._peers,
+            joins=self._joins,
+            signals=signals,
+            fanout=fanout,
+            statuses=self._statuses,
+            facts=self.facts,
+            partings=self._partings,
+        )
+
     def _gate_of(
-        self, namespace: str, settings: Settings, answers: Answers, signals: Signals, leaves: Leaves
+        self,
+        namespace: str,
+        settings: Settings,
+        answers: Answers,
+        limits: Limits,
+        *,
+        signals: Signals,
+        leaves: Leaves,
     ) -> Gate:
         return Gate(
             namespace,
             settings,
             answers,
+            limits,
             signals,
             early=self._early,
             joins=self._joins,
             leaves=leaves,
             partings=self._partings,
-            refreshes=Refreshes(self._host, self._registry, leaves, self._partings),
+            refreshes=Refreshes(self.verifier, self._registry, leaves, self._partings),
         )
 
     @property
@@ -215,9 +232,9 @@ class Node:
 
     # The life of a connection
 
-    def open(self, peer_id: str, link: Link) -> Peer:
-        """Record a peer that is not admitted yet; its events wait."""
-        return self._peers.open(peer_id, link, self.gate.work)
+    def open(self, peer_id: str, link: Link, address: str | None = None) -> Peer:
+        """Record a peer that is not admitted yet, from an address if that is known; its events wait."""
+        return self._peers.open(peer_id, link, address, self.gate.work)
 
     def admit(self, peer: Peer, identity: Identity | None) -> None:
         """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""

@@ -71,15 +71,20 @@ class Peer:
         gone: Whether it has ended for good.
         has_joined: Whether it has ever been in a room.
         head: The text that precedes the value in each signal from it.
+        address: The address that it comes from; ``None`` if that is not known.
+        events_whole_at, bytes_whole_at, joins_whole_at, refusals_whole_at: Its allowances; see `core.limits`.
     """
 
     __slots__ = (
-        "_prefix", "_task", "_turns", "_waiting", "_waiting_bytes", "_work", "gone", "has_joined", "head", "hear",
-        "hear_all", "hear_latest", "identity", "idle", "link", "peer_id", "user_id",
+        "_prefix", "_task", "_turns", "_waiting", "_waiting_bytes", "_work", "address", "bytes_whole_at",
+        "events_whole_at", "gone", "has_joined", "head", "hear", "hear_all", "hear_latest", "identity", "idle",
+        "joins_whole_at", "link", "peer_id", "refusals_whole_at", "user_id",
     )  # fmt: skip
 
-    def __init__(self, peer_id: str, prefix: str, work: Work, turns: Turns) -> None:
+    def __init__(self, peer_id: str, address: str | None, prefix: str, work: Work, turns: Turns) -> None:
         self.peer_id = peer_id
+        self.address = address
+        self.events_whole_at = self.bytes_whole_at = self.joins_whole_at = self.refusals_whole_at = 0.0
         self.head = signal_head(prefix, peer_id)
         self.link: Link | None = None
         self.hear: Callable[[str], None] = _unheard
@@ -221,9 +226,9 @@ class Peers:
         """How many users the peers speak for."""
         return len(self._by_user)
 
-    def open(self, peer_id: str, link: Link, work: Work) -> Peer:
+    def open(self, peer_id: str, link: Link, address: str | None, work: Work) -> Peer:
         """Add a peer that is not admitted yet; its events wait, and then `work` does them."""
-        peer = self._by_id[peer_id] = Peer(peer_id, self._prefix, work, self._turns)
+        peer = self._by_id[peer_id] = Peer(peer_id, address, self._prefix, work, self._turns)
         peer.set_link(link)
         return peer
 

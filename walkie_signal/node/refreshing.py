@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import time
 
 from walkie_signal.core.identity import Credentials
 from walkie_signal.core.peer_events import RefreshToken
 from walkie_signal.core.registry import Registry
 from walkie_signal.errors import CredentialRefused
-from walkie_signal.host import Host
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peer
+from walkie_signal.node.verifying import Verifier
 from walkie_signal.wire.event_packets import Event
 
 
 class Refreshes:
     """Gives peers of one node other identities of the same users."""
 
-    def __init__(self, host: Host, registry: Registry, leaves: Leaves, partings: Partings) -> None:
-        self._host = host
+    def __init__(self, verifier: Verifier, registry: Registry, leaves: Leaves, partings: Partings) -> None:
+        self._verifier = verifier
         self._registry = registry
         self._leaves = leaves
         self._partings = partings
@@ -30,8 +31,7 @@ class Refreshes:
         Raises:
             SignalingError: ``unauthorized``: the token is not valid, or another user's; also ``unavailable``.
         """
-        shown = Credentials(message.token, {"token": message.token})
-        identity = await self._host.authenticate(lambda: shown)
+        identity = await self._verifier.verify(peer.address, partial(shown, message.token, peer.address))
         if identity is not None and not peer.gone:
             known = peer.identity
             if known is not None and known.user_id != identity.user_id:
@@ -43,3 +43,8 @@ class Refreshes:
             left = [room for room in self._registry.rooms_of(peer.peer_id) if not identity.allows(room)]
             await self._leaves.quit(peer, left, "left")
         peer.confirm(event.ack_id)
+
+
+def shown(token: str, address: str | None, is_suspect: bool) -> Credentials:  # noqa: FBT001 - as `verify` has it
+    """Return the credentials of a peer that shows a token in mid-connection."""
+    return Credentials(token, {"token": token}, client=address, is_suspect=is_suspect)

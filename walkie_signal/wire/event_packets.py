@@ -81,6 +81,11 @@ def memory_of(event: Event) -> int:
     return sys.getsizeof(event.name) + (event.size if event.arguments else 0)
 
 
+def size_of(text: str) -> int:
+    """Return how many bytes a text has on the wire; half of a surrogate pair counts for three."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 def waiting(event: Event) -> Event:
     """Return an event in the form in which it waits: once parsed, it takes up to twenty times as much memory."""
     text = dumps([event.name, *event.arguments]) if event.text is None else event.text
@@ -113,7 +118,7 @@ def read_event(text: str, namespace: str, depth: int) -> Event | None:
         name=name,
         arguments=tuple(data[1:]),
         ack_id=int(head[2]) if head[2] else None,
-        size=len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")),
+        size=size_of(text),
         fault=None if plain else fault_of(data[1:], depth + 1),
         text=written,
     )
