@@ -91,9 +91,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "transport": (("beneath", "engineio"), ("workers",), ("socketio",)),
     "transport.engineio": (
         ("census", "http", "outbox", "states", "sweep"),
-        ("carriers", "cors"),
+        ("carriers", "cors", "crowd"),
         ("connection",),
-        ("polling", "websocket"),
+        ("alone", "polling", "websocket"),
         ("direct", "lingering"),
         ("doors",),
         ("server",),

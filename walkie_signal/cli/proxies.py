@@ -8,17 +8,23 @@ get the option's word for them.
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from walkie_signal.core.addresses import plain_address
 from walkie_signal.settings.forms import UNIX_SOCKET
 
+log = logging.getLogger("walkie_signal")
+
+MOST_TOLD = 10
+"""Addresses that are named as proxies that are not believed."""
+
 
 def believing(app: Any, trusted: Sequence[str]) -> Any:
-    """Return an app that believes the trusted proxies; if there are none, return `app` itself."""
+    """Return an app that believes the trusted proxies; if there are none, it tells of those it does not believe."""
     if not trusted:
-        return app
+        return _Doubting(app)
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: PLC0415 - as in `serving`
 
     return _Named(ProxyHeadersMiddleware(_Unnamed(app), _comparable(trusted)))
@@ -32,6 +38,30 @@ def _comparable(trusted: Sequence[str]) -> list[str]:
         str(ipaddress.ip_network(each, strict=False)) if "/" in each else plain_address(each)
         for each in trusted
     ]
+
+
+class _Doubting:
+    """Logs once for each address that it forwards for others, and that it is not believed: limits would hit all."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._told: set[str] = set()
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        if len(self._told) < MOST_TOLD and scope["type"] != "lifespan":
+            self._look(scope)
+        answering: Awaitable[None] = self._app(scope, receive, send)
+        return answering
+
+    def _look(self, scope: Any) -> None:
+        address = plain_address(scope["client"][0]) if scope.get("client") else UNIX_SOCKET
+        if address not in self._told and any(name == b"x-forwarded-for" for name, _ in scope["headers"]):
+            self._told.add(address)
+            log.warning(
+                "X-Forwarded-For from %s is not believed, so all who come by it count as one address: if it is a "
+                "proxy of yours, give --trusted-proxy %s",
+                *(address, address),
+            )
 
 
 class _Named:

@@ -109,7 +109,8 @@ class Credentials:
         token: ``auth.token`` of Socket.IO's CONNECT, or else ``token`` of the query, or else the bearer token of
             the ``Authorization`` header; ``None`` if there is none. (A token in a query ends up in access logs.)
         auth: The whole ``auth`` object of Socket.IO's CONNECT; empty if there is none.
-        headers: The request's headers, with names in lower case.
+        headers: The request's headers, with names in lower case; without cookies if any page may connect
+            (``cors_origins="*"``), because a browser sends them whichever page asks.
         query: The request's query; if a name occurs twice, the last value.
         client: The address that the connection comes from, without the port. If the server trusts a proxy in front,
             it is the address that the proxy forwards. ``None`` on a Unix socket.

@@ -134,6 +134,10 @@ class Transport(Protocol):
 
     is_strict: bool
 
+    @property
+    def lets_any_page_in(self) -> bool:
+        """Whether a web page of any origin may connect."""
+
     def link(self, eio_sid: str, namespace: str) -> Link:
         """Return the link to a peer, by the sid of its connection."""
 

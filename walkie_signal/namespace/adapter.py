@@ -10,7 +10,7 @@ from typing import Any
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.facts import ConnectRefused
-from walkie_signal.core.identity import Identity
+from walkie_signal.core.identity import Credentials, Identity
 from walkie_signal.errors import ProtocolViolation, SignalingError, SuspectRefused
 from walkie_signal.namespace.binding import Binding
 from walkie_signal.namespace.credentials import address_of, read_credentials
@@ -109,9 +109,7 @@ class Adapter:
         log.debug("peer %s connects, from %s", sid, address_of(environ) or "a Unix socket")
         try:
             await self._node.ensure_started()
-            return await self._node.verifier.verify(
-                address_of(environ), partial(read_credentials, environ, auth)
-            )
+            return await self._node.verifier.verify(address_of(environ), partial(self._read, environ, auth))
         except SignalingError as error:
             if error.code != "internal":  # a fault is no refusal, and has been logged already
                 why = f"{error.code}, {error.why}" if error.why else error.code
@@ -121,6 +119,10 @@ class Adapter:
             line = "a connection could not be admitted"
             self._lines.write(logging.ERROR, line, line, fault=error)
             raise SignalingError("internal", "internal error") from error
+
+    def _read(self, environ: Mapping[str, Any], auth: object, is_suspect: bool) -> Credentials:  # noqa: FBT001
+        cookies = not self._transport.lets_any_page_in
+        return read_credentials(environ, auth, cookies=cookies, is_suspect=is_suspect)
 
     def refused(self, why: str, environ: Mapping[str, Any], *, is_suspect: bool = False) -> None:
         """Tell that a connection was not let in."""

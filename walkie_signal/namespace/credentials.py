@@ -11,13 +11,20 @@ from walkie_signal.core.identity import Credentials
 
 
 def read_credentials(
-    environ: Mapping[str, Any],
-    auth: object,
-    is_suspect: bool,  # noqa: FBT001 - as `Verifier.verify` has it
+    environ: Mapping[str, Any], auth: object, *, cookies: bool, is_suspect: bool
 ) -> Credentials:
-    """Read the environ of a handshake and the ``auth`` of Socket.IO's CONNECT, which may be anything."""
+    """Read the environ of a handshake and the ``auth`` of Socket.IO's CONNECT, which may be anything.
+
+    Args:
+        environ: The environ.
+        auth: The ``auth``.
+        cookies: Whether the headers may have cookies; a browser sends them for whichever page asks.
+        is_suspect: See `Credentials`.
+    """
     scope = environ["asgi.scope"]  # the rest of the environ is only made if somebody asks for it
     headers = _headers(scope["headers"])
+    if not cookies:
+        headers.pop("cookie", None)
     query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
     auth = auth if isinstance(auth, dict) else {}
     return Credentials(

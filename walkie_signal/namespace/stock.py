@@ -39,6 +39,11 @@ class StockTransport:
     def __init__(self, server: Any) -> None:
         self._server = server
 
+    @property
+    def lets_any_page_in(self) -> bool:
+        """Whether a web page of any origin may connect: any is named, or none is checked."""
+        return self._server.eio.cors_allowed_origins in ("*", ["*"], [])
+
     def link(self, eio_sid: str, namespace: str) -> Link:  # noqa: ARG002 - its connections have one text stream
         """Return a link that sends in a task of its own."""
         return StockLink(self._server.eio, eio_sid)

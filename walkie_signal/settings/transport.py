@@ -68,3 +68,23 @@ class TransportSettings(Group):
         reason="nextcloud-spreed-signaling gives a write 10 s, Centrifugo 1 s. A phone without a network for "
         "longer than this has missed its pongs too.",
     )
+    half_open: int = setting(
+        8192,
+        "How many connections may have joined nothing yet; 0 for any number.",
+        least=0,
+        reason="After a restart some 10,000 come back within `drain_spread`, and each needs a round trip or two. "
+        "One takes some 10 KB, for `connect_timeout` at most.",
+    )
+    half_open_per_address: int = setting(
+        1024,
+        "How many of these may come from one address; 0 for any number. Of an IPv6 address its network of 64 bits "
+        "counts. All who come by a proxy that is not trusted have the proxy's.",
+        least=0,
+        reason="An office has hundreds behind one address, who come back at once when its network does.",
+    )
+    connections_per_address: int = setting(
+        0,
+        "How many connections one address may have; 0 for any number.",
+        least=0,
+        reason="Carriers put thousands of phones behind one address.",
+    )

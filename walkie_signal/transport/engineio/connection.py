@@ -71,6 +71,9 @@ class Owner(Protocol):
     def alive(self, connection: Connection) -> None:
         """Record that the client has answered a ping."""
 
+    def joined(self, connection: Connection) -> None:
+        """Record that a connection has joined something."""
+
     def watch(self, connection: Connection) -> None:
         """Watch a connection on which something begins to wait."""
 

@@ -29,6 +29,9 @@ class Cors:
         named: python-engineio's ``cors_allowed_origins``: one or several origins; ``"*"`` for any; a function that
             decides; ``None`` for pages of the server's own host only; ``[]`` for no check and no headers.
 
+    Attributes:
+        anybody: Whether the page of any origin may connect.
+
     Raises:
         ValueError: An origin can never match.
     """
@@ -36,9 +39,9 @@ class Cors:
     def __init__(self, named: Any) -> None:
         self._log = BoundedLog(log)
         self._off = named == []
-        self._anybody = self._off or names_everybody(named)
+        self.anybody = self._off or names_everybody(named)
         self._told: Callable[..., bool] | None = named if callable(named) else None
-        if not self._anybody and self._told is None:
+        if not self.anybody and self._told is None:
             self._origins = Origins([named] if isinstance(named, str) else named or ())
 
     def check(self, request: Request) -> None:
@@ -47,7 +50,7 @@ class Cors:
         Raises:
             RefusedError: The page may not connect.
         """
-        if self._anybody or (origin := request.header(b"origin")) is None or self._allows(origin, request):
+        if self.anybody or (origin := request.header(b"origin")) is None or self._allows(origin, request):
             return
         self._log.write(
             logging.WARNING,
@@ -68,9 +71,9 @@ class Cors:
         if self._off or origin is None:
             return []
         # "*", not the origin itself: with that, a middleware that adds credentials would grant them to every page
-        plain = self._anybody and not credentials
+        plain = self.anybody and not credentials
         headers: Headers = [] if plain else [(b"vary", b"Origin")]
-        if self._anybody or self._allows(origin, request):
+        if self.anybody or self._allows(origin, request):
             headers.append((b"access-control-allow-origin", b"*" if plain else origin))
             if request.scope.get("method") == "OPTIONS":
                 headers.append((b"access-control-allow-methods", b"OPTIONS, GET, POST"))

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from walkie_signal.core.addresses import plain_address
+from walkie_signal.core.addresses import network_of, plain_address
 from walkie_signal.wire.json import dumps
 
 Scope = MutableMapping[str, Any]
@@ -69,6 +69,9 @@ UNSUPPORTED_VERSION = Refusal(400, 5, "Unsupported protocol version")
 BODY_TOO_LARGE = Refusal(413, 3, "Payload too large")
 HEAD_TOO_LARGE = Refusal(431, 3, "Request header fields too large")
 
+TOO_MANY = Refusal(429, 3, "Too many connections from this address")
+TOO_MANY_HALF_OPEN = Refusal(503, 3, "Too many connections that have joined nothing")
+
 HEAD_BYTES = 1 << 16
 """Most bytes of the headers of a handshake, which a session may keep for as long as it lives.
 
@@ -105,6 +108,12 @@ class Request:
         """The client's address, for the log."""
         client = self.scope.get("client")
         return plain_address(client[0]) if client else "a Unix socket"
+
+    @property
+    def network(self) -> str | None:
+        """What counts as the client's address; ``None`` if it is not known."""
+        client = self.scope.get("client")
+        return network_of(plain_address(client[0])) if client else None
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header with a name, which must be in lower case."""

@@ -19,9 +19,11 @@ from walkie_signal.core.facts import Facts
 from walkie_signal.refusal_log import RefusalLog
 from walkie_signal.settings.transport import TransportSettings
 from walkie_signal.transport.engineio import http
+from walkie_signal.transport.engineio.alone import Alone
 from walkie_signal.transport.engineio.census import Census
 from walkie_signal.transport.engineio.connection import Above, Connection
 from walkie_signal.transport.engineio.cors import Cors
+from walkie_signal.transport.engineio.crowd import Crowd
 from walkie_signal.transport.engineio.doors import Doors, HandOver
 from walkie_signal.transport.engineio.http import Receive, RefusedError, Request, Scope, Send
 from walkie_signal.transport.engineio.lingering import Lingering
@@ -68,6 +70,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         self.ends = Turns(ENDS)
         self.turns = Turns()
         self._doors = Doors(self)
+        self._crowd = Crowd(settings)
         self.hand_over: HandOver | None = None
         self._interval: float = self.ping_interval + self.ping_interval_grace_period
         shortest = min(self._interval, self.ping_timeout, settings.connect_timeout, settings.stall_timeout)
@@ -163,6 +166,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
 
         If many connections end at once, a few are handled in each turn.
         """
+        self._crowd.leave(connection.sid)
         in_order = connection.reason in (self.reason.SERVER_DISCONNECT, self.reason.CLIENT_DISCONNECT)
         if in_order and isinstance(connection.carrier, Polling) and connection.carrier.owed:
             self.lingering.keep(connection.sid, connection.carrier, asyncio.get_running_loop().time())
@@ -179,6 +183,15 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             self.sockets.pop(connection.sid, None)
             self._sweep.forget(connection.sid)
             connection.forget()
+
+    def _drop(self, sid: str) -> None:
+        """Forget a connection that is not let in."""
+        del self.sockets[sid]
+        self._crowd.leave(sid)
+
+    def joined(self, connection: Connection) -> None:
+        """Record that a connection has joined something."""
+        self._crowd.join(connection.sid)
 
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         """Start a task, and keep a reference, or it might be collected."""
@@ -248,11 +261,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         """Make a connection if the host's connect handler allows it; returns the connection and its OPEN packet.
 
         Raises:
-            RefusedError: The handler refuses.
+            RefusedError: The handler refuses, or there are too many.
         """
         sid = self.generate_id()
         if self.hand_over is not None:
             sid = self.hand_over.start() + sid
+        self._crowd.enter(sid, request.network)
         connection = Connection(self, sid, request.address)
         self.sockets[sid] = connection
         self.alive(connection)
@@ -265,13 +279,15 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
         try:
             answer = await self._trigger_event("connect", sid, environ, run_async=False)
         except BaseException:
-            del self.sockets[sid]
+            self._drop(sid)
             raise
         if answer is not None and answer is not True:
-            del self.sockets[sid]
+            self._drop(sid)
             connection.refuse(self.reason.SERVER_DISCONNECT)
             message = answer if isinstance(answer, str) else "Unauthorized"
             raise RefusedError(http.Refusal(401, http.FORBIDDEN.code, message))
+        if self.above.idle_since(connection) is None:  # there is nothing to join
+            self._crowd.join(sid)
         opening = {
             "sid": sid,
             "upgrades": upgrades,
@@ -280,21 +296,3 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio has
             "maxPayload": self.max_http_buffer_size,
         }
         return connection, OPEN + dumps(opening)
-
-
-class Alone:
-    """The `Above` of an Engine.IO server that is used by itself."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def receive_message(self, connection: Connection, message: Frame) -> None:
-        """Give a message to the host."""
-        self._engine.call_message_handler(connection, message)
-
-    def bid_farewell(self, connection: Connection) -> None:
-        """Do nothing: there is no message that a client would understand."""
-
-    def idle_since(self, connection: Connection) -> float | None:  # noqa: ARG002 - there is nothing to join
-        """Return ``None``."""
-        return None

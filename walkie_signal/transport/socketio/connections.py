@@ -26,6 +26,11 @@ class Connections:
         self._farewells: dict[str, Callable[[str], None]] = {}
         self.serve: Callable[[Scope, Receive, Send], Awaitable[None]] = engine.handle_request
 
+    @property
+    def lets_any_page_in(self) -> bool:
+        """Whether a web page of any origin may connect."""
+        return self._engine.cors.anybody
+
     def link(self, eio_sid: str, namespace: str) -> Link:
         """Return a way to send texts to one socket and to hear its events inline."""
         connection = self._engine.sockets.get(eio_sid)

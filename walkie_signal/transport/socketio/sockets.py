@@ -54,18 +54,9 @@ class Socket:
     """One connection's socket on one namespace."""
 
     __slots__ = (
-        "_awaited",
-        "deferred",
-        "deferred_bytes",
-        "handler",
-        "held",
-        "left",
-        "namespace",
-        "sid",
-        "sockets",
-        "spoke",
+        "_awaited", "deferred", "deferred_bytes", "handler", "held", "left", "namespace", "sid", "sockets", "spoke",
         "state",
-    )
+    )  # fmt: skip
 
     def __init__(self, sockets: Sockets, namespace: str, auth: Any) -> None:
         self.sockets = sockets
@@ -121,6 +112,7 @@ class Socket:
     def join(self) -> None:
         """Become joined: from now on the inline handler gets the events."""
         self.state = State.JOINED
+        self.sockets.connection.owner.joined(self.sockets.connection)
         self.sockets.listen(self)
 
     def leave(self) -> None:
