@@ -17,7 +17,10 @@ from walkie_signal.core.facts import (
     Refusal,
 )
 
-TOLD = {"forbidden", "payload_too_large", "rate_limited", "room_full", "too_many_rooms", "unavailable"}
+TOLD = {
+    *("forbidden", "payload_too_large", "rate_limited", "room_full", "too_many_rooms"),
+    *("unauthorized", "unavailable"),
+}
 """Codes that are logged for operators: a limit, or the host, refused something to a client that may be fine.
 
 The other codes are a client's mistake, or come from two events that crossed; they are logged at the level debug.
@@ -40,7 +43,8 @@ class RefusalLog:
             level = logging.INFO if fact.code in TOLD else logging.DEBUG
             kind, line = f"refused: {fact.code}", "%s refused: %s (peer %s, %s)"
             name = fact.event or "an event"  # the log does not repeat what a client has chosen
-            self._lines.write(level, kind, line, name, fact.code, fact.peer_id, fact.link)
+            what = fact.code if fact.why is None else f"{fact.code}, {fact.why}"
+            self._lines.write(level, kind, line, name, what, fact.peer_id, fact.link)
         elif isinstance(fact, ConnectRefused):
             line = "connect refused: %s (from %s)"
             self._lines.write(logging.INFO, "connect refused", line, fact.why, fact.address)

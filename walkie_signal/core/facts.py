@@ -44,12 +44,14 @@ class EventRefused:
         code: The code of the error.
         peer_id: The peer.
         link: The peer's link, whose text says what carries it and from where.
+        why: What was wrong with the credential that it showed; ``None`` if that was not the reason.
     """
 
     event: str | None
     code: ErrorCode
     peer_id: str
     link: object
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import logging
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.facts import EventRefused, Facts
 from walkie_signal.core.peer_events import CLIENT_EVENTS
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import CredentialRefused, SignalingError
 from walkie_signal.node.peers import Peer
 from walkie_signal.wire.event_packets import Event
 
@@ -28,7 +28,8 @@ class Answers:
             error = SignalingError("internal", "internal error")
         else:
             name = event.name if event.name in CLIENT_EVENTS else None
-            self._facts.tell(EventRefused, name, error.code, peer.peer_id, peer.link or "away")
+            why = error.why if isinstance(error, CredentialRefused) else None
+            self._facts.tell(EventRefused, name, error.code, peer.peer_id, peer.link or "away", why)
         if event.ack_id is not None:
             peer.ack(event.ack_id, {"ok": False, "error": error.to_payload()})
         else:
