@@ -19,7 +19,7 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import Credentials, Identity
 from walkie_signal.errors import SignalingError
-from walkie_signal.settings.host import HostSettings
+from walkie_signal.settings import Settings
 
 log = logging.getLogger("walkie_signal")
 
@@ -40,7 +40,7 @@ class Host:
 
     def __init__(
         self,
-        settings: HostSettings,
+        settings: Settings,
         *,
         authenticate: Authenticate | None = None,
         authorize: Authorize | None = None,
@@ -63,7 +63,8 @@ class Host:
         """Ask who a connection with the credentials from `read` is; ``None`` if the host has no `authenticate`.
 
         Raises:
-            SignalingError: ``unauthorized`` if the host refuses; ``internal`` if its function fails.
+            SignalingError: ``unauthorized`` if the host refuses, or the identity is larger than the settings allow;
+                ``internal`` if the host's function fails.
         """
         if self._authenticate is None:
             return None
@@ -77,6 +78,7 @@ class Host:
             raise self._fault("authenticate", error) from error
         if verified is None:
             raise SignalingError("unauthorized", "no valid credential")
+        verified.check_lengths(self._settings)
         return verified
 
     async def authorize(self, identity: Identity, room: str) -> bool:

@@ -49,6 +49,7 @@ def verifier_of(options: AuthOptions) -> JWTAuth | None:
             user_claim=options.jwt_user_claim,
             role_claim=options.jwt_role_claim,
             rooms_claim=options.jwt_rooms_claim,
+            radio_prefix=options.jwt_radio_prefix,
         )
     except ValueError as error:
         names = ", ".join(OPTIONS[name] for name in given)
