@@ -22,9 +22,6 @@ VERIFIERS: dict[str, dict[str, Any]] = {
 }
 """What `JWTAuth` is given, for the three kinds of servers that are attacked."""
 
-GOOD = {"secret": token(aud=AUDIENCE), "public key": token(RSA, "RS256"), "set": token(RSA, "RS256")}
-"""A token for each of them that is let in."""
-
 UNSIGNED = "no key that is known has signed the token"
 MALFORMED = "the token is malformed"
 NOBODY = "the token does not say whose it is"
@@ -33,9 +30,11 @@ ANOTHER = "the token is for another audience"
 NOT_YET = "the token is not valid yet"
 
 NOW = int(time.time())
-NEVER = 4_000_000_000
+LATER = 4_000_000_000
+"""An end that no run of the tests lives to see: the tokens are made when it begins."""
+
 HEAD = part({"alg": "HS256", "typ": "JWT"})
-BODY = part(claims(aud=AUDIENCE))
+BODY = part(claims(aud=AUDIENCE, exp=LATER))
 
 
 class Attack(NamedTuple):
@@ -53,13 +52,22 @@ def forged(head: object, body: object = BODY, secret: str = SECRET) -> str:
     return f"{parts}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
+def lasting(
+    key: Any = SECRET, algorithm: str = "HS256", headers: dict[str, Any] | None = None, **more: Any
+) -> str:
+    return token(key, algorithm, headers, **{"exp": LATER, **more})
+
+
 def ours(**more: Any) -> str:
-    return token(**{"aud": AUDIENCE, **more})
+    return lasting(**{"aud": AUDIENCE, **more})
 
 
 def _of_text(body: str) -> str:
     return forged({"alg": "HS256"}, body)
 
+
+GOOD = {"secret": ours(), "public key": lasting(RSA, "RS256"), "set": lasting(RSA, "RS256")}
+"""A token for each server that is let in."""
 
 ATTACKS: dict[str, Attack] = {
     "nothing": Attack(None, "no token"),
@@ -78,30 +86,30 @@ ATTACKS: dict[str, Attack] = {
     "a space behind the algorithm": Attack(forged({"alg": "HS256 "}), UNSIGNED),
     "no algorithm": Attack(forged({}), MALFORMED),
     "a list of algorithms": Attack(forged({"alg": ["HS256"]}), MALFORMED),
-    "a sibling of the algorithm": Attack(token(2 * SECRET, "HS512", aud=AUDIENCE), UNSIGNED),
-    "a sibling of a public key's": Attack(token(RSA, "PS256"), UNSIGNED, "public key"),
-    "an algorithm of public keys": Attack(token(RSA, "RS256", aud=AUDIENCE), UNSIGNED),
+    "a sibling of the algorithm": Attack(lasting(2 * SECRET, "HS512", aud=AUDIENCE), UNSIGNED),
+    "a sibling of a public key's": Attack(lasting(RSA, "PS256"), UNSIGNED, "public key"),
+    "an algorithm of public keys": Attack(lasting(RSA, "RS256", aud=AUDIENCE), UNSIGNED),
     "the public key as a secret": Attack(forged({"alg": "HS256"}, BODY, pem(RSA)), UNSIGNED, "public key"),
     "the public key of a set as a secret": Attack(
         forged({"alg": "HS256", "kid": "one"}, BODY, pem(RSA)), UNSIGNED, "set"
     ),
-    "another secret": Attack(token(PREVIOUS, aud=AUDIENCE), UNSIGNED),
-    "another key": Attack(token(OTHER_RSA, "RS256"), UNSIGNED, "public key"),
+    "another secret": Attack(lasting(PREVIOUS, aud=AUDIENCE), UNSIGNED),
+    "another key": Attack(lasting(OTHER_RSA, "RS256"), UNSIGNED, "public key"),
     "no signature": Attack(f"{HEAD}.{BODY}.", UNSIGNED),
     "another body below the signature": Attack(
-        f"{HEAD}.{part(claims(sub='chief', aud=AUDIENCE))}.{ours().rpartition('.')[2]}", UNSIGNED
+        f"{HEAD}.{part(claims(sub='chief', aud=AUDIENCE, exp=LATER))}.{ours().rpartition('.')[2]}", UNSIGNED
     ),
     # Which key it names
-    "a key of the wrong use": Attack(token(EC, "ES256", {"kid": "for something else"}), UNSIGNED, "set"),
-    "a key of the wrong use, not named": Attack(token(EC, "ES256"), UNSIGNED, "set"),
-    "a key that is a path": Attack(token(RSA, "RS256", {"kid": PATH}), UNSIGNED, "set"),
+    "a key of the wrong use": Attack(lasting(EC, "ES256", {"kid": "for something else"}), UNSIGNED, "set"),
+    "a key of the wrong use, not named": Attack(lasting(EC, "ES256"), UNSIGNED, "set"),
+    "a key that is a path": Attack(lasting(RSA, "RS256", {"kid": PATH}), UNSIGNED, "set"),
     "a path to an empty file": Attack(forged({"alg": "HS256", "kid": "/dev/null"}, BODY, ""), UNSIGNED),
     "a key that is no text": Attack(forged({"alg": "HS256", "kid": 7}), MALFORMED),
     "a key of its own": Attack(
-        token(OTHER_RSA, "RS256", {"kid": "one", "jwk": jwk(OTHER_RSA)}), UNSIGNED, "set"
+        lasting(OTHER_RSA, "RS256", {"kid": "one", "jwk": jwk(OTHER_RSA)}), UNSIGNED, "set"
     ),
     "a URL of its own keys": Attack(
-        token(OTHER_RSA, "RS256", {"jku": "http://127.0.0.1:9/", "x5u": "http://127.0.0.1:9/"}),
+        lasting(OTHER_RSA, "RS256", {"jku": "http://127.0.0.1:9/", "x5u": "http://127.0.0.1:9/"}),
         UNSIGNED,
         "set",
     ),
@@ -117,17 +125,19 @@ ATTACKS: dict[str, Attack] = {
     "no subject": Attack(ours(sub=None), LACKS),
     "an empty subject": Attack(ours(sub=""), NOBODY),
     "a subject that is a list": Attack(ours(sub=["guard-7"]), NOBODY),
-    "no audience": Attack(token(), LACKS),
-    "another audience": Attack(token(aud="others"), ANOTHER),
-    "a list of other audiences": Attack(token(aud=["others", "desk"]), ANOTHER),
-    "an audience in a list of a list": Attack(token(aud=[[AUDIENCE]]), ANOTHER),
-    "an audience as an object": Attack(token(aud={AUDIENCE: True}), ANOTHER),
-    "an audience where none is expected": Attack(token(RSA, "RS256", aud=[AUDIENCE]), ANOTHER, "public key"),
+    "no audience": Attack(lasting(), LACKS),
+    "another audience": Attack(lasting(aud="others"), ANOTHER),
+    "a list of other audiences": Attack(lasting(aud=["others", "desk"]), ANOTHER),
+    "an audience in a list of a list": Attack(lasting(aud=[[AUDIENCE]]), ANOTHER),
+    "an audience as an object": Attack(lasting(aud={AUDIENCE: True}), ANOTHER),
+    "an audience where none is expected": Attack(
+        lasting(RSA, "RS256", aud=[AUDIENCE]), ANOTHER, "public key"
+    ),
     "a subject twice": Attack(
-        _of_text(f'{{"sub": "guard-7", "sub": "chief", "aud": "{AUDIENCE}", "exp": {NEVER}}}'), MALFORMED
+        _of_text(f'{{"sub": "guard-7", "sub": "chief", "aud": "{AUDIENCE}", "exp": {LATER}}}'), MALFORMED
     ),
     "an end twice": Attack(
-        _of_text(f'{{"sub": "guard-7", "exp": 1, "aud": "{AUDIENCE}", "exp": {NEVER}}}'), MALFORMED
+        _of_text(f'{{"sub": "guard-7", "exp": 1, "aud": "{AUDIENCE}", "exp": {LATER}}}'), MALFORMED
     ),
     "an algorithm twice": Attack(forged('{"alg": "HS256", "alg": "none"}'), MALFORMED),
     "a critical extension": Attack(forged({"alg": "HS256", "crit": ["b64"], "b64": False}), MALFORMED),
