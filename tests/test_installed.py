@@ -91,6 +91,24 @@ def test_the_import_warns_of_nothing_with_no_extra(bare: Path, tmp_path: Path) -
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.promise("The command", "Without the extra `jwt`, whatever needs it says what to install")
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--port=0"], ["token", "make", "--user=u"], ["token", "read"]], ids=" ".join
+)
+def test_tokens_without_their_extra_say_what_to_install(bare: Path, arguments: list[str]) -> None:
+    ended = subprocess.run(
+        [bare / "walkie-signal", *arguments],
+        env=os.environ | {"WALKIE_SIGNAL_JWT_SECRET": "s" * 32},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    advice = "Error: tokens need a package: pip install 'walkie-signal[jwt]'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", advice)
+
+
 @pytest.mark.promise(
     "The package", "Importing the package and `--help` work without any extra, and nothing warns"
 )

@@ -19,7 +19,7 @@ from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import Credentials, Identity
 from walkie_signal.errors import CredentialRefused, SignalingError
-from walkie_signal.settings.host import HostSettings
+from walkie_signal.settings import Settings
 
 log = logging.getLogger("walkie_signal")
 
@@ -40,7 +40,7 @@ class Host:
 
     def __init__(
         self,
-        settings: HostSettings,
+        settings: Settings,
         *,
         authenticate: Authenticate | None = None,
         authorize: Authorize | None = None,
@@ -63,7 +63,7 @@ class Host:
         """Ask who a connection with the credentials from `read` is; ``None`` if the host has no `authenticate`.
 
         Raises:
-            CredentialRefused: The host refuses.
+            CredentialRefused: The host refuses, or the identity is larger than the settings allow.
             SignalingError: ``internal`` if its function fails; whatever it raises itself.
         """
         if self._authenticate is None:
@@ -78,6 +78,7 @@ class Host:
             raise self._fault("authenticate", error) from error
         if verified is None:
             raise CredentialRefused("")
+        verified.check_lengths(self._settings)
         return verified
 
     async def authorize(self, identity: Identity, room: str) -> bool:

@@ -18,7 +18,10 @@ from walkie_signal.core.facts import (
     Refusal,
 )
 
-TOLD = {"forbidden", "payload_too_large", "rate_limited", "room_full", "too_many_rooms", "unavailable"}
+TOLD = {
+    *("forbidden", "payload_too_large", "rate_limited", "room_full", "too_many_rooms"),
+    *("unauthorized", "unavailable"),
+}
 """Codes that are logged for operators: a limit, or the host, refused something to a client that may be fine.
 
 The other codes are a client's mistake, or come from two events that crossed; they are logged at the level debug.

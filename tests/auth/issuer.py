@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from base64 import urlsafe_b64encode
@@ -55,3 +56,30 @@ def jwk(private: Any, **more: Any) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(algorithm.to_jwk(private.public_key()))
     found.pop("key_ops", None)
     return {**found, **more}
+
+
+class Publisher:
+    """A server of keys, as an ASGI app."""
+
+    def __init__(self, body: bytes | None = None) -> None:
+        self.asked = 0
+        self.status = 200
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = self.of(jwk(RSA, kid="one")) if body is None else body
+        self.gate: asyncio.Event | None = None
+
+    @staticmethod
+    def of(*keys: dict[str, Any]) -> bytes:
+        return json.dumps({"keys": keys}).encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+            return
+        self.asked += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from support.servers import hosted
 from support.stock import StockPeer, peers
 from support.waiting import eventually
 from walkie_signal import JWTAuth, attach
+from walkie_signal.bounded_log import MOST
 from walkie_signal.node import parting
 
 pytestmark = pytest.mark.promise(
@@ -103,6 +105,30 @@ async def test_a_token_that_does_not_do_changes_nothing() -> None:
             assert answer["error"]["code"] == "invalid_payload"
         assert (await peer.sio.call("join_room", {"room": "yard"}))["error"]["code"] == "forbidden"
         assert (await peer.sio.call("join_room", {"room": "gate"}))["ok"]
+
+
+@pytest.mark.promise(
+    "Hosts",
+    "A token's user, role and rooms count, whatever the payload says; the log has the reason of a refusal",
+)
+async def test_the_log_says_why_a_fresh_token_was_refused_in_a_bounded_number_of_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shown = {
+        "the token is another user's": token(sub="chief"),
+        "the token has expired": token(exp=time.time() - 60),
+        "no key that is known has signed the token": token(SECRET[::-1]),
+        "the token is malformed": "secret words",
+    }
+    async with guarded() as url, peers(url, "gate", auth={"token": token()}) as (peer,):
+        with caplog.at_level(logging.INFO, "walkie_signal"):
+            for each in [*shown.values(), *["secret words"] * 50]:
+                await peer.sio.call("refresh_token", {"token": each})
+        lines = [line for each in caplog.records if "refresh_token" in (line := each.getMessage())]
+        told = [f"refresh_token refused: unauthorized, {why} (peer {peer.peer_id}, " for why in shown]
+        assert [line[: len(start)] for line, start in zip(lines, told, strict=False)] == told
+        assert len(lines) == MOST
+    assert not any(each in caplog.text for each in shown.values())
 
 
 async def test_what_is_to_come_is_forgotten_with_the_peer() -> None:

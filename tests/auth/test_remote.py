@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from auth.issuer import EC, OTHER_RSA, RSA, jwk, token
+from auth.issuer import EC, OTHER_RSA, RSA, Publisher, jwk, token
 from support.servers import hosted
 from support.waiting import eventually
 from walkie_signal import Credentials, JWTAuth, SignalingError
@@ -22,33 +21,6 @@ from walkie_signal.errors import CredentialRefused
 pytestmark = pytest.mark.promise(
     "Hosts", "Keys of a URL are fetched seldom, and are good while its server is away; a withdrawn key goes"
 )
-
-
-class Publisher:
-    """A server of keys, as an ASGI app."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.status = 200
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body = self.of(jwk(RSA, kid="one"))
-        self.gate: asyncio.Event | None = None
-
-    @staticmethod
-    def of(*keys: dict[str, Any]) -> bytes:
-        return json.dumps({"keys": keys}).encode()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            for step in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{step}.complete"})
-            return
-        self.asked += 1
-        if self.gate is not None:
-            await self.gate.wait()
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 class Site:

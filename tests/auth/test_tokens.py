@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
-from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -19,7 +16,6 @@ from auth.issuer import (
     RSA,
     SECRET,
     SHORT_RSA,
-    claims,
     jwk,
     part,
     pem,
@@ -111,76 +107,10 @@ async def test_its_times() -> None:
     assert await let_in(JWTAuth(secret=SECRET, require_exp=False), token(exp=None))
 
 
-def signed(head: str, body: str, secret: str = SECRET) -> str:
-    """Sign parts that no library would write."""
-    mac = hmac.new(secret.encode(), f"{head}.{body}".encode(), hashlib.sha256).digest()
-    return f"{head}.{body}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-
-
-MALFORMED: dict[str, Any] = {
-    "empty parts": "..",
-    "one part": "abc",
-    "four parts": token() + ".x",
-    "no base64": "!.!.!",
-    "not ASCII": "ä.ä.ä",
-    "a header that is a list": signed(part([]), part(claims())),
-    "a header without an algorithm": signed(part({}), part(claims())),
-    "an algorithm that is none": signed(part({"alg": ["HS256"]}), part(claims())),
-    "a key id that is no text": signed(part({"alg": "HS256", "kid": 7}), part(claims())),
-    "a body that is a text": signed(HEAD, part('"x"')),
-    "deep": signed(HEAD, part("[" * 5000)),
-    "a claim twice": signed(HEAD, part(f'{{"sub": "guard-7", "sub": "chief", "exp": {NEVER}}}')),
-    "a header's name twice": signed(part('{"alg": "HS256", "alg": "none"}'), part(claims())),
-    "critical": signed(part({"alg": "HS256", "crit": ["b64"], "b64": False}), part(claims())),
-    "an end that is a text": signed(HEAD, part(claims(exp="tomorrow"))),
-    "an end beyond all numbers": signed(HEAD, part('{"sub": "x", "exp": 1e999}')),
-}
-
-
-@pytest.mark.parametrize("shown", MALFORMED.values(), ids=MALFORMED)
-async def test_a_malformed_token(shown: Any) -> None:
-    assert await refusal(JWTAuth(secret=SECRET), shown) == "the token is malformed"
-
-
-UNSIGNED: dict[str, str] = {
-    "none": f"{part({'alg': 'none'})}.{part(claims())}.",
-    "None": f"{part({'alg': 'None'})}.{part(claims())}.",
-    "nOnE, signed": signed(part({"alg": "nOnE"}), part(claims())),
-    "hs256": signed(part({"alg": "hs256"}), part(claims())),
-    "of a sibling": token(2 * SECRET, "HS512"),
-    "by another secret": token("some other secret of at least 32 bytes"),
-    "by nobody": token()[: token().rindex(".") + 1],
-    "a byte more": token() + "A",
-}
-
-
-@pytest.mark.parametrize("shown", UNSIGNED.values(), ids=UNSIGNED)
-async def test_a_token_that_nobody_here_has_signed(shown: str) -> None:
-    assert await refusal(JWTAuth(secret=SECRET), shown) in (
-        UNKNOWN,
-        "the token is malformed",
-    )
-
-
-@pytest.mark.parametrize("shown", [None, "", 7, {"token": "x"}, ["x"], b"x"], ids=repr)
-async def test_what_is_no_token(shown: Any) -> None:
-    assert await refusal(JWTAuth(secret=SECRET), shown) == "no token"
-
-
 async def test_a_token_of_64_kb_is_not_read() -> None:
     began = time.perf_counter()
     assert await refusal(JWTAuth(secret=SECRET), token(more="x" * 65_536)) == "the token is too long"
     assert time.perf_counter() - began < 0.5
-
-
-async def test_a_public_key_is_no_secret() -> None:
-    """The attack on libraries that let a token choose: the public key, which all know, as an HMAC secret."""
-    for key in (RSA, EC, ED):
-        forged = signed(HEAD, part(claims()), pem(key))
-        for auth in (JWTAuth(public_key=pem(key)), JWTAuth(jwks={"keys": [jwk(key)]})):
-            assert await refusal(auth, forged) == UNKNOWN
-    with pytest.raises(ValueError, match="give it as the public key"):
-        JWTAuth(secret=pem(RSA))
 
 
 @pytest.mark.parametrize(
@@ -249,6 +179,7 @@ async def test_a_set_of_keys() -> None:
         ({"secret": SECRET, "algorithms": ["HS256", "HS512"]}, "HS512 needs 64"),
         ({"secret": SECRET, "algorithms": ["RS256"]}, "an algorithm for a secret: HS256"),
         ({"secret": SECRET, "algorithms": ["none"]}, "an algorithm for a secret"),
+        ({"secret": pem(RSA)}, "give it as the public key"),
         ({"public_key": "nonsense"}, "PEM format"),
         ({"public_key": pem(SHORT_RSA)}, "2048 bits"),
         ({"public_key": pem(RSA), "algorithms": ["HS256"]}, "an algorithm for this public key: RS256"),

@@ -45,6 +45,7 @@ OTHER: dict[str, Any] = {
     "jwt_user_claim": "uid",
     "jwt_role_claim": "kind",
     "jwt_rooms_claim": "may",
+    "jwt_radio_prefix": "https://issuer.example/",
 }
 """A value that is not the default; for a number the default plus one."""
 

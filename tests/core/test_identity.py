@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from walkie_signal.core.identity import Credentials, Identity, read_user_id
+from walkie_signal.core.identity import RIGHTS, Credentials, Identity, read_priority, read_user_id
+from walkie_signal.errors import CredentialRefused
+from walkie_signal.settings.rooms import NameSettings
 
 
 @pytest.mark.parametrize("value", ["", "ann", "7.0", 0, -(2**53), 2**53])
@@ -94,3 +96,69 @@ def test_half_a_surrogate_pair_is_no_identity() -> None:
     for wrong in ({"user_id": "\ud800"}, {"role": "x\udfff"}):
         with pytest.raises(ValueError, match="surrogate"):
             Identity.from_mapping(wrong)
+
+
+def test_without_a_word_of_the_radio_one_talks_and_cuts_nobody_off() -> None:
+    nobody = Identity()
+    assert {right: getattr(nobody, right) for right in RIGHTS} == {
+        "speak": True, "preempt": False, "uninterruptible": False, "dispatch": False, "emergency": False,
+    }  # fmt: skip
+    assert nobody.priority == 0
+
+
+def test_what_a_host_s_mapping_says_of_the_radio_is_typed_and_no_attribute() -> None:
+    said = {"speak": False, "priority": 7.0, "preempt": True, "emergency": True, "site": "north"}
+    identity = Identity.from_mapping({"user_id": 7, **said})
+    assert identity == Identity(
+        7, attributes={"site": "north"}, speak=False, priority=7, preempt=True, emergency=True
+    )
+    assert repr(identity.priority) == "7"
+
+
+@pytest.mark.parametrize("value", [-1, 256, 1.5, True, "7", None, [7], float("inf"), float("nan")])
+def test_what_is_no_priority(value: Any) -> None:
+    assert read_priority(value) is None
+    with pytest.raises(ValueError, match="priority is no integer from 0 to 255"):
+        Identity(priority=value)
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+@pytest.mark.parametrize("value", [0, 1, "true", None, [True]])
+def test_a_right_is_true_or_false_and_nothing_that_counts_as_one(right: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{right} is not true or false"):
+        Identity.from_mapping({right: value})
+
+
+NAMES = NameSettings(user_id_length=3, role_length=4, room_name_length=5, identity_rooms=2)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity(),
+        Identity("abc", "role", rooms=("yards", "yards*")),
+        Identity(2**53, rooms=()),
+    ],
+    ids=repr,
+)
+def test_an_identity_of_the_longest_names_will_do(identity: Identity) -> None:
+    identity.check_lengths(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("identity", "why"),
+    [
+        (Identity("abcd"), "the user id is longer than user_id_length"),
+        (Identity(role="roles"), "the role is longer than role_length"),
+        (Identity(rooms=("a", "garden")), "one of the rooms is longer than room_name_length"),
+        (Identity(rooms=("garden*",)), "one of the rooms is longer than room_name_length"),
+        (Identity(rooms=("a", "b", "c")), "the rooms are more than identity_rooms"),
+    ],
+    ids=repr,
+)
+def test_an_identity_that_is_larger_is_refused_by_the_name_of_the_setting(
+    identity: Identity, why: str
+) -> None:
+    with pytest.raises(CredentialRefused) as refused:
+        identity.check_lengths(NAMES)
+    assert refused.value.why == why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -11,17 +12,18 @@ import pytest
 import walkie_signal
 from docs.pages import PAGES
 from walkie_signal.auth.tokens import MALFORMED, REASONS
+from walkie_signal.core.identity import RIGHTS, Identity
 from walkie_signal.settings.auth import AuthOptions
 
 PAGE = PAGES["docs/identity.md"]
-AUTH = Path(walkie_signal.__file__).with_name("auth")
+PACKAGE = Path(walkie_signal.__file__).parent
 
 
 @pytest.mark.promise("Hosts", "Each reason why a token is refused is explained")
 def test_each_reason_is_explained_and_no_other() -> None:
     written = {
         reason
-        for path in AUTH.glob("*.py")
+        for path in PACKAGE.rglob("*.py")
         for reason in re.findall(r'CredentialRefused\("([^"]+)"\)', path.read_text("utf-8"))
     }
     explained = {
@@ -37,3 +39,9 @@ def test_the_page_names_where_each_key_comes_from() -> None:
     assert keys < {each.name for each in fields(AuthOptions)}
     for name in keys:
         assert f"`--{name.replace('_', '-')}`" in PAGE.text
+
+
+def test_the_page_says_what_an_identity_has_without_a_word_of_the_radio() -> None:
+    rows = PAGE.table("Claim", "Without it", "Says")
+    said = {name.strip("`"): json.loads(default.strip("`")) for name, default, _ in rows}
+    assert said == {name: getattr(Identity(), name) for name in ("priority", *RIGHTS)}

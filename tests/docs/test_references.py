@@ -15,6 +15,7 @@ from uvicorn import main as uvicorn_command
 import walkie_signal
 from docs.pages import DOCS, PAGES, ROOT, Page, hook
 from walkie_signal.cli import main
+from walkie_signal.cli.token import make, read
 from walkie_signal.core.changes import Reason
 from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.errors import ErrorCode
@@ -84,6 +85,8 @@ def options_of(command: click.Command) -> set[str]:
 
 OPTIONS = {
     "walkie-signal serve": options_of(main.commands["serve"]),
+    "walkie-signal token make": options_of(make),
+    "walkie-signal token read": options_of(read),
     "uvicorn": options_of(uvicorn_command),
     "./tests/run": set(re.findall(r"^  (-+\w+)", (ROOT / "tests/run").read_text("utf-8"), re.MULTILINE))
     | {"-k"},

@@ -3,6 +3,7 @@
     tokens    reading a token: what it must be like, and verifying it with a key
     keys      the keys to verify with: a secret, a public key, or a set of keys
     remote    a set of keys that another server publishes
+    signing   signing one, as its issuer does
     claims    what a token's claims say of a peer
     jwt       `JWTAuth`, which is made of these
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from walkie_signal.core.identity import LATEST, Identity, read_user_id
+from walkie_signal.core.identity import LATEST, RIGHTS, Identity, read_priority, read_user_id
 from walkie_signal.errors import CredentialRefused
 from walkie_signal.wire.values import is_text
 
@@ -17,11 +17,13 @@ class ClaimNames(NamedTuple):
         user: Who it is.
         role: The role.
         rooms: The rooms that the peer may join.
+        radio_prefix: What precedes the names of those of the radio: `priority` and each of `RIGHTS`.
     """
 
     user: str = "sub"
     role: str = "role"
     rooms: str = "rooms"
+    radio_prefix: str = ""
 
 
 def identity_of(claims: Mapping[str, Any], names: ClaimNames) -> Identity:
@@ -46,4 +48,20 @@ def identity_of(claims: Mapping[str, Any], names: ClaimNames) -> Identity:
     if int(claims.get("exp", 0)) > LATEST:  # it has been verified, and may be a text
         raise CredentialRefused("the token has an end beyond all times")
     expires_at = float(claims["exp"]) if "exp" in claims else None
-    return Identity(user_id, role, dict(claims), rooms=rooms, expires_at=expires_at)
+    radio = _radio_of(claims, names.radio_prefix)
+    return Identity(user_id, role, dict(claims), rooms=rooms, expires_at=expires_at, **radio)
+
+
+def _radio_of(claims: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the claims of the radio, by the fields of `Identity`; those that are absent or null are left out.
+
+    Raises:
+        CredentialRefused: A claim is not what it should be.
+    """
+    names = ("priority", *RIGHTS)
+    found = {name: claim for name in names if (claim := claims.get(prefix + name)) is not None}
+    if "priority" in found and read_priority(found["priority"]) is None:
+        raise CredentialRefused("the token has a priority that is no integer from 0 to 255")
+    if any(not isinstance(found[right], bool) for right in RIGHTS if right in found):
+        raise CredentialRefused("the token has a right of the radio that is not true or false")
+    return found

@@ -40,6 +40,9 @@ class JWTAuth:
         role_claim: The claim with the role, a string; a token may lack it.
         rooms_claim: The claim with the rooms that the peer may join, a list of names, or of beginnings with ``*``
             behind; a token without it allows each room.
+        radio_prefix: What precedes the names of the claims ``speak``, ``priority``, ``preempt``,
+            ``uninterruptible``, ``dispatch`` and ``emergency``, such as ``https://issuer.example/``; `Identity`
+            says what they mean.
 
     Raises:
         ValueError: A key can't be used, or there is none, or more than one; the text does not show it.
@@ -61,6 +64,7 @@ class JWTAuth:
         user_claim: str = "sub",
         role_claim: str = "role",
         rooms_claim: str = "rooms",
+        radio_prefix: str = "",
     ) -> None:
         given = {"secret": secret, "public_key": public_key, "jwks": jwks, "jwks_url": jwks_url}
         if sum(each is not None for each in given.values()) != 1:
@@ -79,7 +83,7 @@ class JWTAuth:
             self._keys = RemoteKeys(jwks_url or "", algorithms)
         required = ["exp", user_claim] if require_exp else [user_claim]
         self._demands = Demands(audience, issuer, leeway, required)
-        self._names = ClaimNames(user_claim, role_claim, rooms_claim)
+        self._names = ClaimNames(user_claim, role_claim, rooms_claim, radio_prefix)
 
     async def __call__(self, credentials: Credentials) -> Identity:
         """Return who shows these credentials.

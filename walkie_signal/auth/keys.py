@@ -118,7 +118,7 @@ def key_of_pem(pem: str | bytes, algorithms: Sequence[str] | None) -> Key:
         )
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("the public key can't be read: it has to be in PEM format") from None
-    return Key(material, _of_material(material, algorithms))
+    return Key(material, algorithms_of(material, algorithms))
 
 
 def keys_of_set(document: Mapping[str, Any], algorithms: Sequence[str] | None) -> list[Key]:
@@ -148,7 +148,7 @@ def _key_of(each: Any, algorithms: Sequence[str] | None) -> Key | None:
     try:
         material = jwt.PyJWK.from_dict(dict(each), each.get("alg")).key
         named = each.get("alg")
-        fit = _of_material(material, algorithms)
+        fit = algorithms_of(material, algorithms)
     except (PyJWTError, ValueError, TypeError, KeyError):
         return None
     key_id = each.get("kid")
@@ -156,7 +156,7 @@ def _key_of(each: Any, algorithms: Sequence[str] | None) -> Key | None:
     return Key(material, chosen, key_id if isinstance(key_id, str) else None) if chosen else None
 
 
-def _of_material(material: Any, algorithms: Sequence[str] | None) -> Sequence[str]:
+def algorithms_of(material: Any, algorithms: Sequence[str] | None) -> Sequence[str]:
     """Return the algorithms that a public key may be used for.
 
     Raises:

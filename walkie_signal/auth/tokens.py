@@ -74,20 +74,28 @@ def read_header(token: object) -> Header:
     Raises:
         CredentialRefused: It is no token that anybody here would have signed.
     """
+    header, _ = read_parts(token)
+    algorithm, key_id = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or not isinstance(key_id, (str, type(None))):
+        raise CredentialRefused(MALFORMED)
+    return Header(algorithm, key_id)
+
+
+def read_parts(token: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the whole header and the claims of a token, which nobody has verified.
+
+    Raises:
+        CredentialRefused: It is no token.
+    """
     if not isinstance(token, str) or not token:
         raise CredentialRefused("no token")
     if len(token) > MOST_BYTES:
         raise CredentialRefused("the token is too long")
     try:
         first, second, _ = token.encode("ascii").split(b".")
-        header = _object_of(first)
-        _object_of(second)
-        algorithm, key_id = header["alg"], header.get("kid")
-    except (ValueError, KeyError, RecursionError):
+        return _object_of(first), _object_of(second)
+    except (ValueError, RecursionError):
         raise CredentialRefused(MALFORMED) from None
-    if not isinstance(algorithm, str) or not isinstance(key_id, (str, type(None))):
-        raise CredentialRefused(MALFORMED)
-    return Header(algorithm, key_id)
 
 
 def verified(token: str, key: Any, algorithm: str, demands: Demands) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import click
 
 from walkie_signal import __version__
 from walkie_signal.cli.serve import serve
+from walkie_signal.cli.token import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,3 +16,4 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
@@ -36,20 +36,26 @@ def variable_name(each: Field[Any]) -> str:
     return ENVIRONMENT_PREFIX + each.name.upper()
 
 
-def options_of(*groups: type[Group]) -> Callable[[Command], Command]:
-    """Give a command an option for each field of some groups, the first group's first."""
+def options_of(*groups: type[Group], only: Collection[str] | None = None) -> Callable[[Command], Command]:
+    """Give a command an option for each field of some groups, the first group's first.
+
+    Args:
+        groups: The groups.
+        only: The fields that become options; ``None`` for all of them.
+    """
 
     def decorate(command: Command) -> Command:
         for each in reversed([each for group in groups for each in fields(group)]):
-            command = _option(each)(command)
+            if only is None or each.name in only:
+                command = _option(each)(command)
         return command
 
     return decorate
 
 
 def group_of(group: type[Group], values: dict[str, Any]) -> Any:
-    """Make a group from the values that the command got."""
-    return group(**{each.name: values[each.name] for each in fields(group)})
+    """Make a group from the values that the command got; what it has no option for keeps its default."""
+    return group(**{each.name: values[each.name] for each in fields(group) if each.name in values})
 
 
 def _option(each: Field[Any]) -> Callable[[Command], Command]:

@@ -20,8 +20,8 @@ from walkie_signal.cli.logs import set_up_logs
 from walkie_signal.cli.options import ENVIRONMENT_PREFIX, group_of, options_of, variable_name
 from walkie_signal.cli.secrets import hide_secrets
 from walkie_signal.cli.serving import run
-from walkie_signal.cli.tokens import verifier_of
 from walkie_signal.cli.variables import unread_variables
+from walkie_signal.cli.verifiers import verifier_of
 from walkie_signal.cli.workers import Workers
 from walkie_signal.core.origins import Origins
 from walkie_signal.settings import ServeOptions, Settings

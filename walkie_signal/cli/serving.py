@@ -23,7 +23,7 @@ from walkie_signal.cli.protocols import (
     websocket_class,
 )
 from walkie_signal.cli.proxies import believing
-from walkie_signal.cli.tokens import verifier_of
+from walkie_signal.cli.verifiers import verifier_of
 from walkie_signal.settings import ServeOptions, Settings
 from walkie_signal.web.probes import Probes
 

@@ -44,7 +44,8 @@ class EventRefused:
         code: The code of the error.
         peer_id: The peer.
         link: The peer's link, whose text says what carries it and from where.
-        why: More than the code says, such as the setting of a limit; empty if there is no more.
+        why: More than the code says: the setting of a limit, or what was wrong with a credential; empty if there is
+            no more.
     """
 
     event: str | None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from walkie_signal.errors import CredentialRefused
+from walkie_signal.settings.rooms import NameSettings
 from walkie_signal.wire.values import is_text
 
 UserId = str | int
@@ -15,23 +17,39 @@ LARGEST_INTEGER = 2**53
 """The largest magnitude of an integer that a JavaScript peer reads exactly."""
 
 
+HIGHEST_PRIORITY = 255
+"""The highest priority on the radio; 0 is the lowest (3GPP TS 24.380)."""
+
+RIGHTS = ("speak", "preempt", "uninterruptible", "dispatch", "emergency")
+"""What an identity may do on the radio: the fields of `Identity`, each true or false."""
+
 LATEST = 253_402_300_799
 """The last second of the year 9999, since 1970, which is as far as Python's own times go."""
 
 
 def read_user_id(value: object) -> UserId | None:
-    """Return a value as a user id: a string, or an integer within ±2^53; ``None`` if it is neither.
-
-    A whole float becomes that integer, and -0.0 becomes 0: Dart, Kotlin, JavaScript behind a bridge, and JSON
-    itself don't distinguish 7 from 7.0. A boolean is not a user id.
-    """
+    """Return a value as a user id: a string, or an integer within ±2^53; ``None`` if it is neither."""
     if isinstance(value, str):
         return value
+    number = _read_integer(value)
+    return number if number is not None and abs(number) <= LARGEST_INTEGER else None
+
+
+def read_priority(value: object) -> int | None:
+    """Return a value as a priority on the radio: an integer from 0 to 255; ``None`` if it is none."""
+    number = _read_integer(value)
+    return number if number is not None and 0 <= number <= HIGHEST_PRIORITY else None
+
+
+def _read_integer(value: object) -> int | None:
+    """Return a value as an integer; ``None`` if it is none, as a boolean is none.
+
+    A whole float becomes that integer, and -0.0 becomes 0: Dart, Kotlin, JavaScript behind a bridge, and JSON
+    itself don't distinguish 7 from 7.0.
+    """
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER:
-        return value
-    return None
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +65,15 @@ class Identity:
         rooms: The rooms that the peer may join: names, or beginnings of names with ``*`` behind; ``None`` for any.
         expires_at: When this ends, in seconds since 1970; ``None`` if it does not. The peer is told then, and is
             closed unless it shows a fresh token.
+        speak: Whether the peer may talk on the radio; without this right it only listens.
+        priority: Its priority there, an integer from 0, the lowest, to 255; a higher one is served first.
+        preempt: Whether it may take the floor from a talker whose priority is lower.
+        uninterruptible: Whether nothing but an emergency takes the floor from it.
+        dispatch: Whether it may take the floor from others, give it to them, and watch rooms that it is not in.
+        emergency: Whether it may declare an emergency, which goes before every priority.
 
     Raises:
-        ValueError: `user_id`, `role`, `rooms` or `expires_at` is of another type.
+        ValueError: One of these is of another type, or out of its bounds.
     """
 
     user_id: UserId | None = None
@@ -57,6 +81,13 @@ class Identity:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     rooms: tuple[str, ...] | None = field(default=None, kw_only=True)
     expires_at: float | None = field(default=None, kw_only=True)
+    # Who is let in talks, as anybody does without identities; what cuts others off has to be given
+    speak: bool = field(default=True, kw_only=True)
+    priority: int = field(default=0, kw_only=True)
+    preempt: bool = field(default=False, kw_only=True)
+    uninterruptible: bool = field(default=False, kw_only=True)
+    dispatch: bool = field(default=False, kw_only=True)
+    emergency: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.user_id is not None:
@@ -74,6 +105,32 @@ class Identity:
             raise ValueError(f"rooms is not a sequence of strings: {self.rooms!r}")
         if self.expires_at is not None and not _is_time(self.expires_at):
             raise ValueError(f"expires_at is no time until the year 9999: {self.expires_at!r}")
+        self._check_radio()
+
+    def _check_radio(self) -> None:
+        priority = read_priority(self.priority)
+        if priority is None:
+            raise ValueError(f"priority is no integer from 0 to {HIGHEST_PRIORITY}: {self.priority!r}")
+        object.__setattr__(self, "priority", priority)
+        wrong = [right for right in RIGHTS if not isinstance(getattr(self, right), bool)]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is not true or false: {getattr(self, wrong[0])!r}")
+
+    def check_lengths(self, settings: NameSettings) -> None:
+        """Do nothing with an identity that takes no more room than the settings allow.
+
+        Raises:
+            CredentialRefused: A name in it is too long, or there are too many.
+        """
+        if isinstance(self.user_id, str) and len(self.user_id) > settings.user_id_length:
+            raise CredentialRefused("the user id is longer than user_id_length")
+        if self.role is not None and len(self.role) > settings.role_length:
+            raise CredentialRefused("the role is longer than role_length")
+        rooms = self.rooms or ()
+        if len(rooms) > settings.identity_rooms:
+            raise CredentialRefused("the rooms are more than identity_rooms")
+        if any(len(room.removesuffix("*")) > settings.room_name_length for room in rooms):
+            raise CredentialRefused("one of the rooms is longer than room_name_length")
 
     def allows(self, room: str) -> bool:
         """Tell whether the peer may join a room, as far as `rooms` says."""
@@ -88,7 +145,7 @@ class Identity:
         Raises:
             ValueError: As for `Identity`.
         """
-        own = ("user_id", "role", "rooms", "expires_at")
+        own = [each.name for each in fields(cls) if each.name != "attributes"]
         attributes = {key: value for key, value in mapping.items() if key not in own}
         return cls(**{key: mapping[key] for key in own if key in mapping}, attributes=attributes)
 

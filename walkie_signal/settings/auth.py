@@ -82,3 +82,9 @@ class AuthOptions(Group):
         "claim, any room.",
         reason="The word for it.",
     )
+    jwt_radio_prefix: str = setting(
+        "",
+        "What precedes the names of the claims speak, priority, preempt, uninterruptible, dispatch and emergency, "
+        "such as https://issuer.example/.",
+        reason="Few issuers use these words for anything else; some put a URL before all claims of their own.",
+    )

@@ -9,7 +9,7 @@ from walkie_signal.settings.declaration import Group, setting
 
 @dataclass(frozen=True, kw_only=True)
 class RoomSettings(Group):
-    """How large rooms are, and how long the names in them."""
+    """How large rooms are, and how many of them a peer may be in."""
 
     room_capacity: int = setting(
         1000,
@@ -26,6 +26,12 @@ class RoomSettings(Group):
         reason="A walkie-talkie is tuned to one channel; apps written for the Node server join the next room "
         "without leaving the last.",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameSettings(Group):
+    """How long names are, whether a peer says them or its identity has them."""
+
     room_name_length: int = setting(
         128,
         "Longest room name.",
@@ -48,4 +54,11 @@ class RoomSettings(Group):
         least=1,
         reason="A UUID has 36 and a SHA-256 in hexadecimal 64; LiveKit takes 256. It stands in the roster once for "
         "each member.",
+    )
+    identity_rooms: int = setting(
+        256,
+        "Most names in the `rooms` of an identity.",
+        least=1,
+        reason="A token of 16 KiB holds some 100 of the longest. Who may join more rooms has a beginning with * "
+        "behind, or a host's `authorize`.",
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from walkie_signal.settings.host import HostSettings
 from walkie_signal.settings.limits import LimitSettings
 from walkie_signal.settings.pacing import PaceSettings
-from walkie_signal.settings.rooms import RoomSettings
+from walkie_signal.settings.rooms import NameSettings, RoomSettings
 from walkie_signal.settings.store import StoreSettings
 from walkie_signal.settings.transport import TransportSettings
 
@@ -20,6 +20,7 @@ class Settings(
     HostSettings,
     PaceSettings,
     LimitSettings,
+    NameSettings,
     RoomSettings,
 ):
     """The settings of a signaling server, wherever it runs.

@@ -27,17 +27,29 @@ def verifier_of(options: AuthOptions) -> JWTAuth | None:
     """Return what verifies tokens, or ``None`` if the options ask for none.
 
     Raises:
+        click.UsageError: As for `verifier_if_any`; or there is no key, though somebody has meant to ask for tokens.
+        click.ClickException: As for `verifier_if_any`.
+    """
+    verifier = verifier_if_any(options)
+    if verifier is None:
+        _check_that_none_is_meant(options)
+    return verifier
+
+
+def verifier_if_any(options: AuthOptions) -> JWTAuth | None:
+    """Return what verifies tokens, or ``None`` without a secret, a public key and a URL of keys.
+
+    Raises:
         click.UsageError: The options don't fit together, or a key can't be used; no secret is shown.
         click.ClickException: The extra ``jwt`` is not installed.
     """
     given = _keys_of(options)
     if not given:
-        _check_that_none_is_meant(options)
         return None
     try:
         from walkie_signal.auth.jwt import JWTAuth  # noqa: PLC0415 - an extra
     except ImportError:
-        raise click.ClickException("tokens need a package: pip install 'walkie-signal[jwt]'") from None
+        raise extra_is_missing() from None
     try:
         return JWTAuth(
             **given,
@@ -49,10 +61,27 @@ def verifier_of(options: AuthOptions) -> JWTAuth | None:
             user_claim=options.jwt_user_claim,
             role_claim=options.jwt_role_claim,
             rooms_claim=options.jwt_rooms_claim,
+            radio_prefix=options.jwt_radio_prefix,
         )
     except ValueError as error:
         names = ", ".join(OPTIONS[name] for name in given)
         raise click.UsageError(f"{names}: {error}") from None
+
+
+def extra_is_missing() -> click.ClickException:
+    """Return the error of a command that needs the extra ``jwt``."""
+    return click.ClickException("tokens need a package: pip install 'walkie-signal[jwt]'")
+
+
+def secret_of(options: AuthOptions) -> str:
+    """Return the secret, wherever it is; empty if there is none.
+
+    Raises:
+        click.UsageError: There are two, or the file can't be read.
+    """
+    if options.jwt_secret and options.jwt_secret_file:
+        raise click.UsageError("give --jwt-secret or --jwt-secret-file, not both")
+    return options.jwt_secret or content_of(options.jwt_secret_file, "--jwt-secret-file").rstrip("\r\n")
 
 
 def _check_that_none_is_meant(options: AuthOptions) -> None:
@@ -67,19 +96,21 @@ def _check_that_none_is_meant(options: AuthOptions) -> None:
 
 
 def _keys_of(options: AuthOptions) -> dict[str, Any]:
-    if options.jwt_secret and options.jwt_secret_file:
-        raise click.UsageError("give --jwt-secret or --jwt-secret-file, not both")
-    secret = options.jwt_secret or _content_of(options.jwt_secret_file, "--jwt-secret-file").rstrip("\r\n")
     keys = {
-        "secret": secret,
+        "secret": secret_of(options),
         "previous_secret": options.jwt_previous_secret,
-        "public_key": _content_of(options.jwt_public_key, "--jwt-public-key"),
+        "public_key": content_of(options.jwt_public_key, "--jwt-public-key"),
         "jwks_url": options.jwt_jwks_url,
     }
     return {name: value for name, value in keys.items() if value}
 
 
-def _content_of(path: str, option: str) -> str:
+def content_of(path: str, option: str) -> str:
+    """Return the text of an option's file; empty without a file.
+
+    Raises:
+        click.UsageError: It can't be read, or has nothing in it.
+    """
     if not path:
         return ""
     try:
