@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.limits import arguments_of, unlimited
 from support.peers import RawPeer
 from support.redis import RedisServer
 from support.servers import Serving, serve
@@ -45,10 +46,14 @@ Store = RedisServer | Folder
 
 @asynccontextmanager
 async def nodes(*backends: str, options: Iterable[str] = ()) -> AsyncIterator[list[Serving]]:
-    """Run a node of ``walkie-signal serve`` for each backend, the first one before the others."""
+    """Run a node of ``walkie-signal serve`` for each backend, the first one before the others.
+
+    What one peer may do has no limit there, because a few peers of a test do the work of many.
+    """
+    given = [*arguments_of(unlimited()), *options]
     async with AsyncExitStack() as stack:
         starting = [
-            stack.enter_async_context(serve("--backend", backend, "--log-level", "debug", *options))
+            stack.enter_async_context(serve("--backend", backend, "--log-level", "debug", *given))
             for backend in backends
         ]
         yield [await starting[0], *await asyncio.gather(*starting[1:])]

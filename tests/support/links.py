@@ -62,11 +62,13 @@ class KeptLink:
 class Phone:
     """A peer of a node, by which a test sends events."""
 
-    def __init__(self, node: Node, peer_id: str, link: KeptLink | None = None) -> None:
+    def __init__(
+        self, node: Node, peer_id: str, link: KeptLink | None = None, address: str | None = None
+    ) -> None:
         self.link = link or KeptLink()
         self._node = node
         self._asked = 0
-        self.peer: Peer = node.open(peer_id, self.link)
+        self.peer: Peer = node.open(peer_id, self.link, address)
 
     @property
     def peer_id(self) -> str:

@@ -29,9 +29,9 @@ async def running(
         await node.close()
 
 
-def phone(node: Node, peer_id: str, identity: Identity | None = None) -> Phone:
-    """Connect a peer that is admitted at once."""
-    connected = Phone(node, peer_id)
+def phone(node: Node, peer_id: str, identity: Identity | None = None, *, address: str | None = None) -> Phone:
+    """Connect a peer that is admitted at once, from an address if that is known."""
+    connected = Phone(node, peer_id, address=address)
     node.admit(connected.peer, identity)
     return connected
 
