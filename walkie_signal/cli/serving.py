@@ -109,6 +109,7 @@ def _config(options: ServeOptions, settings: Settings, app: Any) -> Any:
         believing(app, options.trusted_proxy),
         access_log=False,  # it would contain tokens from queries
         http=http_class(options.head_timeout),
+        interface="asgi3",  # uvicorn would take an app whose call only returns an awaitable for one of ASGI 2
         log_config=None,
         proxy_headers=False,  # `believing` does it
         server_header=False,
