@@ -40,20 +40,22 @@ class RefusalLog:
         for kind in get_args(Refusal):
             facts.listen(kind, self._write)
 
+    def _of(self, fact: EventRefused | ConnectRefused) -> BoundedLog:
+        return self._suspects if fact.is_suspect else self._lines
+
     def _write(self, fact: Refusal) -> None:
         if isinstance(fact, EventRefused):
             level = logging.INFO if fact.code in TOLD else logging.DEBUG
             why = f"{fact.code}, {fact.why}" if fact.why else fact.code
             kind, line = f"refused: {why}", "%s refused: %s (peer %s, %s)"
             name = fact.event or "an event"  # the log does not repeat what a client has chosen
-            self._lines.write(level, kind, line, name, why, fact.peer_id, fact.link)
+            self._of(fact).write(level, kind, line, name, why, fact.peer_id, fact.link)
         elif isinstance(fact, PeerLimited):
             kind = "peer closed: it went on after rate_limited"
             self._lines.write(logging.INFO, kind, "%s (peer %s, %s)", kind, fact.peer_id, fact.link)
         elif isinstance(fact, ConnectRefused):
             kind = f"connect refused: {fact.why}"
-            lines = self._suspects if fact.is_suspect else self._lines
-            lines.write(logging.INFO, kind, "%s (from %s)", kind, fact.address)
+            self._of(fact).write(logging.INFO, kind, "%s (from %s)", kind, fact.address)
         elif isinstance(fact, NamespaceRefused):
             line = f"connect refused: {fact.message}"
             self._lines.write(logging.INFO, line, "%s (%s)", line, fact.connection)

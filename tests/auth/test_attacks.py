@@ -12,6 +12,7 @@ import pytest
 
 from auth.attacks import ATTACKS, AUDIENCE, DOCUMENT, GOOD, VERIFIERS, Attack
 from auth.issuer import RSA, SECRET, Publisher, pem
+from support.limits import arguments_of, unlimited
 from support.servers import Serving, hosted, serve
 from support.stock import peers, refusal
 from walkie_signal import Credentials, JWTAuth, attach
@@ -43,8 +44,8 @@ async def test_an_attack_is_refused_for_its_reason(attack: Attack) -> None:
 
 @each_server
 async def test_by_a_connect_and_by_a_refresh(server: str) -> None:
-    told: list[str | None] = []
-    app: Any = attach(_nothing, authenticate=JWTAuth(**VERIFIERS[server]))
+    told: list[str] = []
+    app: Any = attach(_nothing, settings=unlimited(), authenticate=JWTAuth(**VERIFIERS[server]))
     app.signaling._node.facts.listen(ConnectRefused, lambda fact: told.append(fact.why))
     app.signaling._node.facts.listen(EventRefused, lambda fact: told.append(fact.why))
     async with hosted(app) as url, peers(url, "gate", auth={"token": GOOD[server]}) as (peer,):
@@ -55,7 +56,7 @@ async def test_by_a_connect_and_by_a_refresh(server: str) -> None:
                 assert answer["error"] == REFUSED
             else:
                 assert answer["error"]["code"] == "invalid_payload"
-            assert told == [f"unauthorized, {why}", why if isinstance(shown, str) else None], shown
+            assert told == [f"unauthorized, {why}", why if isinstance(shown, str) else ""], shown
             told.clear()
         assert (await peer.ask("leave_room", {"room": "gate"}))["ok"], "it is where it was"
 
@@ -77,7 +78,7 @@ async def command(server: str, folder: Path) -> AsyncIterator[Serving]:
             publisher = Publisher(json.dumps(DOCUMENT).encode())
             options = ["--jwt-jwks-url", f"{await stack.enter_async_context(hosted(publisher))}/keys.json"]
         env = {"WALKIE_SIGNAL_JWT_SECRET": SECRET} if server == "secret" else {}
-        yield await stack.enter_async_context(serve(*options, env=env))
+        yield await stack.enter_async_context(serve(*arguments_of(unlimited()), *options, env=env))
 
 
 @each_server

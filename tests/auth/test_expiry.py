@@ -111,6 +111,9 @@ async def test_a_token_that_does_not_do_changes_nothing() -> None:
     "Hosts",
     "A token's user, role and rooms count, whatever the payload says; the log has the reason of a refusal",
 )
+SUSPECT = "too many bad credentials from this address"
+
+
 async def test_the_log_says_why_a_fresh_token_was_refused_in_a_bounded_number_of_lines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -127,7 +130,10 @@ async def test_the_log_says_why_a_fresh_token_was_refused_in_a_bounded_number_of
         lines = [line for each in caplog.records if "refresh_token" in (line := each.getMessage())]
         told = [f"refresh_token refused: unauthorized, {why} (peer {peer.peer_id}, " for why in shown]
         assert [line[: len(start)] for line, start in zip(lines, told, strict=False)] == told
-        assert len(lines) == MOST
+        told_of = {why: sum(f"unauthorized, {why} (" in line for line in lines) for why in [*shown, SUSPECT]}
+        assert all(1 <= count <= MOST for count in told_of.values()), told_of
+        assert told_of[SUSPECT] == 1
+        assert sum(told_of.values()) == len(lines)
     assert not any(each in caplog.text for each in shown.values())
 
 

@@ -18,7 +18,6 @@ from support.raw import RefusedError, raw
 from support.servers import serve
 from walkie_signal import Credentials, Identity, Settings
 
-LIMITS = "Limits"
 CROWD = 100
 EACH = 40
 RATE, BURST = 100, 200
@@ -58,7 +57,7 @@ def refusals(acks: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.promise(
-    LIMITS, "A peer over a limit is told which, and when to try again; the others lose nothing"
+    "Limits", "A peer over a limit is told which, and when to try again; the others lose nothing"
 )
 @EVERYWHERE
 async def test_one_at_ten_times_the_rate_is_limited_and_100_at_one_lose_nothing(kind: Kind) -> None:
@@ -84,7 +83,7 @@ async def test_one_at_ten_times_the_rate_is_limited_and_100_at_one_lose_nothing(
         await talking
 
 
-@pytest.mark.promise(LIMITS, "The bytes of a peer's events are limited too, and the quick way obeys")
+@pytest.mark.promise("Limits", "The bytes of a peer's events are limited too, and the quick way obeys")
 @EVERYWHERE
 async def test_large_signals_meet_the_limit_of_bytes(kind: Kind) -> None:
     settings = Settings(byte_rate=10_000, byte_burst=30_000)
@@ -100,7 +99,7 @@ async def test_large_signals_meet_the_limit_of_bytes(kind: Kind) -> None:
         assert (await peer.ask("signal", {"targetId": peer.peer_id, "signal": 0})) == {"ok": True}
 
 
-@pytest.mark.promise(LIMITS, "Who goes on after it was told so is closed, and was not answered without end")
+@pytest.mark.promise("Limits", "Who goes on after it was told so is closed, and was not answered without end")
 @EVERYWHERE
 async def test_one_that_goes_on_is_closed(kind: Kind) -> None:
     """Otherwise each of its events would still cost an answer."""
@@ -130,7 +129,7 @@ async def _gone(witness: RawPeer, peer: RawPeer) -> bool:
     return bool(gone)
 
 
-@pytest.mark.promise(LIMITS, "Bad credentials of an address are limited; a good one is always let in")
+@pytest.mark.promise("Limits", "Bad credentials of an address are limited; a good one is always let in")
 @IN_PROCESS
 async def test_after_ten_bad_credentials_of_an_address_nothing_more_is_done_for_the_next(kind: Kind) -> None:
     asked: list[Credentials] = []
@@ -177,7 +176,7 @@ async def _refused_websocket(url: str, lines: Sequence[str] = ()) -> int:
             return refused.status
 
 
-@pytest.mark.promise(LIMITS, "Connections that have joined nothing are limited, for an address and in all")
+@pytest.mark.promise("Limits", "Connections that have joined nothing are limited, for an address and in all")
 @OURS
 async def test_an_address_has_few_connections_that_have_joined_nothing(kind: Kind) -> None:
     async with (
@@ -202,7 +201,7 @@ async def test_an_address_has_few_connections_that_have_joined_nothing(kind: Kin
         assert status == 200
 
 
-@pytest.mark.promise(LIMITS, "Connections that have joined nothing are limited, for an address and in all")
+@pytest.mark.promise("Limits", "Connections that have joined nothing are limited, for an address and in all")
 async def test_there_is_a_limit_for_all_addresses_together() -> None:
     options = ("--half-open", "2", "--half-open-per-address", "0", "--trusted-proxy", "127.0.0.1")
     async with serve(*options) as server:
@@ -213,7 +212,7 @@ async def test_there_is_a_limit_for_all_addresses_together() -> None:
 
 
 @pytest.mark.promise(
-    LIMITS, "A limit of connections for an address is off by default, and counts real addresses"
+    "Limits", "A limit of connections for an address is off by default, and counts real addresses"
 )
 async def test_an_address_has_as_many_connections_as_it_may() -> None:
     options = ("--connections-per-address", "2", "--trusted-proxy", "127.0.0.1")
@@ -232,7 +231,7 @@ async def test_an_address_has_as_many_connections_as_it_may() -> None:
         assert status == 200
 
 
-@pytest.mark.promise(LIMITS, "A proxy that forwards an address and is not trusted is named in the log")
+@pytest.mark.promise("Limits", "A proxy that forwards an address and is not trusted is named in the log")
 async def test_a_proxy_that_is_not_believed_is_named_once() -> None:
     async with serve() as server:
         for address in ("203.0.113.1", "203.0.113.2"):

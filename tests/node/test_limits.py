@@ -17,7 +17,6 @@ from walkie_signal.backends.redis.backend import RedisBackend
 from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
 
-LIMITS = "Limits"
 OFFICE, ELSEWHERE = "203.0.113.9", "198.51.100.7"
 
 
@@ -38,7 +37,9 @@ async def filled(node: Node, room: str, count: int) -> list[Phone]:
     return peers
 
 
-@pytest.mark.promise(LIMITS, "A join costs as much as it costs others, and one that is refused moves nobody")
+@pytest.mark.promise(
+    "Limits", "A join costs as much as it costs others, and one that is refused moves nobody"
+)
 async def test_a_peer_may_join_a_few_rooms_at_once_and_then_one_a_second() -> None:
     async with running(Settings(join_burst=3, join_rate=10)) as node:
         ann, bob = phone(node, "ann"), phone(node, "bob")
@@ -53,7 +54,9 @@ async def test_a_peer_may_join_a_few_rooms_at_once_and_then_one_a_second() -> No
         assert (await ann.call("join_room", {"room": "4"}))["ok"]
 
 
-@pytest.mark.promise(LIMITS, "A join costs as much as it costs others, and one that is refused moves nobody")
+@pytest.mark.promise(
+    "Limits", "A join costs as much as it costs others, and one that is refused moves nobody"
+)
 @pytest.mark.parametrize("next_room", ["small", "large"])
 async def test_a_join_into_a_room_of_hundreds_counts_for_more(next_room: str) -> None:
     async with running(Settings(join_burst=3, join_rate=1)) as node:
@@ -64,7 +67,7 @@ async def test_a_join_into_a_room_of_hundreds_counts_for_more(next_room: str) ->
         assert wait == pytest.approx(1000, abs=100), "it has cost 3"
 
 
-@pytest.mark.promise(LIMITS, "Rooms that one address makes are limited; those that are there can be joined")
+@pytest.mark.promise("Limits", "Rooms that one address makes are limited; those that are there can be joined")
 async def test_an_address_makes_no_more_rooms_than_it_may() -> None:
     async with running(Settings(new_room_burst=2, new_room_rate=1)) as node:
         peers = [phone(node, f"p{number}", address=OFFICE) for number in range(5)]
@@ -79,7 +82,7 @@ async def test_an_address_makes_no_more_rooms_than_it_may() -> None:
 
 
 @pytest.mark.programs
-@pytest.mark.promise(LIMITS, "Rooms that one address makes are limited; those that are there can be joined")
+@pytest.mark.promise("Limits", "Rooms that one address makes are limited; those that are there can be joined")
 async def test_a_room_on_another_node_can_be_joined() -> None:
     async with two_nodes(Settings(new_room_burst=1, new_room_rate=0.01)) as (one, two):
         await phone(two, "bob").call("join_room", {"room": "theirs"})
@@ -96,7 +99,7 @@ async def two_nodes(settings: Settings) -> AsyncIterator[list[Node]]:
         yield [await stack.enter_async_context(running(settings, RedisBackend(server.url))) for _ in range(2)]
 
 
-@pytest.mark.promise(LIMITS, "Rooms that one address makes are limited; those that are there can be joined")
+@pytest.mark.promise("Limits", "Rooms that one address makes are limited; those that are there can be joined")
 async def test_of_ipv6_the_network_of_64_bits_counts() -> None:
     async with running(Settings(new_room_burst=1, new_room_rate=0.01)) as node:
         ann = phone(node, "ann", address="2001:db8::1")
@@ -134,7 +137,7 @@ SECONDS = 2.0
 
 
 @pytest.mark.promise(
-    LIMITS, "One peer causes no more than 20,000 messages a second to others, whatever it does"
+    "Limits", "One peer causes no more than 20,000 messages a second to others, whatever it does"
 )
 @pytest.mark.parametrize("way", WAYS)
 async def test_what_one_peer_makes_a_room_of_1000_hear_is_bounded(

@@ -46,6 +46,7 @@ class EventRefused:
         link: The peer's link, whose text says what carries it and from where.
         why: More than the code says: the setting of a limit, or what was wrong with a credential; empty if there is
             no more.
+        is_suspect: Whether it showed a bad credential, and too many from its address were refused before.
     """
 
     event: str | None
@@ -53,6 +54,7 @@ class EventRefused:
     peer_id: str
     link: object
     why: str
+    is_suspect: bool
 
 
 @dataclass(frozen=True, slots=True)

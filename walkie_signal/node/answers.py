@@ -7,7 +7,7 @@ import logging
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.facts import EventRefused, Facts, PeerLimited
 from walkie_signal.core.peer_events import CLIENT_EVENTS
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import SignalingError, SuspectRefused
 from walkie_signal.node.peers import Peer
 from walkie_signal.wire.event_packets import Event
 
@@ -28,7 +28,15 @@ class Answers:
             error = SignalingError("internal", "internal error")
         else:
             name = event.name if event.name in CLIENT_EVENTS else None
-            self._facts.tell(EventRefused, name, error.code, peer.peer_id, peer.link or "away", error.why)
+            self._facts.tell(
+                EventRefused,
+                name,
+                error.code,
+                peer.peer_id,
+                peer.link or "away",
+                error.why,
+                isinstance(error, SuspectRefused),
+            )
         if event.ack_id is not None:
             peer.ack(event.ack_id, {"ok": False, "error": error.to_payload()})
         else:
