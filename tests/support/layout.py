@@ -110,7 +110,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "auth": (("tokens",), ("claims", "keys"), ("remote",), ("jwt",)),
     "web": (("probes",),),
     "cli": (
-        ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "variables"),
+        ("descriptors", "files", "listeners", "logs", "options", "protocols", "proxies", "variables"),
         ("secrets", "tokens"),
         ("serving",),
         ("workers",),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from walkie_signal.cli.files import content_of
 from walkie_signal.cli.options import option_name, variable_name
 from walkie_signal.settings.auth import AuthOptions
 
@@ -69,25 +69,11 @@ def _check_that_none_is_meant(options: AuthOptions) -> None:
 def _keys_of(options: AuthOptions) -> dict[str, Any]:
     if options.jwt_secret and options.jwt_secret_file:
         raise click.UsageError("give --jwt-secret or --jwt-secret-file, not both")
-    secret = options.jwt_secret or _content_of(options.jwt_secret_file, "--jwt-secret-file").rstrip("\r\n")
+    secret = options.jwt_secret or content_of(options.jwt_secret_file, "--jwt-secret-file").rstrip("\r\n")
     keys = {
         "secret": secret,
         "previous_secret": options.jwt_previous_secret,
-        "public_key": _content_of(options.jwt_public_key, "--jwt-public-key"),
+        "public_key": content_of(options.jwt_public_key, "--jwt-public-key"),
         "jwks_url": options.jwt_jwks_url,
     }
     return {name: value for name, value in keys.items() if value}
-
-
-def _content_of(path: str, option: str) -> str:
-    if not path:
-        return ""
-    try:
-        content = Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise click.UsageError(
-            f"{option}: {path}: {getattr(error, 'strerror', None) or 'not a text'}"
-        ) from None
-    if not content.strip():
-        raise click.UsageError(f"{option}: {path} is empty")
-    return content
