@@ -10,7 +10,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("supervisors",),
     ("core", "direct"),
     ("auth", "backends", "clock", "host", "ice", "metrics", "refusal_log"),
-    ("node",),
+    ("node", "webhook"),
     ("namespace", "transport"),
     ("emitter", "web"),
     ("asgi",),
@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "settings": (
         ("declaration", "forms"),
-        ("auth", "host", "limits", "pacing", "rooms", "store", "transport"),
+        ("auth", "host", "limits", "pacing", "rooms", "store", "transport", "webhook"),
         ("serve", "signaling"),
     ),
     "wire": (("json", "values"), ("event_packets", "frames", "relays"), ("packets",)),
@@ -109,9 +109,14 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "auth": (("tokens",), ("claims", "keys"), ("remote",), ("jwt",)),
     "web": (("probes",),),
+    "webhook": (
+        ("allowance", "backlog", "events", "outcomes", "receiver", "signing"),
+        ("post",),
+        ("sender",),
+    ),
     "cli": (
         ("descriptors", "files", "listeners", "logs", "options", "protocols", "proxies", "variables"),
-        ("secrets", "tokens"),
+        ("secrets", "tokens", "webhooks"),
         ("serving",),
         ("workers",),
         ("serve",),
