@@ -126,7 +126,7 @@ async def test_each_way_into_an_app_runs_by_itself(block: Block) -> None:
 
 def test_no_python_is_passed_over() -> None:
     languages = {block.language for page in PAGES.values() for block in page.blocks()}
-    assert languages == {"python", "js", "java", "sh", "text", "ini", "nginx", "groovy", "house"}
+    assert languages == {"python", "js", "json", "java", "sh", "text", "ini", "nginx", "groovy", "house"}
     assert sum(1 for page in PAGES.values() for _ in page.blocks("python")) > 10
 
 
