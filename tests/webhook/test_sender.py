@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from support.receiver import SECRET, Receiver, Way, receiver
-from support.waiting import becomes
+from support.waiting import becomes, in_time
 from walkie_signal.core.changes import Member
 from walkie_signal.core.facts import EventRefused, Facts, MemberJoined, MemberLeft
 from walkie_signal.webhook import outcomes, sender
@@ -137,6 +137,18 @@ async def test_the_end_waits_no_longer_than_it_may_and_counts_what_is_left(
         await teller.webhook.close(0.2)
         assert time.monotonic() - begun < 1
     assert "webhook: events lost in all: 150" in caplog.text
+
+
+async def test_an_end_that_has_no_time_comes_at_once_in_a_pause_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cancellation that comes in the turn in which the pause ends must not be lost."""
+    monkeypatch.setattr(outcomes, "FIRST_PAUSE", 20.0)
+    async with telling(500) as teller:
+        teller.join(1, 2)
+        await becomes(lambda: teller.webhook._failures, 1)
+        await in_time(teller.webhook.close(0), lambda: "not closed", 1)
+    assert "webhook: events lost in all: 2" in caplog.text
 
 
 async def test_an_end_with_nothing_to_tell_is_at_once() -> None:

@@ -65,11 +65,11 @@ class Poster:
             return Answer(None, str(error))
         self._lingers = request
         try:
-            return await asyncio.wait_for(answered, self._timeout)
-        except asyncio.TimeoutError:
-            return _late(self._timeout)
+            # `wait_for` of Python 3.11 and before may swallow a cancellation
+            await asyncio.wait([answered], timeout=self._timeout)
         finally:
             request.cut()
+        return answered.result() if answered.done() else _late(self._timeout)
 
 
 class _Request:

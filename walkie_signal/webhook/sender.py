@@ -8,7 +8,6 @@ import random
 import secrets
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from walkie_signal.bounded_log import MOST, WINDOW, BoundedLog
@@ -136,9 +135,12 @@ class Webhook:
         """Wait, but no longer than until the end begins; a failure after that is followed by its whole pause."""
         if self._ending.is_set():
             await asyncio.sleep(seconds)
-        else:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), seconds)
+            return
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait([ending], timeout=seconds)  # `wait_for` may swallow a cancellation; see `post`
+        finally:
+            ending.cancel()
 
     def _succeeded(self) -> None:
         if self._failures:
