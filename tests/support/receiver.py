@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from support.waiting import WITHIN, Arrivals
 
 SECRET = "whsec_" + "c2VjcmV0" * 5
-PREVIOUS = "whsec_" + "cHJldmlvdXM=".rstrip("=") * 4
+PREVIOUS = "whsec_" + "cHJldmlv" * 5
 OTHER = "whsec_" + "b3RoZXI4" * 5
 
 Way = int | bytes | Literal["hang", "trickle", "cut"]
@@ -55,17 +55,18 @@ class Receiver:
         requests: What has come, in order.
         ways: How the next requests are answered, one after the other.
         way: How those behind them are.
+        most_open: How many connections were open at once.
     """
 
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     ways: deque[Way] = field(default_factory=deque)
     way: Way = 204
+    most_open: int = 0
 
     def __post_init__(self) -> None:
         self._arrivals = Arrivals(lambda: "\n".join(map(str, self.requests)))
-        self.open = 0
-        self.most_open = 0
+        self._open = 0
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -91,22 +92,22 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one request of a connection."""
-        self.open += 1
-        self.most_open = max(self.most_open, self.open)
+        self._open += 1
+        self.most_open = max(self.most_open, self._open)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
-                await self._answer(await self._read(reader), writer)
+                await self._read(reader)
+                await self._answer(reader, writer)
         finally:
-            self.open -= 1
+            self._open -= 1
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> asyncio.StreamReader:
+    async def _read(self, reader: asyncio.StreamReader) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in head[1:-2])}
         body = await reader.readexactly(int(headers["content-length"]))
         self.requests.append(Request(head[0], headers, body, asyncio.get_running_loop().time()))
         self._arrivals.grew()
-        return reader
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         way = self.ways.popleft() if self.ways else self.way
