@@ -24,6 +24,8 @@ pytestmark = pytest.mark.promise(
     "from then on",
 )
 
+SUSPECT = "too many bad credentials from this address"
+
 SOON = 1.2
 """Seconds until a token ends, which has whole seconds, and the leeway is none here."""
 
@@ -111,9 +113,6 @@ async def test_a_token_that_does_not_do_changes_nothing() -> None:
     "Hosts",
     "A token's user, role and rooms count, whatever the payload says; the log has the reason of a refusal",
 )
-SUSPECT = "too many bad credentials from this address"
-
-
 async def test_the_log_says_why_a_fresh_token_was_refused_in_a_bounded_number_of_lines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -33,6 +33,10 @@ OTHER: dict[str, Any] = {
     "redis_prefix": "patrol",
     "log_level": "debug",
     "log_format": "json",
+    "webhook": "https://example.com/walkie",
+    "webhook_secret": "s",
+    "webhook_previous_secret": "s",
+    "webhook_secret_file": "secret",
     "jwt_secret": "s",
     "jwt_previous_secret": "s",
     "jwt_secret_file": "secret",
@@ -155,6 +159,9 @@ WRONG = [
     ["--redis-url", "http://127.0.0.1:6379"],
     ["--redis-url", "redis://127.0.0.1:port"],
     ["--redis-prefix", "two words"],
+    ["--webhook", "example.com/walkie"],
+    ["--webhook", "https://example.com/walkie"],
+    ["--webhook-timeout", "0"],
     ["--nonsense"],
     ["surplus"],
 ]
@@ -206,6 +213,7 @@ WRITE = {
     "--path": ["/a?b", "/socket.io"],
     "--redis-prefix": ["two words", "without spaces and braces"],
     "--redis-url": ["http://user:hunter2@127.0.0.1", "redis://user:password@host:6379/0"],
+    "--webhook": ["http://user:hunter2@", "https://example.com/walkie"],
     "--trusted-proxy": ["proxy.example", "127.0.0.1", "10.0.0.0/8", "unix", "*"],
 }
 

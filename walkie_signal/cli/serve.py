@@ -22,6 +22,7 @@ from walkie_signal.cli.secrets import hide_secrets
 from walkie_signal.cli.serving import run
 from walkie_signal.cli.variables import unread_variables
 from walkie_signal.cli.verifiers import verifier_of
+from walkie_signal.cli.webhooks import webhook_of
 from walkie_signal.cli.workers import Workers
 from walkie_signal.core.origins import Origins
 from walkie_signal.settings import ServeOptions, Settings
@@ -58,9 +59,9 @@ def serve(**values: Any) -> None:
 
 
 def _may_be_secret(each: Field[Any], values: dict[str, Any]) -> bool:
-    """Tell whether a value holds a secret; a URL does if there is somebody's password before its host."""
+    """Tell whether a value holds a secret; where rooms are does if there is somebody's password before its host."""
     value = values[each.name]
-    return "@" in value if "://" in value else each.name.startswith("jwt_") and bool(value)
+    return "://" in value and "@" in value if each.name in ("backend", "redis_url") else bool(value)
 
 
 def _check(options: ServeOptions) -> None:
@@ -81,6 +82,7 @@ def _check(options: ServeOptions) -> None:
         raise click.UsageError("give --backend or --redis-url, not both")
     _check_backend(options)
     verifier_of(options)
+    webhook_of(options)
     if options.ssl_certfile:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(

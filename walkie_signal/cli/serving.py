@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from walkie_signal.backends.named import backend_of
 from walkie_signal.bounded_log import say_what_was_left_out
@@ -24,8 +24,12 @@ from walkie_signal.cli.protocols import (
 )
 from walkie_signal.cli.proxies import believing
 from walkie_signal.cli.verifiers import verifier_of
+from walkie_signal.cli.webhooks import webhook_of
 from walkie_signal.settings import ServeOptions, Settings
 from walkie_signal.web.probes import Probes
+
+if TYPE_CHECKING:
+    from walkie_signal.webhook.sender import Webhook
 
 log = logging.getLogger("walkie_signal")
 
@@ -38,6 +42,8 @@ HASTE = 1.0
 SHUTDOWN_TIMEOUT = 5
 """Seconds after which uvicorn stops waiting; because of `HASTE`, this only happens if we have a bug."""
 
+LAST_EVENTS = 2.0
+"""Seconds that the webhook has for what waits when all peers have left; a receiver that is up needs less."""
 
 KEPT = frozenset(
     (b"accept-encoding", b"authorization", b"host", b"origin", b"sec-websocket-protocol", b"user-agent")
@@ -71,6 +77,7 @@ def run(
     import uvicorn  # noqa: PLC0415 - only here, so that --help is quick
 
     from walkie_signal.asgi import attach  # noqa: PLC0415 - as above
+    from walkie_signal.namespace import facts_of  # noqa: PLC0415 - as above
 
     app: Any = attach(
         Probes(lambda: app.signaling.ready),
@@ -81,12 +88,15 @@ def run(
         backend=backend_of(options.redis_url or options.backend, "/", settings, workers),
     )
     app.transport.keep_headers(KEPT)
+    webhook = webhook_of(options)
+    if webhook is not None:
+        webhook.listen(facts_of(app.signaling))
     server = uvicorn.Server(_config(options, settings, app))
     # For signals that come before uvicorn handles them, and for the one that uvicorn raises again at its end.
     for number in ending_signals():
         signal.signal(number, server.handle_exit)
     server.startup = _announced(server, app, options, started, beat)  # type: ignore[method-assign]
-    server.shutdown = _drained(server, app, options.workers)  # type: ignore[method-assign]
+    server.shutdown = _drained(server, app, options.workers, webhook)  # type: ignore[method-assign]
     try:
         server.run(sockets=[listener])
     except SystemExit as ended:  # uvicorn has statuses of its own
@@ -153,8 +163,13 @@ async def _beat_on(beat: Callable[[], None]) -> None:
         await asyncio.sleep(BEAT)
 
 
-def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Return uvicorn's `shutdown` with our additions: it tells the peers and closes their connections first."""
+def _drained(
+    server: Any, app: Any, workers: int, webhook: Webhook | None
+) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return uvicorn's `shutdown` with our additions.
+
+    It tells the peers and closes their connections first; once all have left, the webhook tells of that.
+    """
     shutdown = server.shutdown
 
     async def stop(sockets: list[socket.socket] | None = None) -> None:
@@ -167,6 +182,8 @@ def _drained(server: Any, app: Any, workers: int) -> Callable[..., Coroutine[Any
         await app.transport.hang_up(POLL_TIMEOUT)
         asyncio.get_running_loop().call_later(HASTE, _cut, server, open_ones)
         await shutdown(sockets)
+        if webhook is not None:
+            await webhook.close(LAST_EVENTS)
         say_what_was_left_out()
         log.info("ended: connections closed in %.1f s: %d", time.monotonic() - begun, len(open_ones))
 

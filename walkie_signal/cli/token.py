@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
+from walkie_signal.cli.files import content_of
 from walkie_signal.cli.options import group_of, options_of
 from walkie_signal.cli.secrets import hide_secrets
 from walkie_signal.cli.times import moment, seconds_of
-from walkie_signal.cli.verifiers import content_of, extra_is_missing, secret_of, verifier_if_any
+from walkie_signal.cli.verifiers import extra_is_missing, secret_of, verifier_if_any
 from walkie_signal.core.identity import Credentials
 from walkie_signal.errors import CredentialRefused, SignalingError
 from walkie_signal.host import Host

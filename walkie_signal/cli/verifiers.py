@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from walkie_signal.cli.files import content_of
 from walkie_signal.cli.options import option_name, variable_name
 from walkie_signal.settings.auth import AuthOptions
 
@@ -103,22 +103,3 @@ def _keys_of(options: AuthOptions) -> dict[str, Any]:
         "jwks_url": options.jwt_jwks_url,
     }
     return {name: value for name, value in keys.items() if value}
-
-
-def content_of(path: str, option: str) -> str:
-    """Return the text of an option's file; empty without a file.
-
-    Raises:
-        click.UsageError: It can't be read, or has nothing in it.
-    """
-    if not path:
-        return ""
-    try:
-        content = Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise click.UsageError(
-            f"{option}: {path}: {getattr(error, 'strerror', None) or 'not a text'}"
-        ) from None
-    if not content.strip():
-        raise click.UsageError(f"{option}: {path} is empty")
-    return content

@@ -53,8 +53,8 @@ class EventRefused:
     code: ErrorCode
     peer_id: str
     link: object
-    why: str
-    is_suspect: bool
+    why: str = ""
+    is_suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class ConnectRefused:
 
     why: str
     address: str
-    is_suspect: bool
+    is_suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import socketio
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.named import backend_of
 from walkie_signal.core.changes import Member
+from walkie_signal.core.facts import Facts
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.peer_events import CLIENT_EVENTS
 from walkie_signal.host import Authenticate, Authorize, Host, OnJoin, OnLeave
@@ -195,3 +196,8 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
         if event not in self._adapter.host_events:
             return self.server.not_handled
         return await super().trigger_event(event, *arguments)
+
+
+def facts_of(signaling: SignalingNamespace) -> Facts:
+    """Return where the node of a namespace tells what happens; it is no part of what a host may use."""
+    return signaling._node.facts  # noqa: SLF001 - see above

@@ -10,7 +10,7 @@ The command's options, the names in its environment and the settings page are ma
     rooms      how large rooms are, and how long names      limits   what one peer may send
     pacing     how often a room is told                     host     how the host's functions are called
     transport  connections: pings, what waits, the end      store    what nodes share
-    auth       the tokens that `serve` lets in
+    auth       the tokens that `serve` lets in            webhook  whom it tells what happens
     signaling  all of these together                        serve    what only the command has
 
     declaration   how a setting is declared and checked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 
 def is_path(value: str) -> bool:
@@ -43,3 +44,15 @@ def is_backend(value: str) -> bool:
 def is_redis_url(value: str) -> bool:
     """Tell whether a string is a URL of a Redis server, or empty."""
     return re.fullmatch(r"|(rediss?(\+sentinel)?|unix)://\S+", value) is not None
+
+
+def is_web_url(value: str) -> bool:
+    """Tell whether a string is the URL of a web server, without a fragment, or empty."""
+    try:
+        parts = urlsplit(value)
+        complete = parts.hostname is not None and parts.port != 0
+    except ValueError:  # the port is none, or the brackets of an address are not closed
+        return False
+    return value == "" or (
+        complete and re.fullmatch(r"https?://[!-~]+", value) is not None and "#" not in value
+    )

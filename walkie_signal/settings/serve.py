@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from walkie_signal.settings.auth import AuthOptions
 from walkie_signal.settings.declaration import Group, setting
 from walkie_signal.settings.forms import AUTO, is_backend, is_network, is_path, is_redis_url
+from walkie_signal.settings.webhook import WebhookOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,5 +113,5 @@ class ServerOptions(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(AuthOptions, ServerOptions):
+class ServeOptions(WebhookOptions, AuthOptions, ServerOptions):
     """The further settings of the command ``walkie-signal serve``."""
