@@ -2,7 +2,8 @@
 
     WalkieSignalError
     ├── SignalingError      an event failed; goes to its sender as {code, message, …}
-    │   └── CredentialRefused  no valid credential; the reason is only for the log
+    │   ├── CredentialRefused  no valid credential; the reason is only for the log
+    │   └── UnreadError        a node does not read what the host emits
     └── ProtocolViolation   the bytes broke the protocol; the connection is closed
 
 The codes are the wire protocol's: a client may switch on them, so they never change their meaning.
@@ -64,6 +65,16 @@ class CredentialRefused(SignalingError):  # noqa: N818 - as ``unauthorized``, wh
     def __init__(self, why: str) -> None:
         super().__init__("unauthorized", "no valid credential")
         self.why = why
+
+
+class UnreadError(SignalingError):
+    """A node has not read for so long that what was emitted could not be handed over to it: ``unavailable``.
+
+    Others were sent it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("unavailable", f"a node has not read what is emitted for {seconds:g} s")
 
 
 def room_full(capacity: int) -> SignalingError:

@@ -52,9 +52,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "backends.shared": (
         ("format", "in_order", "incarnation", "lifetime", "outage", "states", "store", "uplink_states"),
         ("messages", "records"),
-        ("copies", "mesh", "uplink"),
-        ("followed",),
-        ("healing",),
+        ("copies", "mesh_ends", "uplink"),
+        ("followed", "ways"),
+        ("backlogs", "healing", "mesh"),
         ("directory", "rooms", "values"),
         ("heart", "host_rooms", "mail"),
         ("host_mail",),
