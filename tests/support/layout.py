@@ -101,7 +101,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "transport.workers": (("folder", "pipes"), ("carriage", "doorway"), ("hand_over",)),
     "transport.socketio": (
-        ("audience", "calls", "pending", "sockets"),
+        ("calls", "events", "pending", "sockets"),
+        ("audience",),
         ("emits", "joins"),
         ("handling",),
         ("connections",),
