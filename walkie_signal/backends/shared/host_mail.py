@@ -63,7 +63,7 @@ class HostMail:
         self._send = send
         self._audience = audience
         self._lines = BoundedLog(log)
-        self._line = InOrder()
+        self._asking: dict[str, InOrder] = {}
         self._numbers = count(1)
         self._ordered: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,11 +109,19 @@ class HostMail:
             del self._ordered[number]
 
     async def _nodes_of(self, namespace: str, rooms: Iterable[Any]) -> list[str]:
-        """Return the nodes that something is for; who asks first is answered first, and sends before it waits."""
+        """Return the nodes that something is for; who asks first is answered first, and sends before it waits.
+
+        Nobody waits for the questions of another namespace, nor does who has nobody to reach.
+        """
         try:
-            known = self._rooms.known_nodes(namespace, rooms) if self._line.is_empty else None
-            if known is None:
-                known = await self._line.wait(self._rooms.nodes_of(namespace, rooms))
+            known = self._rooms.known_nodes(namespace, rooms)
+            if known is None or (known and namespace in self._asking):
+                line = self._asking.setdefault(namespace, InOrder())
+                try:
+                    known = await line.wait(self._rooms.nodes_of(namespace, rooms))
+                finally:
+                    if line.is_empty:
+                        self._asking.pop(namespace, None)
         except Failed:
             raise unavailable() from None
         return known
