@@ -1,4 +1,4 @@
-"""What an emit waits for whose listeners have to be looked up, where the store is far away, and who waits for it."""
+"""What an emit waits for whose listeners have to be looked up where the store is far away, and who waits for it."""
 
 from __future__ import annotations
 

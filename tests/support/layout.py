@@ -108,6 +108,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connections",),
         ("server",),
     ),
+    "emitter": (("awaited",), ("threads",), ("blocking",)),
     "auth": (("tokens",), ("claims", "keys"), ("remote",), ("jwt",)),
     "web": (("probes",),),
     "cli": (
