@@ -92,6 +92,7 @@ from walkie_signal import Emitter
 emitter = Emitter(sys.argv[1])
 emitter._emitter._lock.acquire()
 if os.fork() == 0:
+    assert not emitter._emitter._lock.locked()
     threads = [threading.Thread(target=emitter.emit, args=("told", number)) for number in range(8)]
     for each in threads:
         each.start()
