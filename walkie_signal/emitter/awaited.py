@@ -120,7 +120,8 @@ class AsyncEmitter:
             namespace: The namespace of the clients.
 
         Raises:
-            SignalingError: ``unavailable``: the store can't be reached; nobody was sent anything.
+            SignalingError: ``unavailable``: the store can't be reached, and nobody was sent anything; or a node has
+                not read for 8 s, and others were sent it.
             ValueError: The event is too large; or `to` is ``""`` or 0, which would be everybody.
             TypeError: A room is called neither by a text nor by an integer.
             RuntimeError: The emitter is not started, or closed; so it is with each call.

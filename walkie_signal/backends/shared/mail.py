@@ -112,7 +112,10 @@ class Mail:
 
     def _send_host(self, way: Way, body: str, handed: Handed) -> None:
         way.sent = number = way.sent + 1
-        way.send_counted(write_host(self._incarnation.id, number, body), handed)
+        message = write_host(self._incarnation.id, number, body)
+        way.send(message, handed)
+        if way.counts:
+            way.count(message)
 
     def _way(self, node: str) -> Way:
         way = self._ways.get(node)

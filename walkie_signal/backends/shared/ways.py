@@ -49,6 +49,7 @@ class Way:
         sent: How many messages were sent to the node so far.
         ended: Whether the node can't be reached by this way any more, so that the next message needs another one.
         has_room: Whether what can wait need not wait.
+        counts: Whether it is the store's channel, so that what can wait is counted.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Way:
     ) -> None:
         self.sent = sent
         self.ended = False
-        self.has_room = path is None
+        self.has_room = self.counts = path is None
         self._store = store
         self._goes_on = goes_on
         self._mark = mark
@@ -83,7 +84,7 @@ class Way:
         if self.ended:
             self.close()
         waiting, self._waiting = self._waiting, None
-        self.has_room = True
+        self.has_room, self.counts = True, self._link is None
         for message, done in waiting or ():
             self.send(message, done)
         if self.has_room:
@@ -103,16 +104,14 @@ class Way:
         else:
             self._store(message, partial(self._answered, done))
 
-    def send_counted(self, message: str, done: Done) -> None:
-        """Send a message that can wait."""
-        self.send(message, done)
-        if self._link is None and self._waiting is None:
-            self._size += len(message)
-            if self._size - self._marked > MARKED:
-                self._marked = self._size
-                self._marks[self.sent + 1] = self._size
-                self._mark(self)
-            self.has_room = self._size - self._read <= MOST_UNREAD
+    def count(self, message: str) -> None:
+        """Count a message that can wait and was sent by the store's channel."""
+        self._size += len(message)
+        if self._size - self._marked > MARKED:
+            self._marked = self._size
+            self._marks[self.sent + 1] = self._size
+            self._mark(self)
+        self.has_room = self._size - self._read <= MOST_UNREAD
 
     def _answered(self, done: Done, answer: Any) -> None:
         reached = isinstance(answer, int) and answer > 0
