@@ -4,7 +4,8 @@
     ├── SignalingError      an event failed; goes to its sender as {code, message, …}
     │   ├── CredentialRefused  no valid credential; the reason is only for the log
     │   │   └── SuspectRefused    … and too many others from the same address before
-    │   └── LimitReached       too much of something; which setting it was is for the log too
+    │   ├── LimitReached       too much of something; which setting it was is for the log too
+    │   └── UnreadError        a node does not read what the host emits
     └── ProtocolViolation   the bytes broke the protocol; the connection is closed
 
 The codes are the wire protocol's: a client may switch on them, so they never change their meaning.
@@ -95,6 +96,16 @@ class LimitReached(SignalingError):  # noqa: N818 - as ``rate_limited``, which i
     def __init__(self, message: str, setting: str, retry_after_ms: int) -> None:
         super().__init__("rate_limited", message, retryAfterMs=retry_after_ms, limit=setting)
         self.why = setting
+
+
+class UnreadError(SignalingError):
+    """A node has not read for so long that what was emitted could not be handed over to it: ``unavailable``.
+
+    Others were sent it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("unavailable", f"a node has not read what is emitted for {seconds:g} s")
 
 
 def room_full(capacity: int) -> SignalingError:

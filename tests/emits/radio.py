@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi import FastAPI, Request
 from walkie_signal import attach, create_server
 
 
-def make(backend: str | None, **options: Any) -> Any:
+def make(backend: Any, **options: Any) -> Any:
     """Return the host's app; its server is ``app.sio``."""
     sio: Any = create_server(cors_allowed_origins="*", **options)
     api = FastAPI()
@@ -33,6 +34,11 @@ def make(backend: str | None, **options: Any) -> Any:
     async def leave_channel(sid: str, channel: str) -> None:
         await sio.leave_room(sid, channel)
 
+    @sio.event  # type: ignore[untyped-decorator]
+    async def flood(_sid: str, channel: str, number: int, size: int) -> None:
+        emits = (sio.emit("flood", [each, bytes(size)], room=channel) for each in range(number))
+        await asyncio.gather(*emits)
+
     @api.post("/emergency")
     async def emergency(request: Request) -> None:
         await sio.emit("emergency_broadcast", await request.json())
@@ -48,5 +54,5 @@ def make(backend: str | None, **options: Any) -> Any:
 
 
 def app() -> Any:
-    """Make the app for uvicorn's ``--factory``."""
-    return make(os.environ.get("BACKEND"))
+    """Make the app for uvicorn's ``--factory``; it keeps what a flood brings for clients."""
+    return make(os.environ.get("BACKEND"), outbox_bytes=100_000_000)

@@ -209,3 +209,15 @@ async def test_the_rooms_of_a_host_are_no_rooms_of_signaling(hosts: Two) -> None
     await one.sio.emit("told", 2, room="gate")
     await all_heard(one, *other.clients)
     assert other.clients[1].told("told") == []
+
+
+async def test_an_emit_that_asks_is_not_overtaken_by_a_later_one(hosts: Two) -> None:
+    one, other = hosts
+    for target in (one.clients[0], other.clients[0]):
+        for number in range(20):
+            asks = asyncio.create_task(one.sio.emit("tick", number, to=target.sid, callback=lambda *_: None))
+            await asyncio.sleep(0)
+            await one.sio.emit("tick", number + 0.5, to=target.sid)
+            await asks
+        await all_heard(one, target)
+        assert target.told("tick") == [number / 2 for number in range(40)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -21,6 +22,7 @@ from support.redis import redis_server
 from support.servers import hosted
 from support.waiting import eventually
 from walkie_signal import AsyncEmitter, Emitter, SignalingError
+from walkie_signal.runtime_folder import UnusableError
 
 pytestmark = pytest.mark.promise(
     "Hosts", "`Emitter` and `AsyncEmitter` reach the clients from processes that serve nobody"
@@ -70,7 +72,7 @@ def emit():
 parent = os.getpid()
 first = threading.Thread(target=emit)
 first.start()
-while not emitter._lock.locked():
+while not emitter._emitter._lock.locked():
     time.sleep(0.001)
 if os.fork() == 0:
     emit()
@@ -79,6 +81,30 @@ first.join()
 os.wait()
 """
 """A fork while another thread makes the first call, of a store that does not answer."""
+
+
+THREADS_OF_A_FORK = """
+import os
+import sys
+import threading
+from walkie_signal import Emitter
+
+emitter = Emitter(sys.argv[1])
+emitter._emitter._lock.acquire()
+if os.fork() == 0:
+    assert not emitter._emitter._lock.locked()
+    threads = [threading.Thread(target=emitter.emit, args=("told", number)) for number in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    names = [each.name for each in threading.enumerate() if each.name == "walkie-signal emitter"]
+    print(len(names), flush=True)
+    emitter.close()
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+"""A fork whose threads make the first calls, beside a thread of its parent that holds the lock."""
 
 
 @asynccontextmanager
@@ -137,6 +163,62 @@ async def test_a_fork_beside_a_call_that_connects_is_answered(tmp_path: Path) ->
             assert await program.wait() == 0, program.output
     answers = [line for line in program.output.splitlines() if line.endswith("unavailable")]
     assert sorted(answers) == ["False unavailable", "True unavailable"], program.output
+
+
+async def test_the_threads_of_a_fork_share_one_emitter(backend: str, tmp_path: Path) -> None:
+    (tmp_path / "threads.py").write_text(THREADS_OF_A_FORK)
+    async with host_on(backend) as host:
+        (client,) = host.clients
+        for _ in range(5):
+            async with running([sys.executable, tmp_path / "threads.py", backend]) as program:
+                assert await program.wait() == 0, program.output
+            assert program.output == "1\n"
+        await eventually(lambda: sorted(client.told("told")), lambda told: told == sorted([*range(8)] * 5))
+
+
+async def test_tasks_that_start_an_emitter_at_once_all_wait_until_it_is_started(backend: str) -> None:
+    async with host_on(backend) as host:
+        (client,) = host.clients
+        emitter = AsyncEmitter(backend)
+
+        async def emit(number: int) -> None:
+            await emitter.start()
+            await emitter.emit("told", number)
+
+        await asyncio.gather(*(emit(number) for number in range(5)))
+        await emitter.close()
+        await eventually(lambda: sorted(client.told("told")), lambda told: told == list(range(5)))
+
+
+async def test_an_emitter_is_closed_after_a_start_that_nobody_waits_for_any_more(backend: str) -> None:
+    """Nothing of it is left in the store, and it starts again."""
+    async with host_on(backend) as host:
+        (client,) = host.clients
+        emitter = AsyncEmitter(backend)
+        starts = asyncio.create_task(emitter.start())
+        await asyncio.sleep(0)
+        starts.cancel()
+        await emitter.close()
+        assert not emitter._backend.ready
+        async with emitter:
+            await emitter.emit("told", 1)
+        await client.hears("told", 1)
+
+
+def test_a_start_that_fails_leaves_no_thread_and_is_tried_again(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("m") / "m"
+    folder.write_text("a file is in the way")
+    emitter, before = Emitter(f"machine:{folder}"), set(threading.enumerate())
+    for _ in range(3):
+        with pytest.raises(UnusableError):
+            emitter.emit("told")
+    assert set(threading.enumerate()) == before
+    folder.unlink()
+    folder.mkdir()
+    with emitter:
+        emitter.emit("told")
 
 
 async def test_an_emitter_that_is_closed_connects_again(backend: str) -> None:

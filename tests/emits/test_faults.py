@@ -100,6 +100,23 @@ async def test_a_node_that_was_stopped_hears_again_as_another(backend: str) -> N
             assert back.told("told") == []
 
 
+async def test_large_emits_to_a_node_that_was_stopped_end_with_an_error(backend: str) -> None:
+    """They wait until it counts as dead; then it goes on as another node, and hears what comes after that."""
+    async with node(backend) as here, node(backend) as sleeps:
+        await here.reaches(sleeps, "first")
+        sleeps.program.send_signal(signal.SIGSTOP)
+        large = partial(here.ask, "emit", event="told", data="x" * 3_000_000, room="patrol")
+        answers = await asyncio.gather(*(large() for _ in range(5)))
+        errors = [each["error"] for each in answers if "error" in each]
+        assert len(errors) == 3, answers
+        assert all("unavailable: a node has not read" in each for each in errors), errors
+        await here.program.says("a node has not read for 8 s", 3)
+        sleeps.program.send_signal(signal.SIGCONT)
+        async with listening(sleeps.url) as back:
+            await eventually(lambda: back.sio.call("join_channel", "patrol"), within=20)
+            await here.reaches(Node(sleeps.url, sleeps.program, back), "again")
+
+
 def _removed(*nodes: Node) -> bool:
     return any("is dead" in each.program.output or "trying again" in each.program.output for each in nodes)
 

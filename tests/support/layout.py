@@ -52,9 +52,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "backends.shared": (
         ("format", "in_order", "incarnation", "lifetime", "outage", "states", "store", "uplink_states"),
         ("messages", "records"),
-        ("copies", "mesh", "uplink"),
-        ("followed",),
-        ("healing",),
+        ("copies", "mesh_ends", "uplink"),
+        ("followed", "ways"),
+        ("backlogs", "healing", "mesh"),
         ("directory", "rooms", "values"),
         ("heart", "host_rooms", "mail"),
         ("host_mail",),
@@ -101,12 +101,14 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "transport.workers": (("folder", "pipes"), ("carriage", "doorway"), ("hand_over",)),
     "transport.socketio": (
-        ("audience", "calls", "pending", "sockets"),
+        ("calls", "events", "pending", "sockets"),
+        ("audience",),
         ("emits", "joins"),
         ("handling",),
         ("connections",),
         ("server",),
     ),
+    "emitter": (("awaited",), ("threads",), ("blocking",)),
     "auth": (("tokens",), ("claims", "keys"), ("remote", "signing"), ("jwt",)),
     "web": (("probes",),),
     "webhook": (

@@ -85,6 +85,7 @@ class OtherNodes(Protocol):
         """Send an event to the other nodes with somebody in its rooms; returns once it was handed over.
 
         Raises:
+            UnreadError: A node has not read for so long that it could not be handed over; others were sent it.
             SignalingError: ``unavailable``: it can't be found out now who is in the rooms.
             ValueError: The event has more bytes than a message between nodes may have.
         """
@@ -93,7 +94,7 @@ class OtherNodes(Protocol):
         """Let everybody on other nodes leave a room of the host's.
 
         Raises:
-            SignalingError: ``unavailable``.
+            SignalingError: ``unavailable``, or as for `emit`.
             ValueError: The room is the own one of a client on another node.
         """
 

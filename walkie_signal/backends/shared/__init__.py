@@ -8,8 +8,10 @@
     followed       the rooms that the node follows             copies, states   the copy of each, and its states
     rooms          joining and leaving                         healing    agreeing with the store
     mail           what nodes send one another                 messages   the format of that
-    mesh           the way of mail within a machine            records    the format of what is stored
+    ways           the way of mail to each other node          backlogs   what waits for room on one
+    mesh           where nodes of a machine listen             mesh_ends  the connections between them
     format         which formats this release reads and writes
+    records        the format of what is stored
     directory      where peers and users are                   values     the values beside rooms
     heart          leases, and the removal of dead nodes
     in_order       a line of those who wait

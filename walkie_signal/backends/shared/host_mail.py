@@ -16,8 +16,8 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from walkie_signal.backends.base import Done
-from walkie_signal.backends.shared import mesh
+from walkie_signal.backends.shared import mesh_ends
+from walkie_signal.backends.shared.backlogs import PATIENCE, Handed
 from walkie_signal.backends.shared.host_rooms import HostRooms
 from walkie_signal.backends.shared.in_order import InOrder
 from walkie_signal.backends.shared.incarnation import Incarnation
@@ -27,6 +27,7 @@ from walkie_signal.backends.shared.uplink import unavailable
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.emits import Emit, Order
 from walkie_signal.core.ports import Audience
+from walkie_signal.errors import UnreadError
 from walkie_signal.wire.frames import Frame
 
 log = logging.getLogger("walkie_signal.store")
@@ -34,14 +35,14 @@ log = logging.getLogger("walkie_signal.store")
 ORDER_TIMEOUT = 2.0
 """Seconds that an order waits for the word of the client's node."""
 
-MOST_BYTES = mesh.MOST_BYTES - 1024
+MOST_BYTES = mesh_ends.MOST_BYTES - 1024
 """The most that the body of a message may have; the rest is for what stands before it."""
 
 LONGEST_CHARACTER = 4
 """Bytes of the longest character in UTF-8."""
 
-Send = Callable[[str, str, Done], None]
-"""Sends a node the body of a message; the last argument is told whether it was handed over."""
+Send = Callable[[str, str, Handed], None]
+"""Sends a node the body of a message, once there is room."""
 
 
 class HostMail:
@@ -62,7 +63,7 @@ class HostMail:
         self._send = send
         self._audience = audience
         self._lines = BoundedLog(log)
-        self._line = InOrder()
+        self._asking: dict[str, InOrder] = {}
         self._numbers = count(1)
         self._ordered: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +96,7 @@ class HostMail:
         number = next(self._numbers)
         answer = self._ordered[number] = asyncio.get_running_loop().create_future()
 
-        def handed_over(reached: bool) -> None:  # noqa: FBT001 - see `Done`
+        def handed_over(reached: bool | None) -> None:  # noqa: FBT001 - see `Handed`
             if not reached and not answer.done():
                 answer.set_exception(unavailable())
 
@@ -108,11 +109,19 @@ class HostMail:
             del self._ordered[number]
 
     async def _nodes_of(self, namespace: str, rooms: Iterable[Any]) -> list[str]:
-        """Return the nodes that something is for; who asks first is answered first, and sends before it waits."""
+        """Return the nodes that something is for; who asks first is answered first, and sends before it waits.
+
+        Nobody waits for the questions of another namespace, nor does who has nobody to reach.
+        """
         try:
-            known = self._rooms.known_nodes(namespace, rooms) if self._line.is_empty else None
-            if known is None:
-                known = await self._line.wait(self._rooms.nodes_of(namespace, rooms))
+            known = self._rooms.known_nodes(namespace, rooms)
+            if known is None or (known and namespace in self._asking):
+                line = self._asking.setdefault(namespace, InOrder())
+                try:
+                    known = await line.wait(self._rooms.nodes_of(namespace, rooms))
+                finally:
+                    if line.is_empty:
+                        self._asking.pop(namespace, None)
         except Failed:
             raise unavailable() from None
         return known
@@ -124,13 +133,22 @@ class HostMail:
             raise unavailable() from None
 
     async def _post(self, nodes: Sequence[str], body: str) -> None:
-        """Send nodes a message, and wait until it was handed over: a loop that emits for ever fills no memory."""
+        """Send nodes a message, and wait until it was handed over: a loop that emits for ever fills no memory.
+
+        Raises:
+            ValueError: It has more bytes than a message may have.
+            UnreadError: A node has not read for `PATIENCE`.
+        """
         if len(body) > MOST_BYTES // LONGEST_CHARACTER and len(body.encode()) > MOST_BYTES:
             raise ValueError(f"an event for clients of other nodes has more than {MOST_BYTES} bytes")
         handing = _HandingOver(len(nodes), self._not_handed_over)
         for node in nodes:
             self._send(node, body, handing.done)
         await handing.over()
+        if handing.unread:
+            line = "what the host asked for could not be handed over: a node has not read for %g s"
+            self._lines.write(logging.WARNING, "nodes that do not read", line, PATIENCE)
+            raise UnreadError(PATIENCE)
 
     def _not_handed_over(self) -> None:
         line = "what the host asked for could not be handed over to another node"
@@ -175,6 +193,8 @@ class HostMail:
         except ValueError as error:
             line = "the answer of a client does not reach the node that has asked: %s"
             self._lines.write(logging.WARNING, "answers that are too large", line, error)
+        except UnreadError:
+            pass  # a line has told of it
 
     async def _carry_out(self, audience: Audience, node: str, number: int, order: Order) -> None:
         done, refusal, fault = False, "", ""
@@ -186,7 +206,7 @@ class HostMail:
             line = "a fault in what another node has ordered"
             self._lines.write(logging.ERROR, line, line, fault=error)
             fault = repr(error)
-        await self._post([node], write_host_body("done", [number, done, refusal, fault]))
+        await self._answer(node, write_host_body("done", [number, done, refusal, fault]))
 
     def _take_answer(self, number: int, done: bool, refusal: str, fault: str) -> None:  # noqa: FBT001 - as it was sent
         answer = self._ordered.get(number)
@@ -222,16 +242,22 @@ class _HandingOver:
     Args:
         nodes: How many.
         failed: Called for each that was not reached.
+
+    Attributes:
+        unread: Whether a node has not read in time.
     """
 
     def __init__(self, nodes: int, failed: Callable[[], None]) -> None:
         self._left = nodes
         self._failed = failed
+        self.unread = False
         self._over: asyncio.Future[None] | None = None
 
-    def done(self, reached: bool) -> None:  # noqa: FBT001 - see `Done`
+    def done(self, reached: bool | None) -> None:  # noqa: FBT001 - see `Handed`
         self._left -= 1
-        if not reached:
+        if reached is None:
+            self.unread = True
+        elif not reached:
             self._failed()
         if not self._left and self._over is not None and not self._over.done():
             self._over.set_result(None)

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import partial
 
 from walkie_signal.backends.base import Done, Site
+from walkie_signal.backends.shared.backlogs import Backlogs, Handed
 from walkie_signal.backends.shared.directory import Directory
 from walkie_signal.backends.shared.followed import FollowedRooms
 from walkie_signal.backends.shared.healing import Healing
 from walkie_signal.backends.shared.incarnation import Incarnation
-from walkie_signal.backends.shared.mesh import Mesh, Way
+from walkie_signal.backends.shared.mesh import Mesh
 from walkie_signal.backends.shared.messages import (
     Beat,
     HostMessage,
@@ -25,12 +26,14 @@ from walkie_signal.backends.shared.messages import (
     Told,
     read_node_message,
     write_host,
+    write_host_body,
     write_kicked,
     write_signal,
     write_told,
 )
 from walkie_signal.backends.shared.store import ChannelStore, Failed
 from walkie_signal.backends.shared.uplink import Uplink, unavailable
+from walkie_signal.backends.shared.ways import Way
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Change, Left, Member
 from walkie_signal.core.identity import UserId
@@ -43,6 +46,9 @@ PATIENCE = 1.0
 
 MOST_WAITING = 1000
 """How many signals may wait for this on one node."""
+
+MARK, READ = "mark", "read"
+"""The kinds of the messages by which a node is asked whether it has read what came before, and says so."""
 
 
 class Mail:
@@ -74,6 +80,7 @@ class Mail:
         self._head = head
         self._lines = BoundedLog(log)
         self._ways: dict[str, Way] = {}
+        self._backlogs = Backlogs(self._way, self._send_host)
         self._received: dict[str, int] = {}
         self._early: dict[tuple[str, str], list[Signal]] = {}
 
@@ -92,14 +99,23 @@ class Mail:
         message = write_signal(self._incarnation.id, number, target.peer_id, from_id, entry.since, room, text)
         way.send(message, done)
 
-    def send_host(self, node: str, body: str, done: Done) -> None:
-        """Send a message of the host's to a node; `body` is what `write_host_body` has returned."""
+    def send_host(self, node: str, body: str, handed: Handed) -> None:
+        """Send a message of the host's to a node, once there is room; `body` is from `write_host_body`."""
         if not self._uplink.up:
-            done(False)  # noqa: FBT003 - see `Done`
+            handed(False)  # noqa: FBT003 - see `Handed`
             return
         way = self._way(node)
+        if way.has_room:
+            self._send_host(way, body, handed)
+        else:
+            self._backlogs.add(node, body, handed)
+
+    def _send_host(self, way: Way, body: str, handed: Handed) -> None:
         way.sent = number = way.sent + 1
-        way.send(write_host(self._incarnation.id, number, body), done)
+        message = write_host(self._incarnation.id, number, body)
+        way.send(message, handed)
+        if way.counts:
+            way.count(message)
 
     def _way(self, node: str) -> Way:
         way = self._ways.get(node)
@@ -109,10 +125,18 @@ class Mail:
         """Begin another way to a node, and forget those that have ended, as to nodes that are gone."""
         former = self._ways.get(node)
         self._ways = {other: way for other, way in self._ways.items() if not way.ended}
-        send = partial(self._store.send, self._store.route(node))
-        way = self._mesh.way(node, send, 0 if former is None else former.sent)
+        way = Way(
+            self._mesh.path(node),
+            partial(self._store.send, self._store.route(node)),
+            0 if former is None else former.sent,
+            goes_on=partial(self._backlogs.go_on, node),
+            mark=self._mark,
+        )
         self._ways[node] = way
         return way
+
+    def _mark(self, way: Way) -> None:
+        self._send_host(way, write_host_body(MARK, []), _ignore)
 
     async def tell(self, user_id: UserId, text: str) -> int:
         """Publish a frame for a user's connections on other nodes; see `Backend.tell`."""
@@ -151,7 +175,7 @@ class Mail:
             self._take(message)
         elif isinstance(message, HostMessage):
             self._count(message.node, message.number)
-            self._hear_host(message)
+            self._take_host(message)
         elif isinstance(message, Beat):
             self._incarnation.hear(message.number)
         elif isinstance(message, Told):
@@ -159,6 +183,17 @@ class Mail:
                 self._site.tell(message.user_id, message.text)
         elif isinstance(message, Kicked):
             self._site.kick(message.peer_id)
+
+    def _take_host(self, message: HostMessage) -> None:
+        if message.kind == MARK:
+            if self._uplink.up:  # at once, or two nodes that have no room for one another would wait for ever
+                self._send_host(self._way(message.node), write_host_body(READ, [message.number]), _ignore)
+        elif message.kind == READ:
+            way = self._ways.get(message.node)
+            if way is not None:
+                way.read(*message.head)
+        else:
+            self._hear_host(message)
 
     def _take(self, signal: Signal) -> None:
         node, number, target_id, from_id, since, room, _ = signal
@@ -243,9 +278,14 @@ class Mail:
     # The end
 
     def forget(self) -> None:
-        """Forget all counts, because the connections and what was sent on them are lost."""
+        """Forget all counts and what waits, because the connections and what was sent on them are lost."""
+        self._backlogs.clear()
         for way in self._ways.values():
             way.close()
         self._ways.clear()
         self._received.clear()
         self._early.clear()
+
+
+def _ignore(_handed: object) -> None:
+    """Do nothing: whether a mark arrives shows by its answer."""

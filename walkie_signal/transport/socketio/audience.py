@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from walkie_signal.core.emits import Emit, Order, Reply
+from walkie_signal.transport.socketio.events import Events
 from walkie_signal.wire.frames import Frame
 from walkie_signal.wire.packets import ACK
 
@@ -21,27 +22,25 @@ class ServedAudience:
 
     Args:
         rooms: Its client manager, of which it is a part.
+        events: Sends events to its clients.
     """
 
-    def __init__(self, rooms: Any) -> None:
+    def __init__(self, rooms: Any, events: Events) -> None:
         self._rooms = rooms
+        self._events = events
         self._numbers = count(1)
         self._awaited: dict[int, Callable[..., Any]] = {}
 
     def hear(self, emit: Emit, reply: Reply) -> None:
         """Send an event of another node's to the clients here."""
         rooms = emit.rooms[0] if len(emit.rooms) == 1 else list(emit.rooms)
-        if not emit.callback:
-            self._rooms.send(emit.namespace, rooms, emit.skipped, emit.frames)
-            return
-        server = self._rooms.server
-        for sid, eio_sid in self._rooms.get_participants(emit.namespace, rooms):
-            if sid not in emit.skipped:
-                pkt = self._read(emit.frames)
-                pkt.id = self._rooms.expect_ack(sid, partial(self._answered, emit, sid, reply))
-                server.push(eio_sid, emit.namespace, server.frames_of(pkt))
+        if emit.callback:
+            waits = partial(partial, self._answered, emit, reply)
+            self._events.ask(emit.namespace, rooms, emit.skipped, self._read(emit.frames), waits)
+        else:
+            self._events.send(emit.namespace, rooms, emit.skipped, emit.frames)
 
-    def _answered(self, emit: Emit, sid: str, reply: Reply, *arguments: Any) -> None:
+    def _answered(self, emit: Emit, reply: Reply, sid: str, *arguments: Any) -> None:
         server = self._rooms.server
         pkt = server.packet_class(ACK, namespace=emit.namespace, data=list(arguments), id=0)
         reply(tuple(server.frames_of(pkt)), emit.rooms == (sid,))

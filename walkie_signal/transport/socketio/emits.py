@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,12 +17,10 @@ import socketio
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.emits import Emit, Order, can_be_shared, check_can_be_left
 from walkie_signal.core.ports import OtherNodes
-from walkie_signal.errors import SignalingError
+from walkie_signal.errors import SignalingError, UnreadError
 from walkie_signal.transport.socketio.audience import ServedAudience
+from walkie_signal.transport.socketio.events import Events
 from walkie_signal.transport.socketio.pending import Pending
-from walkie_signal.wire.event_packets import event_text, prefix_of
-from walkie_signal.wire.frames import Frame
-from walkie_signal.wire.packets import EVENT
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -53,7 +51,8 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         self._others: OtherNodes | None = None
         self._recorded = ""
         self._fresh: dict[tuple[str, Any], None] = {}
-        self._audience = ServedAudience(self)
+        self._events = Events(self)
+        self._audience = ServedAudience(self, self._events)
 
     def reach(self, others: OtherNodes, namespace: str) -> None:
         """Let emits reach the clients on other nodes, by the first service that offers it.
@@ -228,8 +227,9 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
         """Send an event to all clients in a room.
 
         Raises:
-            SignalingError: ``unavailable``: other nodes can't be reached, and somebody waits for their answers, or
-                there are no clients here. Otherwise a line in the log tells of it.
+            SignalingError: ``unavailable``: a node does not read what is emitted (`UnreadError`); or other nodes
+                can't be reached, and somebody waits for their answers, or there are no clients here. Otherwise a
+                line in the log tells of it.
             ValueError: The event is too large for other nodes.
             TypeError: There are no clients here, and a room is called neither by a text nor by an integer.
         """
@@ -240,14 +240,17 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
             raise TypeError("other nodes know rooms that are called by a text or an integer")
         is_here = options.get("ignore_queue") or self._is_here(namespace, room)
         elsewhere = None if is_here else self._elsewhere()
-        if callback is not None:
-            await super().emit(event, data, namespace, room=room, skip_sid=list(skipped), callback=callback)
-        if elsewhere is None and (callback is not None or namespace not in self.rooms):
+        if elsewhere is None and namespace not in self.rooms:
             return
-        frames = self._event(namespace, event, data)
+        frames = None
         if callback is None:
-            self.send(namespace, room, skipped, frames)
+            frames = self._events.frames(namespace, event, data)
+            self._events.send(namespace, room, skipped, frames)
+        else:
+            packet = self._events.packet(namespace, event, data)
+            self._events.ask(namespace, room, skipped, packet, lambda _sid: callback)
         if elsewhere is not None:
+            frames = frames or self._events.frames(namespace, event, data)
             sids = tuple(sid for sid in skipped if isinstance(sid, str) and can_be_shared(sid))
             emit = Emit(
                 namespace,
@@ -264,6 +267,8 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
     async def _send_on(self, elsewhere: OtherNodes, emit: Emit) -> None:
         try:
             await elsewhere.emit(emit)
+        except UnreadError:
+            raise
         except SignalingError:
             if emit.callback or not self._has_clients:
                 raise
@@ -273,23 +278,6 @@ class Rooms(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has
     def expect_ack(self, sid: str, callback: Callable[..., Any]) -> int:
         """Return the id of an ack of a client here, for which `callback` waits."""
         return int(self._generate_ack_id(sid, callback))
-
-    def _event(self, namespace: str, event: str, data: Any) -> list[Frame]:
-        arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
-        if self.server.writes_json:
-            try:
-                return [event_text(prefix_of(namespace), event, *arguments)]
-            except ValueError:
-                pass  # it holds bytes, say
-        pkt = self.server.packet_class(EVENT, namespace=namespace, data=[event, *arguments])
-        frames: list[Frame] = self.server.frames_of(pkt)
-        return frames
-
-    def send(self, namespace: str, room: Any, skipped: Sequence[Any], frames: Sequence[Frame]) -> None:
-        """Send an event's frames to the clients here in a room."""
-        for sid, eio_sid in self.get_participants(namespace, room):
-            if sid not in skipped:
-                self.server.push(eio_sid, namespace, frames)
 
     def _is_here(self, namespace: str, room: Any) -> bool:
         """Tell whether a room is the own one of a client here."""

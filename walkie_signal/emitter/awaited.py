@@ -1,14 +1,10 @@
-"""Emits to the clients of a service from a process that serves nobody, such as a scheduler or a Celery task."""
+"""The emitter for async code."""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
-import threading
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from typing_extensions import Self
 
@@ -17,8 +13,6 @@ from walkie_signal.backends.nobody import Nobody
 from walkie_signal.settings import Settings
 from walkie_signal.settings.forms import AUTO, MACHINE, MEMORY
 from walkie_signal.transport import create_server
-
-Result = TypeVar("Result")
 
 Sids = str | Sequence[str] | None
 """A sid, several, or none."""
@@ -51,6 +45,7 @@ class AsyncEmitter:
         from walkie_signal.transport.socketio.emits import Rooms  # noqa: PLC0415 - as `create_server` does
 
         self._is_open = False
+        self._turn: asyncio.Task[None] | None = None
         self._backend = backend_of(backend, namespace, settings or Settings())
         self._server = create_server(hand_over=False, client_manager=Rooms(has_clients=False))
         self._server.connections.reach(self._backend.others, namespace)
@@ -62,15 +57,40 @@ class AsyncEmitter:
         return self._server
 
     async def start(self) -> None:
-        """Connect to the store, unless that is done. If it is away, this goes on, and emits raise meanwhile."""
+        """Connect to the store, unless that is done. If it is away, this goes on, and emits raise meanwhile.
+
+        Several tasks may start it; each of them goes on when it is started.
+        """
+        await self._in_turn(self._start)
+
+    async def _start(self) -> None:
         if not self._is_open:
+            try:
+                await self._backend.start(Nobody())
+            except BaseException:
+                await self._backend.close()
+                raise
             self._is_open = True
-            await self._backend.start(Nobody())
 
     async def close(self) -> None:
         """Leave nothing in the store; what was emitted has been handed over."""
+        await self._in_turn(self._close)
+
+    async def _close(self) -> None:
         self._is_open = False
         await self._backend.close()
+
+    async def _in_turn(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Take a step after those before it, and to its end, even if who waits for it is cancelled."""
+        before = self._turn
+
+        async def turn() -> None:
+            if before is not None and not before.done():
+                await asyncio.wait([before])
+            await step()
+
+        self._turn = asyncio.create_task(turn())
+        await asyncio.shield(self._turn)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -100,7 +120,8 @@ class AsyncEmitter:
             namespace: The namespace of the clients.
 
         Raises:
-            SignalingError: ``unavailable``: the store can't be reached; nobody was sent anything.
+            SignalingError: ``unavailable``: the store can't be reached, and nobody was sent anything; or a node has
+                not read for 8 s, and others were sent it.
             ValueError: The event is too large; or `to` is ``""`` or 0, which would be everybody.
             TypeError: A room is called neither by a text nor by an integer.
             RuntimeError: The emitter is not started, or closed; so it is with each call.
@@ -159,142 +180,3 @@ class AsyncEmitter:
     async def disconnect(self, sid: str, namespace: str = "/") -> None:
         """Disconnect a client; as `enter_room`."""
         await self._started.disconnect(sid, namespace=namespace)
-
-
-class Emitter:
-    """`AsyncEmitter` for code that is not async: each call blocks until it is done.
-
-    The first call connects, in a thread of this process; a process that was forked afterwards connects by itself.
-    So one emitter may stand in a module that Celery's workers import.
-
-    Args:
-        backend: As for `AsyncEmitter`, and so are the others.
-        namespace: The namespace of the nodes' signaling.
-        settings: The nodes' settings.
-    """
-
-    def __init__(self, backend: str, *, namespace: str = "/", settings: Settings | None = None) -> None:
-        self._make = partial(AsyncEmitter, backend, namespace=namespace, settings=settings)
-        self._make()  # it raises here, and not in the first call
-        self._begin()
-
-    def _begin(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        self._running: _Running | None = None
-
-    def _begin_in_a_fork(self) -> None:
-        """Keep nothing of another process, whose threads may have held the lock."""
-        if self._process != os.getpid():
-            self._begin()
-
-    def _run(self, ask: Callable[[AsyncEmitter], Coroutine[Any, Any, Result]]) -> Result:
-        self._begin_in_a_fork()
-        with self._lock:
-            if self._running is None:
-                self._running = _Running(self._make())
-                atexit.register(self.close)
-            running = self._running
-            running.begin_call()
-        try:
-            return running.ask(ask)
-        finally:
-            running.end_call()
-
-    def close(self) -> None:
-        """Leave nothing in the store, after the calls of other threads; a later call connects again.
-
-        At the end of the process this is called.
-        """
-        self._begin_in_a_fork()
-        with self._lock:
-            running, self._running = self._running, None
-        atexit.unregister(self.close)
-        if running is not None:
-            running.end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def emit(
-        self,
-        event: str,
-        data: Any = None,
-        to: Any = None,
-        *,
-        room: Any = None,
-        skip_sid: Sids = None,
-        namespace: str = "/",
-    ) -> None:
-        """See `AsyncEmitter.emit`."""
-        self._run(lambda it: it.emit(event, data, to, room=room, skip_sid=skip_sid, namespace=namespace))
-
-    def send(
-        self, data: Any, to: Any = None, *, room: Any = None, skip_sid: Sids = None, namespace: str = "/"
-    ) -> None:
-        """See `AsyncEmitter.send`."""
-        self._run(lambda it: it.send(data, to, room=room, skip_sid=skip_sid, namespace=namespace))
-
-    def call(
-        self, event: str, data: Any = None, *, to: str, namespace: str = "/", timeout: float = 60
-    ) -> Any:
-        """See `AsyncEmitter.call`."""
-        return self._run(lambda it: it.call(event, data, to=to, namespace=namespace, timeout=timeout))
-
-    def enter_room(self, sid: str, room: Any, namespace: str = "/") -> None:
-        """See `AsyncEmitter.enter_room`."""
-        self._run(lambda it: it.enter_room(sid, room, namespace))
-
-    def leave_room(self, sid: str, room: Any, namespace: str = "/") -> None:
-        """See `AsyncEmitter.leave_room`."""
-        self._run(lambda it: it.leave_room(sid, room, namespace))
-
-    def close_room(self, room: Any, namespace: str = "/") -> None:
-        """See `AsyncEmitter.close_room`."""
-        self._run(lambda it: it.close_room(room, namespace))
-
-    def disconnect(self, sid: str, namespace: str = "/") -> None:
-        """See `AsyncEmitter.disconnect`."""
-        self._run(lambda it: it.disconnect(sid, namespace))
-
-
-class _Running:
-    """An emitter that runs in a thread of its own."""
-
-    def __init__(self, emitter: AsyncEmitter) -> None:
-        self._emitter = emitter
-        self._calls = 0
-        self._call_ended = threading.Condition()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="walkie-signal emitter", daemon=True
-        )
-        self._thread.start()
-        self.ask(AsyncEmitter.start)
-
-    def begin_call(self) -> None:
-        """Record that a thread is about to ask."""
-        with self._call_ended:
-            self._calls += 1
-
-    def end_call(self) -> None:
-        """Record that it has its answer."""
-        with self._call_ended:
-            self._calls -= 1
-            self._call_ended.notify_all()
-
-    def ask(self, ask: Callable[[AsyncEmitter], Coroutine[Any, Any, Result]]) -> Result:
-        """Ask the emitter, and wait for the answer."""
-        return asyncio.run_coroutine_threadsafe(ask(self._emitter), self._loop).result()
-
-    def end(self) -> None:
-        """Close the emitter, and end the thread; nobody would answer a call that is under way."""
-        with self._call_ended:
-            self._call_ended.wait_for(lambda: not self._calls)
-        self.ask(AsyncEmitter.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
