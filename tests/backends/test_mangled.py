@@ -17,11 +17,15 @@ from support.waiting import eventually
 from walkie_signal.backends.shared.messages import (
     Beat,
     Kicked,
+    Mark,
+    Read,
     Signal,
     Told,
     read_node_message,
     write_beat,
     write_kicked,
+    write_mark,
+    write_read,
     write_signal,
     write_told,
 )
@@ -46,6 +50,8 @@ NODE_MESSAGES = [
     write_told(Told("7", frame("hello"))),
     write_kicked(Kicked("a")),
     write_beat(Beat(3)),
+    write_mark(Mark("elsewhere", 3)).encode(),
+    write_read(Read("elsewhere", 3)).encode(),
 ]
 PIECES = [*b" |1|-1|0|1e9|[]|{}|null|s|j|\0|\xff".split(b"|"), b"", HUGE.encode()]
 
@@ -113,6 +119,9 @@ def test_what_is_read_on_a_node_s_channel_is_of_the_right_types_or_refused(messa
     if isinstance(found, Signal):
         assert 0 <= found.number < 10**18
         assert 0 <= found.since < 10**18
+    elif isinstance(found, (Mark, Read)):
+        assert found.node
+        assert 0 <= found.number < 10**18
     elif isinstance(found, Beat):
         assert 0 <= found.number < 10**18
 

@@ -63,6 +63,8 @@ WRITERS = {
     messages.Told: messages.write_told,
     messages.Kicked: messages.write_kicked,
     messages.Beat: messages.write_beat,
+    messages.Mark: messages.write_mark,
+    messages.Read: messages.write_read,
     messages.HostMessage: lambda node, number, *body: messages.write_host(
         node, number, messages.write_host_body(*body)
     ),
@@ -83,6 +85,8 @@ NAMED = (messages.Signal, messages.HostMessage)
         messages.Told("u 7 é", '42["hello", 1]'),
         messages.Kicked("p-_1"),
         messages.Beat(7),
+        messages.Mark("node", 3),
+        messages.Read("node", 3),
         messages.HostMessage(
             "node", 3, "emit", ["/", ["a room \x1e é", 7, None], [], 0], ('42["é \\u001e"]', b"\x00\xff")
         ),

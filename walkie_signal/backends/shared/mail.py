@@ -22,12 +22,15 @@ from walkie_signal.backends.shared.messages import (
     Beat,
     HostMessage,
     Kicked,
+    Mark,
+    Read,
     Signal,
     Told,
     read_node_message,
     write_host,
-    write_host_body,
     write_kicked,
+    write_mark,
+    write_read,
     write_signal,
     write_told,
 )
@@ -46,9 +49,6 @@ PATIENCE = 1.0
 
 MOST_WAITING = 1000
 """How many signals may wait for this on one node."""
-
-MARK, READ = "mark", "read"
-"""The kinds of the messages by which a node is asked whether it has read what came before, and says so."""
 
 
 class Mail:
@@ -130,13 +130,10 @@ class Mail:
             partial(self._store.send, self._store.route(node)),
             0 if former is None else former.sent,
             goes_on=partial(self._backlogs.go_on, node),
-            mark=self._mark,
+            mark=lambda number: write_mark(Mark(self._incarnation.id, number)),
         )
         self._ways[node] = way
         return way
-
-    def _mark(self, way: Way) -> None:
-        self._send_host(way, write_host_body(MARK, []), _ignore)
 
     async def tell(self, user_id: UserId, text: str) -> int:
         """Publish a frame for a user's connections on other nodes; see `Backend.tell`."""
@@ -175,7 +172,9 @@ class Mail:
             self._take(message)
         elif isinstance(message, HostMessage):
             self._count(message.node, message.number)
-            self._take_host(message)
+            self._hear_host(message)
+        elif isinstance(message, (Mark, Read)):
+            self._take_mark(message)
         elif isinstance(message, Beat):
             self._incarnation.hear(message.number)
         elif isinstance(message, Told):
@@ -183,17 +182,6 @@ class Mail:
                 self._site.tell(message.user_id, message.text)
         elif isinstance(message, Kicked):
             self._site.kick(message.peer_id)
-
-    def _take_host(self, message: HostMessage) -> None:
-        if message.kind == MARK:
-            if self._uplink.up:  # at once, or two nodes that have no room for one another would wait for ever
-                self._send_host(self._way(message.node), write_host_body(READ, [message.number]), _ignore)
-        elif message.kind == READ:
-            way = self._ways.get(message.node)
-            if way is not None:
-                way.read(*message.head)
-        else:
-            self._hear_host(message)
 
     def _take(self, signal: Signal) -> None:
         node, number, target_id, from_id, since, room, _ = signal
@@ -204,6 +192,13 @@ class Mail:
             self._keep((from_id, target_id), signal)
         else:
             self._deliver(signal, sender)
+
+    def _take_mark(self, message: Mark | Read) -> None:
+        if isinstance(message, Mark):
+            read = Read(self._incarnation.id, message.number)
+            self._store.send(self._store.route(message.node), write_read(read), lambda _answer: None)
+        elif message.node in self._ways:
+            self._ways[message.node].read(message.number)
 
     def _count(self, node: str, number: int) -> None:
         """Find out what was lost of what a node has sent."""
@@ -285,7 +280,3 @@ class Mail:
         self._ways.clear()
         self._received.clear()
         self._early.clear()
-
-
-def _ignore(_handed: object) -> None:
-    """Do nothing: whether a mark arrives shows by its answer."""

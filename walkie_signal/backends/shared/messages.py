@@ -57,6 +57,25 @@ class Beat(NamedTuple):
     number: int
 
 
+class Mark(NamedTuple):
+    """A node's question to one that it reaches by the store's channel: has all been read that came before this?
+
+    Attributes:
+        node: Who asks.
+        number: What the answer bears.
+    """
+
+    node: str
+    number: int
+
+
+class Read(NamedTuple):
+    """The answer to a `Mark`, by the node that has got it, with the mark's number."""
+
+    node: str
+    number: int
+
+
 class HostMessage(NamedTuple):
     """What a node tells another one for the host's server.
 
@@ -75,7 +94,7 @@ class HostMessage(NamedTuple):
     frames: tuple[Frame, ...]
 
 
-NodeMessage = Signal | Told | Kicked | Beat | HostMessage
+NodeMessage = Signal | Told | Kicked | Beat | Mark | Read | HostMessage
 
 _signal: Callable[[tuple[str, int, str, str, int, str, str]], Signal] = partial(tuple.__new__, Signal)
 """Makes a `Signal`; the named tuple's own constructor takes three times as long."""
@@ -124,6 +143,16 @@ def write_host(node: str, number: int, body: str) -> str:
     return f"{WRITES} h {node} {number} {body}"
 
 
+def write_mark(mark: Mark) -> str:
+    """Write a mark."""
+    return f"{WRITES} m {mark.node} {mark.number}"
+
+
+def write_read(read: Read) -> str:
+    """Write the answer to a mark."""
+    return f"{WRITES} r {read.node} {read.number}"
+
+
 def write_beat(beat: Beat) -> bytes:
     """Write a beat."""
     return f"{WRITES} b {beat.number}".encode()
@@ -152,6 +181,9 @@ def read_node_message(data: bytes) -> NodeMessage | None:
         return Told(_unquoted(user_id), frame)
     if kind == "h":
         return _read_host(rest)
+    if kind in ("m", "r"):
+        node, _, number_text = rest.partition(" ")
+        return (Mark if kind == "m" else Read)(_named(node), read_number(number_text.partition(" ")[0]))
     if kind == "k":
         return Kicked(_named(rest.partition(" ")[0]))
     return Beat(read_number(rest.partition(" ")[0])) if _named(kind) == "b" else None

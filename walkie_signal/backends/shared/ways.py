@@ -43,7 +43,7 @@ class Way:
         store: Sends a message by the store's channel.
         sent: How many messages were sent on the ways before this one.
         goes_on: Called when there is room again, and when the way has ended, so that the next one may have some.
-        mark: Sends a message on this way which asks the other node to tell its number to `read`.
+        mark: Writes a message that asks the other node for a word with that number, which `read` is to get.
 
     Attributes:
         sent: How many messages were sent to the node so far.
@@ -59,7 +59,7 @@ class Way:
         sent: int,
         *,
         goes_on: Callable[[], None],
-        mark: Callable[[Way], None],
+        mark: Callable[[int], str],
     ) -> None:
         self.sent = sent
         self.ended = False
@@ -109,8 +109,8 @@ class Way:
         self._size += len(message)
         if self._size - self._marked > MARKED:
             self._marked = self._size
-            self._marks[self.sent + 1] = self._size
-            self._mark(self)
+            self._marks[self.sent] = self._size
+            self._store(self._mark(self.sent), _ignore)
         self.has_room = self._size - self._read <= MOST_UNREAD
 
     def _answered(self, done: Done, answer: Any) -> None:
@@ -145,3 +145,7 @@ class Way:
         self._end()
         if self._link is not None:
             self._link.close()
+
+
+def _ignore(_answer: object) -> None:
+    """Do nothing: whether a mark has come shows by the word of the other node."""
