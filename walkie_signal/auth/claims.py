@@ -46,4 +46,5 @@ def identity_of(claims: Mapping[str, Any], names: ClaimNames) -> Identity:
     if int(claims.get("exp", 0)) > LATEST:  # it has been verified, and may be a text
         raise CredentialRefused("the token has an end beyond all times")
     expires_at = float(claims["exp"]) if "exp" in claims else None
-    return Identity(user_id, role, dict(claims), rooms=rooms, expires_at=expires_at)
+    issued_at = max(0.0, float(claims["iat"])) if "iat" in claims else None
+    return Identity(user_id, role, dict(claims), rooms=rooms, expires_at=expires_at, issued_at=issued_at)

@@ -47,9 +47,11 @@ class Identity:
         rooms: The rooms that the peer may join: names, or beginnings of names with ``*`` behind; ``None`` for any.
         expires_at: When this ends, in seconds since 1970; ``None`` if it does not. The peer is told then, and is
             closed unless it shows a fresh token.
+        issued_at: When what proves this was issued, in seconds since 1970; ``None`` if that is not known. Whoever
+            is revoked is only let in by what was issued later.
 
     Raises:
-        ValueError: `user_id`, `role`, `rooms` or `expires_at` is of another type.
+        ValueError: `user_id`, `role`, `rooms`, `expires_at` or `issued_at` is of another type.
     """
 
     user_id: UserId | None = None
@@ -57,6 +59,7 @@ class Identity:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     rooms: tuple[str, ...] | None = field(default=None, kw_only=True)
     expires_at: float | None = field(default=None, kw_only=True)
+    issued_at: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.user_id is not None:
@@ -72,8 +75,9 @@ class Identity:
             )
         if self.rooms is not None and not _are_names(self.rooms):
             raise ValueError(f"rooms is not a sequence of strings: {self.rooms!r}")
-        if self.expires_at is not None and not _is_time(self.expires_at):
-            raise ValueError(f"expires_at is no time until the year 9999: {self.expires_at!r}")
+        for name, value in (("expires_at", self.expires_at), ("issued_at", self.issued_at)):
+            if value is not None and not _is_time(value):
+                raise ValueError(f"{name} is no time until the year 9999: {value!r}")
 
     def allows(self, room: str) -> bool:
         """Tell whether the peer may join a room, as far as `rooms` says."""
@@ -88,7 +92,7 @@ class Identity:
         Raises:
             ValueError: As for `Identity`.
         """
-        own = ("user_id", "role", "rooms", "expires_at")
+        own = ("user_id", "role", "rooms", "expires_at", "issued_at")
         attributes = {key: value for key, value in mapping.items() if key not in own}
         return cls(**{key: mapping[key] for key in own if key in mapping}, attributes=attributes)
 

@@ -101,7 +101,7 @@ class Adapter:
         link = self._transport.link(eio_sid, self.namespace)
         peer = self._peers[sid] = self._node.open(sid, link)
         try:
-            identity = await self._verified(sid, environ, auth)
+            identity = await self._verified(peer, environ, auth)
             if peer.gone or self._server.environ.get(eio_sid) is not environ:
                 raise SignalingError("unavailable", "the connection is gone", retryAfterMs=0)
             link.listen(partial(self._node.gate.receive_frame, peer))
@@ -110,11 +110,12 @@ class Adapter:
             await self.release(sid, "")
             raise
 
-    async def _verified(self, sid: str, environ: Mapping[str, Any], auth: object) -> Identity | None:
-        log.debug("peer %s connects, from %s", sid, address_of(environ) or "a Unix socket")
+    async def _verified(self, peer: Peer, environ: Mapping[str, Any], auth: object) -> Identity | None:
+        log.debug("peer %s connects, from %s", peer.peer_id, address_of(environ) or "a Unix socket")
         try:
             await self._node.ensure_started()
-            return await self._host.authenticate(partial(read_credentials, environ, auth))
+            identity = await self._host.authenticate(partial(read_credentials, environ, auth))
+            await self._node.accept(peer, identity)
         except SignalingError as error:
             if error.code != "internal":  # a fault is no refusal, and has been logged already
                 why = f"{error.code}, {error.why}" if isinstance(error, CredentialRefused) else error.code
@@ -124,6 +125,7 @@ class Adapter:
             line = "a connection could not be admitted"
             self._lines.write(logging.ERROR, line, line, fault=error)
             raise SignalingError("internal", "internal error") from error
+        return identity
 
     def refused(self, why: str, environ: Mapping[str, Any]) -> None:
         """Tell that a connection was not let in."""

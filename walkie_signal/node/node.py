@@ -35,9 +35,11 @@ from walkie_signal.node.orders import Orders
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.node.refreshing import Refreshes
+from walkie_signal.node.revoking import Revocations
 from walkie_signal.node.rosters import Statuses
 from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
+from walkie_signal.node.single import Singles
 from walkie_signal.node.site import NodeSite
 from walkie_signal.refusal_log import RefusalLog
 from walkie_signal.settings import Settings
@@ -72,10 +74,12 @@ class Node:
         signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)
         self._early = early = Early(registry, peers, signals, clock)
         self._statuses = statuses = Statuses(settings, registry, fanout, clock)
+        self._singles = singles = Singles(settings, backend)
         self._partings = partings = Partings(
-            settings, registry=registry, peers=peers, early=early, leaves=leaves, clock=clock
+            settings, registry=registry, peers=peers, early=early, leaves=leaves, singles=singles, clock=clock
         )
-        self._joins = joins = Joins(
+        self._revocations = revocations = Revocations(settings, host, backend, peers, partings)
+        self._joins = Joins(
             settings,
             host=host,
             backend=backend,
@@ -87,18 +91,8 @@ class Node:
             leaves=leaves,
         )
         self.gate = self._gate_of(namespace, settings, answers, signals, leaves)
-        self._site = NodeSite(
-            backend=backend,
-            registry=registry,
-            peers=peers,
-            joins=joins,
-            signals=signals,
-            fanout=fanout,
-            statuses=statuses,
-            facts=facts,
-            partings=partings,
-        )
-        self._orders = Orders(settings, backend, peers, partings)
+        self._site = self._site_of(signals, fanout)
+        self._orders = Orders(settings, backend, peers, partings, revocations)
 
     def _gate_of(
         self, namespace: str, settings: Settings, answers: Answers, signals: Signals, leaves: Leaves
@@ -112,7 +106,22 @@ class Node:
             joins=self._joins,
             leaves=leaves,
             partings=self._partings,
-            refreshes=Refreshes(self._host, self._registry, leaves, self._partings),
+            refreshes=Refreshes(self._host, self._registry, leaves, self._partings, self._revocations),
+        )
+
+    def _site_of(self, signals: Signals, fanout: Fanout) -> NodeSite:
+        return NodeSite(
+            backend=self.backend,
+            registry=self._registry,
+            peers=self._peers,
+            joins=self._joins,
+            signals=signals,
+            fanout=fanout,
+            statuses=self._statuses,
+            facts=self.facts,
+            partings=self._partings,
+            singles=self._singles,
+            revocations=self._revocations,
         )
 
     @property
@@ -173,6 +182,7 @@ class Node:
     async def _start(self) -> None:
         self._ran = True
         await self.backend.start(self._site)
+        await self._revocations.known()
         if not self.backend.shared:
             warn_of_siblings()
 
@@ -203,6 +213,8 @@ class Node:
             self._partings.end(peer, "disconnected")
         for peer in peers:
             await peer.settled()
+        await self._singles.settled()
+        self._revocations.close()
         await self._hooks.settled()
         self._statuses.close()
         await self.backend.close()
@@ -218,6 +230,19 @@ class Node:
     def open(self, peer_id: str, link: Link) -> Peer:
         """Record a peer that is not admitted yet; its events wait."""
         return self._peers.open(peer_id, link, self.gate.work)
+
+    async def accept(self, peer: Peer, identity: Identity | None) -> None:
+        """See whether a peer may be admitted as its user; `admit` has to follow at once.
+
+        Raises:
+            SignalingError: ``unauthorized`` if the user was revoked; ``already_connected`` if another connection of
+                the user is the one that counts; ``unavailable`` if that is not known.
+        """
+        if identity is None or identity.user_id is None:
+            return
+        self._revocations.check(identity)
+        await self._singles.claim(peer, identity.user_id)
+        self._revocations.check(identity)  # it may have been revoked meanwhile
 
     def admit(self, peer: Peer, identity: Identity | None) -> None:
         """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""

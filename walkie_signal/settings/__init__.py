@@ -10,6 +10,7 @@ The command's options, the names in its environment and the settings page are ma
     rooms      how large rooms are, and how long names      limits   what one peer may send
     pacing     how often a room is told                     host     how the host's functions are called
     transport  connections: pings, what waits, the end      store    what nodes share
+    identity   how many connections a user may have, and who was revoked
     auth       the tokens that `serve` lets in
     signaling  all of these together                        serve    what only the command has
 
