@@ -17,7 +17,7 @@ from support.waiting import eventually
 from walkie_signal import JWTAuth, attach
 from walkie_signal.settings import Settings
 
-REVOKED = pytest.mark.promise(
+pytestmark = pytest.mark.promise(
     "Hosts",
     "`revoke` closes a user's connections on all nodes, and refuses each token that was issued before, or that "
     "does not say when",
@@ -42,7 +42,6 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
     raise NotImplementedError(scope["type"])
 
 
-@REVOKED
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_its_connections_are_closed_and_its_tokens_refused(
     transport: Any, caplog: pytest.LogCaptureFixture
@@ -70,7 +69,6 @@ async def test_its_connections_are_closed_and_its_tokens_refused(
         assert await signaling.revoke("guard-7") == 0
 
 
-@REVOKED
 async def test_7_and_the_text_are_one_user() -> None:
     async with guarded() as (url, signaling), peers(url, None, auth=shown(sub=7)) as (peer,):
         assert await signaling.revoke("7") == 1
@@ -78,7 +76,6 @@ async def test_7_and_the_text_are_one_user() -> None:
         assert await refusal(url, auth=shown(sub=7)) == SAID
 
 
-@REVOKED
 async def test_no_earlier_token_is_a_fresh_one() -> None:
     async with guarded() as (url, signaling):
         await signaling.revoke("guard-7")

@@ -8,15 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import socketio
 
 from auth.issuer import SECRET, token
 from support.servers import hosted
 from support.stock import TRANSPORTS, StockPeer, peers, refusal
 from support.waiting import eventually
-from walkie_signal import JWTAuth, attach
+from walkie_signal import JWTAuth, SignalingNamespace, attach
 from walkie_signal.settings import Settings
 
-SINGLE = pytest.mark.promise(
+pytestmark = pytest.mark.promise(
     "Hosts",
     "By a setting, a user has one connection on all nodes: a second one replaces it (`replaced`) or is refused "
     "(`already_connected`)",
@@ -41,7 +42,6 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
     raise NotImplementedError(scope["type"])
 
 
-@SINGLE
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_second_connection_takes_the_place_of_the_first(transport: Any) -> None:
     async with (
@@ -58,7 +58,6 @@ async def test_a_second_connection_takes_the_place_of_the_first(transport: Any) 
             assert [member.user_id for member in await signaling.peers("gate")] == ["watch", "guard-7"]
 
 
-@SINGLE
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_second_connection_is_refused_until_the_first_one_is_gone(
     transport: Any, caplog: pytest.LogCaptureFixture
@@ -75,7 +74,6 @@ async def test_a_second_connection_is_refused_until_the_first_one_is_gone(
             assert (await again.ask("leave_room", {}))["ok"]
 
 
-@SINGLE
 async def test_7_and_the_text_are_one_user() -> None:
     async with guarded("refuse") as (url, _), peers(url, None, auth={"token": token(sub=7)}):
         refused = await refusal(url, auth={"token": token(sub="7")})
@@ -143,6 +141,21 @@ async def test_a_connection_that_ends_while_it_is_asked_who_it_is_holds_no_place
         await eventually(lambda: signaling._node.census().peers, lambda peers: peers == 0)
         async with peers(url, "gate") as (peer,):
             assert (await peer.ask("leave_room", {}))["ok"]
+
+
+@pytest.mark.parametrize("policy", ["replace", "refuse"])
+async def test_it_holds_on_a_stock_server_too(policy: str) -> None:
+    sio = socketio.AsyncServer(async_mode="asgi")
+    settings = Settings(user_connections=policy)
+    sio.register_namespace(SignalingNamespace(settings=settings, authenticate=JWTAuth(secret=SECRET)))
+    async with hosted(socketio.ASGIApp(sio)) as url, peers(url, "gate", auth=GUARD) as (first,):
+        if policy == "refuse":
+            assert (await refusal(url, auth=GUARD))["data"]["code"] == "already_connected"
+            assert (await first.ask("leave_room", {}))["ok"]
+        else:
+            async with peers(url, "gate", auth=GUARD) as (second,):
+                assert await first.hears("disconnect") == STAY_AWAY
+                assert (await second.ask("leave_room", {}))["ok"]
 
 
 def test_a_policy_without_authentication_is_refused() -> None:

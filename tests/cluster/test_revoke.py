@@ -19,7 +19,7 @@ from support.peers import RawPeer, raw_peer
 from support.redis import RedisServer
 from support.servers import Serving, hosted
 from support.waiting import eventually
-from walkie_signal import JWTAuth, SignalingError, attach
+from walkie_signal import AsyncEmitter, Emitter, JWTAuth, SignalingError, attach
 
 pytestmark = pytest.mark.promise(
     "Many nodes",
@@ -154,6 +154,27 @@ async def test_while_redis_is_away_it_holds_here_and_is_told_afterwards(
             redis.cont()
         await far.closed(within=15)
         await become_refused(other.url)
+
+
+async def test_a_process_that_serves_nobody_can_revoke(store: Store, tmp_path: Path) -> None:
+    async with (
+        commands(store, tmp_path, 2) as (one, two),
+        guards(one.url, two.url) as both,
+        guards(one.url, sub="watch") as (watch,),
+    ):
+        async with AsyncEmitter(store.url) as emitter:
+            assert await emitter.revoke("guard-7") == 2
+            for each in both:
+                await each.closed(within=5)
+                await watch.hears("peer_disconnected", peerId=each.peer_id, reason="kicked")
+            with pytest.raises(ValueError, match="not a user id"):
+                await emitter.revoke(None)  # type: ignore[arg-type]
+        with pytest.raises(RuntimeError, match="closed"):
+            await emitter.revoke("guard-7")
+        with Emitter(store.url) as emitter_that_blocks:
+            assert await asyncio.to_thread(emitter_that_blocks.revoke, "watch") == 1
+        await watch.closed(within=5)
+        await become_refused(one.url, two.url)
 
 
 async def test_many_at_once_cost_few_changes_and_none_is_lost(store: Store, tmp_path: Path) -> None:

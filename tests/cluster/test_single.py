@@ -183,6 +183,7 @@ async def test_one_is_left_if_redis_has_lost_its_memory_meanwhile(
 
             async with AsyncExitStack() as stack:
                 second = await eventually(let_in, what="let in, for nobody else is known", within=5)
+                assert second is not None
                 two.program.send_signal(signal.SIGCONT)
                 lives, goes = (first, second) if policy == "refuse" else (second, first)
                 await goes.closed(within=10)

@@ -14,14 +14,15 @@ from walkie_signal.auth.tokens import MALFORMED, REASONS
 from walkie_signal.settings.auth import AuthOptions
 
 PAGE = PAGES["docs/identity.md"]
-AUTH = Path(walkie_signal.__file__).with_name("auth")
+PACKAGE = Path(walkie_signal.__file__).parent
+SOURCES = [*PACKAGE.glob("auth/*.py"), PACKAGE / "node" / "revoking.py"]
 
 
 @pytest.mark.promise("Hosts", "Each reason why a token is refused is explained")
 def test_each_reason_is_explained_and_no_other() -> None:
     written = {
         reason
-        for path in AUTH.glob("*.py")
+        for path in SOURCES
         for reason in re.findall(r'CredentialRefused\("([^"]+)"\)', path.read_text("utf-8"))
     }
     explained = {

@@ -124,6 +124,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("server",),
     ),
     "auth": (("tokens",), ("claims", "keys"), ("remote",), ("jwt",)),
+    "emitter": (("asynchronous",), ("blocking",)),
     "web": (("probes",),),
     "cli": (
         ("descriptors", "listeners", "logs", "options", "protocols", "proxies", "variables"),

@@ -34,6 +34,18 @@ def read_user_id(value: object) -> UserId | None:
     return None
 
 
+def checked_user_id(value: object) -> UserId:
+    """Return a value as a user id; see `read_user_id`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    user_id = read_user_id(value)
+    if user_id is None or (isinstance(user_id, str) and not is_text(user_id)):
+        raise ValueError(f"this is not a user id: {value!r}")
+    return user_id
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a peer is, as the host's `authenticate` has verified it.

@@ -25,7 +25,7 @@ TOO_LATE = 10**13
 """The first time that has more digits than all before the year 2286."""
 
 MOST_ON_A_SHELF = MOST_BYTES // len('"0123456789abcdef":1234567890123,')
-"""The most users of a shelf, of which there are 64; so about 31,000 may be revoked at a time."""
+"""The most users of a shelf, of which there are 64; so some 28,000 may be revoked at a time before one is full."""
 
 
 class Shelf(NamedTuple):

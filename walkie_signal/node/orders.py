@@ -6,7 +6,7 @@ from typing import Any
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.changes import Member
-from walkie_signal.core.identity import UserId, read_user_id
+from walkie_signal.core.identity import UserId, checked_user_id
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peers
@@ -54,9 +54,7 @@ class Orders:
             raise ValueError(f"{event!r} is reserved by Socket.IO")
         if (fault := fault_of(arguments, self._settings.nesting_depth + 1)) is not None:
             raise ValueError(f"the data can't be sent: {fault}")
-        known = read_user_id(user_id)
-        if known is None:
-            raise ValueError(f"this is not a user id: {user_id!r}")
+        known = checked_user_id(user_id)
         peers = self._peers.of_user(known)
         text = self._peers.tell(peers, event, *arguments)
         try:

@@ -10,7 +10,7 @@ import asyncio
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.backends.revocation_table import RevocationTable, now
-from walkie_signal.core.identity import Identity, UserId, read_user_id
+from walkie_signal.core.identity import Identity, UserId, checked_user_id
 from walkie_signal.core.own_rooms import REVOCATIONS, REVOCATIONS_ROOM
 from walkie_signal.core.revocations import Times, digest_of, merged, refuses, shelf_of
 from walkie_signal.core.values import ABSENT, Value
@@ -64,9 +64,7 @@ class Revocations:
 
     async def revoke(self, user_id: UserId) -> int:
         """Revoke a user; see `Orders.revoke`."""
-        known = read_user_id(user_id)
-        if known is None:
-            raise ValueError(f"this is not a user id: {user_id!r}")
+        known = checked_user_id(user_id)
         if not self._host.verifies:
             raise RuntimeError("there is no authenticate: whoever is closed would come back as anybody")
         at, digest = now(), digest_of(known)

@@ -27,5 +27,5 @@ class IdentitySettings(Group):
         unit="seconds",
         above=0,
         reason="Tokens of identity providers live for minutes up to a day; some backends give theirs for a week. A "
-        "revocation takes some 40 bytes of each node's memory.",
+        "revocation takes some 200 bytes of each node's memory.",
     )
