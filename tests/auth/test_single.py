@@ -119,8 +119,10 @@ async def test_the_rooms_of_users_are_nobody_s_rooms() -> None:
             census = signaling._node.census()
             assert (census.rooms, census.members, census.listed) == (1, 1, 1)
         await eventually(lambda: signaling.backend._memory._ledger._rooms, lambda rooms: not rooms)
-        assert not signaling._node._singles._claims
-        assert not signaling._node._singles._room_of
+        assert await refusal(url, auth={"token": "x"})
+        singles = signaling._node._singles
+        kept = (singles._claims, singles._room_of, singles._undecided, singles._joins, singles._tasks)
+        await eventually(lambda: [each for each in kept if each], lambda left: not left)
 
 
 async def test_a_connection_that_ends_while_it_is_asked_who_it_is_holds_no_place() -> None:

@@ -247,6 +247,7 @@ class Node:
     def admit(self, peer: Peer, identity: Identity | None) -> None:
         """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""
         self._peers.admit(peer, identity)
+        self._singles.hold(peer)
         self._partings.expect_end(peer)
 
     def peer(self, peer_id: str) -> Peer | None:

@@ -1,9 +1,10 @@
 """Which connection of a user counts, where it may only have one: its connections are the members of a room.
 
-    replace: the member that joined last counts      refuse: the room has one place, and who joined first counts
+    refuse:  the room has one place, so the first member counts
+    replace: a member *claims*, is let in, and then *holds*; the last one that holds counts, and those before it go
 
-So one order decides for all nodes. Should a room have more members than that, because the store had lost its memory
-or a node was cut off from it, then each node parts from those of its own that don't count.
+So one order decides for all nodes, and nobody goes for a connection that is not let in after all. If a room has
+more members than it should, as after a store's loss of memory, each node parts from its own that don't count.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from walkie_signal.core.own_rooms import user_room
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.peers import Peer
 from walkie_signal.settings import Settings
-from walkie_signal.settings.identity import ALLOW, REFUSE
+from walkie_signal.settings.identity import ALLOW, REFUSE, REPLACE
 
 UNBOUNDED = 1_000_000
 """The capacity of a user's room in which the last one counts."""
+
+HOLDS = "holds"
+"""The role in its user's room of a member that was let in; one that only claims has none."""
+
+AGAIN = 1.0
+"""Seconds until a node tries again to tell the others that a connection was let in."""
 
 
 class Singles:
@@ -55,6 +62,7 @@ class Singles:
             await asyncio.shield(join)
         except SignalingError:
             self._forget(peer.peer_id)
+            del self._joins[peer.peer_id]
             raise
         finally:
             self._undecided.discard(peer.peer_id)
@@ -62,9 +70,8 @@ class Singles:
             raise SignalingError("already_connected", "a later connection of this user has replaced this one")
 
     async def _join(self, room: str, peer_id: str) -> None:
-        member = Member(peer_id, room, None, None, self._backend.node_id)
         try:
-            await self._backend.join(member, 1 if self._policy == REFUSE else UNBOUNDED)
+            await self._backend.join(self._member(room, peer_id), 1 if self._policy == REFUSE else UNBOUNDED)
         except SignalingError as error:
             if error.code != "room_full" and not (self._policy == REFUSE and self._others(room, peer_id)):
                 raise
@@ -73,8 +80,24 @@ class Singles:
                 "this user has a connection already",
                 retryAfterMs=round(self._gone_within * 1000),
             ) from None
-        finally:
-            del self._joins[peer_id]
+
+    def _member(self, room: str, peer_id: str, role: str | None = None) -> Member:
+        return Member(peer_id, room, role, None, self._backend.node_id)
+
+    def hold(self, peer: Peer) -> None:
+        """Let a peer that is admitted now take the place of those before it."""
+        room = self._room_of.get(peer.peer_id)
+        if room is not None and self._policy == REPLACE:
+            self._joins[peer.peer_id] = self._spawn(self._hold(room, peer.peer_id))
+
+    async def _hold(self, room: str, peer_id: str) -> None:
+        while peer_id in self._room_of:
+            try:
+                await self._backend.join(self._member(room, peer_id, HOLDS), UNBOUNDED)
+            except SignalingError:  # noqa: PERF203 - it is tried once a second
+                await asyncio.sleep(AGAIN)
+            else:
+                return
 
     def _others(self, room: str, peer_id: str) -> bool:
         return any(entry.member.peer_id != peer_id for entry in self._backend.known(room).entries)
@@ -82,12 +105,16 @@ class Singles:
     def losers(self, room: str) -> list[Peer]:
         """Return the connections here that don't count; those whose claim is not decided yet are not among them."""
         claims = self._claims.get(room)
-        entries = self._backend.known(room).entries if claims else ()
-        if not claims or not entries:
+        if claims is None:
             return []
-        counts = entries[0 if self._policy == REFUSE else -1].member.peer_id
+        members = [entry.member for entry in self._backend.known(room).entries]
+        if self._policy == REFUSE:
+            outdone = members[1:]
+        else:
+            last = max((at for at, member in enumerate(members) if member.role == HOLDS), default=0)
+            outdone = members[:last]
         decided = claims.keys() - self._undecided
-        return [claims[peer_id] for peer_id in decided if peer_id != counts]
+        return [claims[member.peer_id] for member in outdone if member.peer_id in decided]
 
     def release(self, peer: Peer, reason: Reason) -> None:
         """Let a peer that is gone be its user's connection no more."""
@@ -96,8 +123,9 @@ class Singles:
             self._spawn(self._leave(room, peer.peer_id, reason))
 
     async def _leave(self, room: str, peer_id: str, reason: Reason) -> None:
-        if peer_id in self._joins:
-            await asyncio.wait([self._joins[peer_id]])
+        join = self._joins.pop(peer_id, None)
+        if join is not None:
+            await asyncio.wait([join])
         await self._backend.leave(room, peer_id, reason)
 
     def _forget(self, peer_id: str) -> str | None:
