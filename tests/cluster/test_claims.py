@@ -24,6 +24,10 @@ from walkie_signal.settings import Settings
 GUARD = Identity("guard-7")
 
 
+def authenticate(_credentials: object) -> Identity:
+    raise AssertionError("nobody connects by it")
+
+
 @asynccontextmanager
 async def two(policy: str) -> AsyncIterator[tuple[RedisServer, Node, Node]]:
     """Run two nodes on one Redis server."""
@@ -31,7 +35,10 @@ async def two(policy: str) -> AsyncIterator[tuple[RedisServer, Node, Node]]:
         redis = await stack.enter_async_context(redis_server())
         settings = Settings(user_connections=policy)
         one, other = [
-            await stack.enter_async_context(running(settings, RedisBackend(redis.url))) for _ in range(2)
+            await stack.enter_async_context(
+                running(settings, RedisBackend(redis.url), authenticate=authenticate)
+            )
+            for _ in range(2)
         ]
         yield redis, one, other
 
@@ -91,6 +98,20 @@ async def test_a_connection_that_goes_before_it_is_let_in_replaces_nobody() -> N
         await gone_for(first, await let_in(other, "third"))
 
 
+async def test_who_is_revoked_while_it_claims_is_not_let_in() -> None:
+    async with two("replace") as (_, one, other):
+        first = await let_in(one, "first")
+        second = Phone(other, "second")
+        asked = asyncio.create_task(other.accept(second.peer, GUARD))
+        await asyncio.sleep(0)
+        assert await other.orders.revoke("guard-7") == 1
+        with pytest.raises(SignalingError, match="unauthorized"):
+            await asked
+        await eventually(lambda: first.peer.gone, what="the one that was let in is gone")
+        with pytest.raises(SignalingError, match="unauthorized"):
+            await let_in(one, "third")
+
+
 async def test_who_came_while_a_worker_was_alone_counts_when_another_one_comes(folder: Folder) -> None:
     for policy in ("refuse", "replace"):
         settings = Settings(user_connections=policy)
@@ -111,9 +132,6 @@ async def test_who_came_while_a_worker_was_alone_counts_when_another_one_comes(f
     "lost its memory",
 )
 async def test_who_was_revoked_while_a_worker_was_alone_is_refused_by_those_that_come(folder: Folder) -> None:
-    def authenticate(_credentials: object) -> Identity:
-        raise AssertionError("nobody connects by it")
-
     async with running(None, named(folder.path), authenticate=authenticate) as one:
         await one.orders.revoke("guard-7")
         async with running(None, named(folder.path), authenticate=authenticate) as other:
