@@ -12,6 +12,7 @@ from walkie_signal.cli.options import options_of
 from walkie_signal.settings import ServeOptions, Settings
 from walkie_signal.settings.declaration import Group, setting
 from walkie_signal.settings.host import HostSettings
+from walkie_signal.settings.identity import IdentitySettings
 from walkie_signal.settings.limits import LimitSettings
 from walkie_signal.settings.pacing import PaceSettings
 from walkie_signal.settings.rooms import NameSettings, RoomSettings
@@ -72,7 +73,7 @@ def test_each_default_has_its_reason(group: type[Group]) -> None:
 
 def test_the_settings_come_group_by_group_those_of_rooms_first() -> None:
     groups = (
-        *(RoomSettings, NameSettings, LimitSettings),
+        *(RoomSettings, NameSettings, LimitSettings, IdentitySettings),
         *(PaceSettings, HostSettings, TransportSettings, StoreSettings),
     )
     assert [each.name for each in fields(Settings)] == [

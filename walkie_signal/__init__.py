@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from walkie_signal.auth.jwt import JWTAuth
     from walkie_signal.core.changes import Member
     from walkie_signal.core.identity import Credentials, Identity
-    from walkie_signal.emitter import AsyncEmitter, Emitter
+    from walkie_signal.emitter.awaited import AsyncEmitter
+    from walkie_signal.emitter.blocking import Emitter
     from walkie_signal.errors import SignalingError
     from walkie_signal.namespace import SignalingNamespace
     from walkie_signal.settings import Settings
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 __version__ = version("walkie-signal")
 
 _HOMES = {
-    "AsyncEmitter": "walkie_signal.emitter",
+    "AsyncEmitter": "walkie_signal.emitter.awaited",
     "Credentials": "walkie_signal.core.identity",
-    "Emitter": "walkie_signal.emitter",
+    "Emitter": "walkie_signal.emitter.blocking",
     "Identity": "walkie_signal.core.identity",
     "JWTAuth": "walkie_signal.auth.jwt",
     "Member": "walkie_signal.core.changes",

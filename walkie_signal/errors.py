@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 ErrorCode = Literal[
+    "already_connected",
     "forbidden",
     "internal",
     "invalid_payload",

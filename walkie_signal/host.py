@@ -59,6 +59,11 @@ class Host:
         self._threads: ThreadPoolExecutor | None = None
         self._lines = BoundedLog(log)
 
+    @property
+    def verifies(self) -> bool:
+        """Whether the host says who a connection is."""
+        return self._authenticate is not None
+
     async def authenticate(self, read: Callable[[], Credentials]) -> Identity | None:
         """Ask who a connection with the credentials from `read` is; ``None`` if the host has no `authenticate`.
 

@@ -18,6 +18,7 @@ from walkie_signal.backends.machine.groups import NamedGroup
 from walkie_signal.backends.memory import MemoryBackend
 from walkie_signal.backends.redis import RedisBackend
 from walkie_signal.core.changes import Change, Joined, Left, Member
+from walkie_signal.core.emits import stored_name
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.values import ABSENT, MOST_BYTES
 from walkie_signal.errors import SignalingError
@@ -177,6 +178,41 @@ async def test_a_value_is_absent_until_it_is_swapped_and_then_as_it_was_given(
     value = await backend.read("r", "floor")
     assert (value.key, value.text, value.node, value.until) == ("floor", ODD, backend.node_id, 0)
     assert await backend.read("r", "call") == await backend.read("q", "floor") == ABSENT
+
+
+OWN = stored_name("users", "7")
+
+
+async def test_a_room_of_the_service_s_own_is_known_and_looked_at_and_otherwise_not_seen(
+    backend: Backend, site: KeptSite, member: Make
+) -> None:
+    for peer_id in "ba":
+        await backend.join(member(peer_id, OWN), 2)
+        assert backend.known(OWN).entries[-1].member == member(peer_id, OWN), "not the last one to join"
+    with pytest.raises(SignalingError, match="room_full"):
+        await backend.join(member("c", OWN), 2)
+    looked = len(site.looked)
+    assert await backend.swap(OWN, "floor", 0, "text") == "swapped"
+    await site.until(lambda: len(site.looked) > looked)
+    assert [value.text for value in backend.known(OWN).values] == ["text"]
+    looked = len(site.looked)
+    await backend.leave(OWN, "b", "left")
+    assert len(site.looked) > looked
+    assert [entry.member.peer_id for entry in backend.known(OWN).entries] == ["a"]
+    assert set(site.looked) == {OWN}
+    assert site.applied == []
+    assert list(await backend.rooms()) == []
+
+
+async def test_nothing_is_known_of_a_room_with_nobody_from_here(backend: Backend) -> None:
+    roster = backend.known(OWN)
+    assert (roster.entries, roster.values) == ((), ())
+
+
+async def test_connections_of_this_node_are_not_counted_among_others(backend: Backend) -> None:
+    backend.present("a", None)
+    backend.present("a", 7)
+    assert await backend.connections(7) == 0
 
 
 async def test_a_swap_of_another_version_changes_nothing(backend: Backend, member: Make) -> None:

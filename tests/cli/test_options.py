@@ -31,6 +31,7 @@ OTHER: dict[str, Any] = {
     "backend": "machine:patrol",
     "redis_url": "redis://127.0.0.1:6379/7",
     "redis_prefix": "patrol",
+    "user_connections": "replace",
     "log_level": "debug",
     "log_format": "json",
     "webhook": "https://example.com/walkie",

@@ -73,6 +73,7 @@ async def test_the_password_of_a_url_is_not_shown_either() -> None:
         (["--jwt-public-key", "/dev/null"], "--jwt-public-key: /dev/null is empty"),
         (["--jwt-public-key", "/etc/hostname"], "--jwt-public-key: the public key can't be read"),
         (["--jwt-audience", "patrol"], "--jwt-audience: without a secret, a public key or a URL of keys"),
+        (["--user-connections", "replace"], "--user-connections replace needs tokens"),
         (["--jwt-jwks-url", "ftp://x"], "--jwt-jwks-url: the URL of the keys has to begin with https://"),
     ],
 )

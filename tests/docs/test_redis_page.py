@@ -56,6 +56,7 @@ async def test_these_are_the_keys_their_types_and_channels() -> None:
         for site, peer_id in ((one, "a"), (two, "b")):
             await site.join(peer_id)
             site.backend.present(peer_id, "7")
+        assert await one.backend.swap("r", "floor", 0, "text") == "swapped"
         await asyncio.gather(*(_beaten(site) for site in (one, two)))
         await server.command("SADD", f"{BASE}node:{{dead}}:rooms", "r")
         await server.command("ZADD", NODES, "1000000000000000", "dead")

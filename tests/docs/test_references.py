@@ -157,7 +157,7 @@ def test_events_of_clients_are_the_protocol_s() -> None:
 def test_codes_and_reasons_are_the_protocol_s() -> None:
     assert {row[0].strip("`") for row in PROTOCOL.table("`code`", "When")} == set(get_args(ErrorCode))
     reasons = {row[0].strip("`") for row in PROTOCOL.table("`reason`")}
-    assert reasons == set(get_args(Reason)) - {"replaced"}, "this one comes later"
+    assert reasons == set(get_args(Reason))
     android = {
         each
         for row in PAGES["docs/clients/android.md"].table("`code`")

@@ -275,6 +275,7 @@ async def test_an_emitter_says_that_redis_is_away() -> None:
             emitter.emit("told", 1),
             emitter.close_room("ward"),
             emitter.enter_room("x" * 20, "a"),
+            emitter.revoke("guard-7"),
         ):
             with pytest.raises(SignalingError, match="cut off"):
                 await ask

@@ -23,14 +23,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "settings": (
         ("declaration", "forms"),
-        ("auth", "host", "limits", "pacing", "rooms", "store", "transport", "webhook"),
+        ("auth", "host", "identity", "limits", "pacing", "rooms", "store", "transport", "webhook"),
         ("serve", "signaling"),
     ),
     "wire": (("json", "values"), ("event_packets", "frames", "relays"), ("packets",)),
     "core": (
         ("addresses", "early", "emits", "identity", "leases", "limits", "origins", "pacing", "transitions"),
-        ("ports", "values", "wheel"),
-        ("changes", "peer_events"),
+        ("own_rooms", "ports", "values", "wheel"),
+        ("changes", "peer_events", "revocations"),
         ("facts", "payloads", "replicas", "rooms"),
         ("deliveries", "ledger", "registry"),
     ),
@@ -39,7 +39,12 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("bounds", "frames"),
         ("http", "protocol"),
     ),
-    "backends": (("base", "nobody", "urls"), ("memory", "shared", "swaps"), ("machine", "redis"), ("named",)),
+    "backends": (
+        ("base", "nobody", "urls"),
+        ("memory", "shared", "swaps"),
+        ("machine", "redis", "revocation_table"),
+        ("named",),
+    ),
     "backends.machine": (
         ("book", "folder", "frames", "others"),
         ("alone", "groups"),
@@ -50,7 +55,17 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("backend",),
     ),
     "backends.shared": (
-        ("format", "in_order", "incarnation", "lifetime", "outage", "states", "store", "uplink_states"),
+        (
+            "format",
+            "in_order",
+            "incarnation",
+            "lifetime",
+            "outage",
+            "screen",
+            "states",
+            "store",
+            "uplink_states",
+        ),
         ("messages", "records"),
         ("copies", "mesh_ends", "uplink"),
         ("followed", "ways"),
@@ -80,9 +95,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "node": (
         ("census", "hooks", "peers", "siblings"),
         ("announcements", "answers", "fanout", "limits"),
-        ("leaving", "rosters", "signals", "verifying"),
+        ("leaving", "rosters", "signals", "single", "verifying"),
         ("early",),
         ("joining", "parting"),
+        ("revoking",),
         ("orders", "refreshing", "site"),
         ("gate",),
         ("node",),

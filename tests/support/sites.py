@@ -17,6 +17,7 @@ class KeptSite:
         self.told: list[tuple[str, str]] = []
         self.kicked: list[str] = []
         self.removed: list[Member] = []
+        self.looked: list[str] = []
         self.fences = 0
         self._arrivals = Arrivals(self._kept)
 
@@ -29,6 +30,10 @@ class KeptSite:
 
     def apply(self, change: Change) -> None:
         self.applied.append(change)
+        self._arrivals.grew()
+
+    def look(self, room: str) -> None:
+        self.looked.append(room)
         self._arrivals.grew()
 
     def forget(self, room: str) -> None:

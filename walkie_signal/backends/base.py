@@ -8,6 +8,7 @@ from typing import Protocol
 from walkie_signal.core.changes import Change, Member, Reason
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.ports import OtherNodes
+from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
 
 Done = Callable[[bool], None]
@@ -19,6 +20,9 @@ class Site(Protocol):
 
     def apply(self, change: Change) -> None:
         """Make a change that has been ordered, and tell the peers here about it."""
+
+    def look(self, room: str) -> None:
+        """Look at a room that no peer can ask for: its members or values may be others now; see `Backend.known`."""
 
     def forget(self, room: str) -> None:
         """Drop what is known about a room without members here; its changes are not followed any more."""
@@ -98,6 +102,9 @@ class Backend(Protocol):
             SignalingError: ``unavailable``.
         """
 
+    def known(self, room: str) -> Roster:
+        """Return a room as this node knows it, without asking others; it is empty if nobody here is in it."""
+
     # Values beside rooms
 
     async def read(self, room: str, key: str) -> Value:
@@ -149,6 +156,13 @@ class Backend(Protocol):
 
     async def tell(self, user_id: UserId, text: str) -> int:
         """Send the text of a frame to a user's connections on other nodes; returns how many there are.
+
+        Raises:
+            SignalingError: ``unavailable``.
+        """
+
+    async def connections(self, user_id: UserId) -> int:
+        """Return how many connections a user has on other nodes; those of a node that has just died may be counted.
 
         Raises:
             SignalingError: ``unavailable``.

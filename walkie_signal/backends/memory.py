@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from walkie_signal.backends.base import Done, Site
-from walkie_signal.core.changes import Joined, Left, Member, Reason
-from walkie_signal.core.emits import Emit, Order
+from walkie_signal.core.changes import Change, Joined, Left, Member, Reason
+from walkie_signal.core.emits import Emit, Order, is_stored_name
 from walkie_signal.core.identity import UserId
 from walkie_signal.core.ledger import Ledger
 from walkie_signal.core.ports import Audience
@@ -89,22 +89,33 @@ class MemoryBackend:
         joined, _ = self._ledger.join(member, capacity, time.time_ns() // 1000)
         if not joined:
             raise room_full(capacity)
-        site.apply(Joined(member))
+        self._apply(site, Joined(member))
 
     async def leave(self, room: str, peer_id: str, reason: Reason) -> None:
         """Take a member out."""
         _, published = self._ledger.leave(room, peer_id, self.node_id, reason, time.time_ns() // 1000)
         for _, _, left in published:
             if isinstance(left, Left) and self._site is not None:
-                self._site.apply(left)
+                self._apply(self._site, left)
+
+    @staticmethod
+    def _apply(site: Site, change: Change) -> None:
+        if is_stored_name(change.room):
+            site.look(change.room)
+        else:
+            site.apply(change)
 
     async def rooms(self) -> Sequence[str]:
         """Return the names of the rooms that have members."""
-        return self._ledger.rooms(_now())
+        return [room for room in self._ledger.rooms(_now()) if not is_stored_name(room)]
 
     async def roster(self, room: str) -> Sequence[Member]:
         """Return the members of a room."""
         return [entry.member for entry in self._ledger.roster(room, _now()).entries]
+
+    def known(self, room: str) -> Roster:
+        """Return a room as this node knows it."""
+        return self._ledger.roster(room, _now())
 
     async def read(self, room: str, key: str) -> Value:
         """Return a value beside a room."""
@@ -115,11 +126,13 @@ class MemoryBackend:
         self, room: str, key: str, version: int, text: str, *, member: str | None = None, keep: float = 0
     ) -> Outcome:
         """Give a value beside a room another text."""
-        self._started()
+        site = self._started()
         stays = round(keep * 1000) * 1000
         outcome, _ = self._ledger.swap(
             room, key, version, text, _now(), node=self.node_id, member=member, keep=stays
         )
+        if is_stored_name(room):
+            site.look(room)
         return outcome
 
     def rosters(self) -> dict[str, Roster]:
@@ -138,6 +151,10 @@ class MemoryBackend:
         """Do nothing."""
 
     async def tell(self, user_id: UserId, text: str) -> int:  # noqa: ARG002
+        """Return 0: there is no other node."""
+        return 0
+
+    async def connections(self, user_id: UserId) -> int:  # noqa: ARG002
         """Return 0: there is no other node."""
         return 0
 

@@ -11,6 +11,9 @@ class Nobody:
     def apply(self, change: Change) -> None:
         """Do nothing."""
 
+    def look(self, room: str) -> None:
+        """Do nothing."""
+
     def forget(self, room: str) -> None:
         """Do nothing."""
 

@@ -27,6 +27,7 @@ from walkie_signal.cli.workers import Workers
 from walkie_signal.core.origins import Origins
 from walkie_signal.settings import ServeOptions, Settings
 from walkie_signal.settings.forms import AUTO, MEMORY
+from walkie_signal.settings.identity import ALLOW
 
 log = logging.getLogger("walkie_signal")
 
@@ -43,7 +44,7 @@ def serve(**values: Any) -> None:
     )
     options: ServeOptions = group_of(ServeOptions, values)
     settings: Settings = group_of(Settings, values)
-    _check(options)
+    _check(options, settings)
     set_up_logs(options.log_level, options.log_format, several=options.workers > 1)
     known = [variable_name(each) for group in (ServeOptions, Settings) for each in fields(group)]
     for line in unread_variables(os.environ, ENVIRONMENT_PREFIX, known):
@@ -64,7 +65,7 @@ def _may_be_secret(each: Field[Any], values: dict[str, Any]) -> bool:
     return "://" in value and "@" in value if each.name in ("backend", "redis_url") else bool(value)
 
 
-def _check(options: ServeOptions) -> None:
+def _check(options: ServeOptions, settings: Settings) -> None:
     """Refuse options that don't fit together, or values that can't work, before anything starts."""
     if options.cors_origin != ("*",):
         try:
@@ -81,8 +82,12 @@ def _check(options: ServeOptions) -> None:
     if options.redis_url and options.backend != AUTO:
         raise click.UsageError("give --backend or --redis-url, not both")
     _check_backend(options)
-    verifier_of(options)
     webhook_of(options)
+    if verifier_of(options) is None and settings.user_connections != ALLOW:
+        raise click.UsageError(
+            f"--user-connections {settings.user_connections} needs tokens, such as by --jwt-secret-file: otherwise "
+            "anybody may claim to be another user"
+        )
     if options.ssl_certfile:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(

@@ -15,7 +15,10 @@ from walkie_signal.wire.json import dumps
 from walkie_signal.wire.values import is_text
 
 MARK = "\0/"
-"""What the names of the host's rooms in a store begin with, and no other room's; a peer may not ask for one."""
+"""What the names begin with that only nodes enter and leave: the host's rooms, and those of `core/own_rooms.py`.
+
+A peer may not ask for one.
+"""
 
 LARGEST = 2**53
 """The largest magnitude of a room's number: JSON's readers take a larger one for another."""
@@ -97,5 +100,5 @@ def _name(namespace: str, room: str | int | None) -> str:
 
 
 def is_stored_name(name: str) -> bool:
-    """Tell whether a room in a store is the host's."""
+    """Tell whether a room in a store is one that no peer can ask for: the host's, or the service's own."""
     return name.startswith(MARK)

@@ -52,6 +52,18 @@ def _read_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def checked_user_id(value: object) -> UserId:
+    """Return a value as a user id; see `read_user_id`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    user_id = read_user_id(value)
+    if user_id is None or (isinstance(user_id, str) and not is_text(user_id)):
+        raise ValueError(f"this is not a user id: {value!r}")
+    return user_id
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a peer is, as the host's `authenticate` has verified it.
@@ -72,6 +84,9 @@ class Identity:
         dispatch: Whether it may take the floor from others, give it to them, and watch rooms that it is not in.
         emergency: Whether it may declare an emergency, which goes before every priority.
 
+        issued_at: When what proves this was issued, in seconds since 1970; ``None`` if that is not known. Whoever
+            is revoked is only let in by what was issued later.
+
     Raises:
         ValueError: One of these is of another type, or out of its bounds.
     """
@@ -88,6 +103,7 @@ class Identity:
     uninterruptible: bool = field(default=False, kw_only=True)
     dispatch: bool = field(default=False, kw_only=True)
     emergency: bool = field(default=False, kw_only=True)
+    issued_at: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.user_id is not None:
@@ -103,8 +119,9 @@ class Identity:
             )
         if self.rooms is not None and not _are_names(self.rooms):
             raise ValueError(f"rooms is not a sequence of strings: {self.rooms!r}")
-        if self.expires_at is not None and not _is_time(self.expires_at):
-            raise ValueError(f"expires_at is no time until the year 9999: {self.expires_at!r}")
+        for name, value in (("expires_at", self.expires_at), ("issued_at", self.issued_at)):
+            if value is not None and not _is_time(value):
+                raise ValueError(f"{name} is no time until the year 9999: {value!r}")
         self._check_radio()
 
     def _check_radio(self) -> None:

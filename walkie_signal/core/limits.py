@@ -1,8 +1,7 @@
 """How much of something one may do: an allowance that is spent, and comes back at a rate.
 
 An allowance is one number, the time at which it is whole again. So it takes no timer, and as long as nobody spends
-anything, it costs nothing. (The generic cell rate algorithm of ATM, ITU-T I.371, which Redis' and Heroku's limiters
-use too.)
+anything, it costs nothing. (It is the generic cell rate algorithm of ATM: ITU-T I.371.)
 
 There is one rule for this file: what is spent may cost more than what is left, and the next one waits for longer.
 So a single costly thing is always possible, and on average the rate holds.

@@ -154,6 +154,11 @@ class Replica:
         """Return the ids of all members."""
         return list(self._entries)
 
+    def roster(self) -> Roster:
+        """Return the room as it is known here, in the order in which its members joined."""
+        entries = tuple(sorted(self._entries.values(), key=lambda each: (each.since, each.member.peer_id)))
+        return Roster(self.version or NOWHERE, entries, values=tuple(self.values.values()))
+
     def values_of(self, node: str) -> list[Value]:
         """Return the values that a node swapped last; none if the room has no members, for they may have ended."""
         return [value for value in self.values.values() if value.node == node] if self._entries else []

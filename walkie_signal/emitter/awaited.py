@@ -10,12 +10,16 @@ from typing_extensions import Self
 
 from walkie_signal.backends.named import backend_of
 from walkie_signal.backends.nobody import Nobody
+from walkie_signal.backends.revocation_table import RevocationTable, now
+from walkie_signal.core.identity import UserId, checked_user_id
 from walkie_signal.settings import Settings
 from walkie_signal.settings.forms import AUTO, MACHINE, MEMORY
 from walkie_signal.transport import create_server
 
 Sids = str | Sequence[str] | None
 """A sid, several, or none."""
+
+NOT_STARTED = "this emitter is not started, or closed"
 
 
 class AsyncEmitter:
@@ -30,7 +34,8 @@ class AsyncEmitter:
         backend: What the nodes were given: the URL of a Redis server or of its sentinels, or ``machine:<name>``.
             If no node has that, nobody is told, and no error comes.
         namespace: The namespace of their signaling, if it is another one.
-        settings: Their settings, of which only `redis_prefix` matters here; ``None`` for the defaults.
+        settings: Their settings, of which only `redis_prefix` and `revocations_kept` matter here; ``None`` for the
+            defaults.
 
     Raises:
         ValueError: `backend` names no store that other processes can find.
@@ -46,14 +51,16 @@ class AsyncEmitter:
 
         self._is_open = False
         self._turn: asyncio.Task[None] | None = None
-        self._backend = backend_of(backend, namespace, settings or Settings())
+        settings = settings or Settings()
+        self._backend = backend_of(backend, namespace, settings)
+        self._revocations = RevocationTable(self._backend, settings.revocations_kept)
         self._server = create_server(hand_over=False, client_manager=Rooms(has_clients=False))
         self._server.connections.reach(self._backend.others, namespace)
 
     @property
     def _started(self) -> Any:
         if not self._is_open:
-            raise RuntimeError("this emitter is not started, or closed")
+            raise RuntimeError(NOT_STARTED)
         return self._server
 
     async def start(self) -> None:
@@ -180,3 +187,17 @@ class AsyncEmitter:
     async def disconnect(self, sid: str, namespace: str = "/") -> None:
         """Disconnect a client; as `enter_room`."""
         await self._started.disconnect(sid, namespace=namespace)
+
+    async def revoke(self, user_id: UserId) -> int:
+        """Do on all nodes that authenticate what `SignalingNamespace.revoke` does.
+
+        Returns:
+            How many connections there were; they are closed a moment after this returns.
+
+        Raises:
+            ValueError: `user_id` is not a user id.
+            SignalingError: ``unavailable``: the store can't be reached, or can't tell yet who is connected.
+        """
+        if not self._is_open:
+            raise RuntimeError(NOT_STARTED)
+        return await self._revocations.revoke(checked_user_id(user_id), now())

@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import Self
 
+from walkie_signal.core.identity import UserId
 from walkie_signal.emitter.awaited import AsyncEmitter, Sids
 from walkie_signal.emitter.threads import InThread
 from walkie_signal.settings import Settings
@@ -81,3 +82,7 @@ class Emitter:
     def disconnect(self, sid: str, namespace: str = "/") -> None:
         """See `AsyncEmitter.disconnect`."""
         self._run(lambda it: it.disconnect(sid, namespace))
+
+    def revoke(self, user_id: UserId) -> int:
+        """See `AsyncEmitter.revoke`."""
+        return self._run(lambda it: it.revoke(user_id))

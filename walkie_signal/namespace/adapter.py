@@ -96,7 +96,7 @@ class Adapter:
         link = self._transport.link(eio_sid, self.namespace)
         peer = self._peers[sid] = self._node.open(sid, link, address_of(environ))
         try:
-            identity = await self._verified(sid, environ, auth)
+            identity = await self._verified(peer, environ, auth)
             if peer.gone or self._server.environ.get(eio_sid) is not environ:
                 raise SignalingError("unavailable", "the connection is gone", retryAfterMs=0)
             link.listen(partial(self._node.gate.receive_frame, peer))
@@ -105,11 +105,12 @@ class Adapter:
             await self.release(sid, "")
             raise
 
-    async def _verified(self, sid: str, environ: Mapping[str, Any], auth: object) -> Identity | None:
-        log.debug("peer %s connects, from %s", sid, address_of(environ) or "a Unix socket")
+    async def _verified(self, peer: Peer, environ: Mapping[str, Any], auth: object) -> Identity | None:
+        log.debug("peer %s connects, from %s", peer.peer_id, address_of(environ) or "a Unix socket")
         try:
             await self._node.ensure_started()
-            return await self._node.verifier.verify(address_of(environ), partial(self._read, environ, auth))
+            identity = await self._node.verifier.verify(peer.address, partial(self._read, environ, auth))
+            await self._node.accept(peer, identity)
         except SignalingError as error:
             if error.code != "internal":  # a fault is no refusal, and has been logged already
                 why = f"{error.code}, {error.why}" if error.why else error.code
@@ -119,6 +120,7 @@ class Adapter:
             line = "a connection could not be admitted"
             self._lines.write(logging.ERROR, line, line, fault=error)
             raise SignalingError("internal", "internal error") from error
+        return identity
 
     def _read(self, environ: Mapping[str, Any], auth: object, is_suspect: bool) -> Credentials:  # noqa: FBT001
         cookies = not self._transport.lets_any_page_in

@@ -16,6 +16,7 @@ from walkie_signal.host import Authenticate, Authorize, Host, OnJoin, OnLeave
 from walkie_signal.namespace.adapter import Adapter
 from walkie_signal.node.node import Node
 from walkie_signal.settings import Settings
+from walkie_signal.settings.identity import ALLOW
 from walkie_signal.wire.event_packets import RESERVED_EVENTS
 
 
@@ -58,7 +59,8 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
     seconds. If one of the first two fails, the peer is answered ``internal``; if a hook fails, that is only logged.
 
     Raises:
-        ValueError: At registration, if a handler of yours would hide one of ours; the text says what to write.
+        ValueError: `user_connections` of the settings needs an `authenticate`, and none is given. At registration:
+            a handler of yours would hide one of ours; the text says what to write.
         TypeError: If a derived class has a handler for one of our events.
     """
 
@@ -89,6 +91,10 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
     ) -> None:
         super().__init__(namespace)
         self.settings = settings or Settings()
+        if self.settings.user_connections != ALLOW and authenticate is None:
+            raise ValueError(
+                "user_connections needs authenticate: otherwise anybody may claim to be another user"
+            )
         host = Host(
             self.settings, authenticate=authenticate, authorize=authorize, on_join=on_join, on_leave=on_leave
         )
@@ -160,6 +166,27 @@ class SignalingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # pyth
             SignalingError: ``unavailable``: the peer is not on this node, and other nodes can't be asked now.
         """
         return await self._node.orders.kick(peer_id)
+
+    async def revoke(self, user_id: UserId) -> int:
+        """Close all connections of a user, and refuse whatever was issued for it until now: a token by its ``iat``.
+
+        The others hear that it was kicked, and a stock client stays away. What does not say when it was issued is
+        refused too. This holds on every node, also on those that start later, for `revocations_kept` seconds.
+
+        Args:
+            user_id: The id that your `authenticate` or a token names; 7, 7.0 and "7" are the same user.
+
+        Returns:
+            How many connections there were. Those of other nodes are closed a moment after this returns.
+
+        Raises:
+            ValueError: `user_id` is not a user id.
+            RuntimeError: There is no `authenticate`, so nobody could be refused.
+            SignalingError: ``unavailable``: other nodes can't be asked now. It holds on this node, where
+                ``details["closed"]`` connections were closed, and on the others once they can be told, unless this
+                node ends before.
+        """
+        return await self._node.orders.revoke(user_id)
 
     async def start(self) -> None:
         """Start the tasks in the background, also after `close`.

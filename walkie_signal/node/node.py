@@ -36,9 +36,11 @@ from walkie_signal.node.orders import Orders
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peer, Peers
 from walkie_signal.node.refreshing import Refreshes
+from walkie_signal.node.revoking import Revocations
 from walkie_signal.node.rosters import Statuses
 from walkie_signal.node.siblings import part_from_siblings, warn_of_siblings
 from walkie_signal.node.signals import Signals
+from walkie_signal.node.single import Singles
 from walkie_signal.node.site import NodeSite
 from walkie_signal.node.verifying import Verifier
 from walkie_signal.refusal_log import RefusalLog
@@ -77,9 +79,11 @@ class Node:
         signals = Signals(backend=backend, registry=registry, peers=peers, answers=answers)
         self._early = early = Early(registry, peers, signals, clock)
         self._statuses = statuses = Statuses(settings, registry, fanout, clock)
+        self._singles = singles = Singles(settings, backend)
         self._partings = partings = Partings(
-            settings, registry=registry, peers=peers, early=early, leaves=leaves, clock=clock
+            settings, registry=registry, peers=peers, early=early, leaves=leaves, singles=singles, clock=clock
         )
+        self._revocations = revocations = Revocations(settings, host, backend, peers, partings)
         self._joins = Joins(
             settings,
             host=host,
@@ -93,21 +97,8 @@ class Node:
             leaves=leaves,
         )
         self.gate = self._gate_of(namespace, settings, answers, limits, signals=signals, leaves=leaves)
-        self._site = self._site_of(backend, signals, fanout)
-        self._orders = Orders(settings, backend, peers, partings)
-
-    def _site_of(self, backend: Backend, signals: Signals, fanout: Fanout) -> NodeSite:
-        return NodeSite(
-            backend=backend,
-            registry=self._registry,
-            peers=self._peers,
-            joins=self._joins,
-            signals=signals,
-            fanout=fanout,
-            statuses=self._statuses,
-            facts=self.facts,
-            partings=self._partings,
-        )
+        self._site = self._site_of(signals, fanout)
+        self._orders = Orders(settings, backend, peers, partings, revocations)
 
     def _gate_of(
         self,
@@ -129,7 +120,22 @@ class Node:
             joins=self._joins,
             leaves=leaves,
             partings=self._partings,
-            refreshes=Refreshes(self.verifier, self._registry, leaves, self._partings),
+            refreshes=Refreshes(self.verifier, self._registry, leaves, self._partings, self._revocations),
+        )
+
+    def _site_of(self, signals: Signals, fanout: Fanout) -> NodeSite:
+        return NodeSite(
+            backend=self.backend,
+            registry=self._registry,
+            peers=self._peers,
+            joins=self._joins,
+            signals=signals,
+            fanout=fanout,
+            statuses=self._statuses,
+            facts=self.facts,
+            partings=self._partings,
+            singles=self._singles,
+            revocations=self._revocations,
         )
 
     @property
@@ -190,6 +196,7 @@ class Node:
     async def _start(self) -> None:
         self._ran = True
         await self.backend.start(self._site)
+        await self._revocations.known()
         if not self.backend.shared:
             warn_of_siblings()
 
@@ -220,6 +227,8 @@ class Node:
             self._partings.end(peer, "disconnected")
         for peer in peers:
             await peer.settled()
+        await self._singles.settled()
+        self._revocations.close()
         await self._hooks.settled()
         self._statuses.close()
         await self.backend.close()
@@ -236,9 +245,23 @@ class Node:
         """Record a peer that is not admitted yet, from an address if that is known; its events wait."""
         return self._peers.open(peer_id, link, address, self.gate.work)
 
+    async def accept(self, peer: Peer, identity: Identity | None) -> None:
+        """See whether a peer may be admitted as its user; `admit` has to follow at once.
+
+        Raises:
+            SignalingError: ``unauthorized`` if the user was revoked; ``already_connected`` if another connection of
+                the user is the one that counts; ``unavailable`` if that is not known.
+        """
+        if identity is None or identity.user_id is None:
+            return
+        self._revocations.check(identity)
+        await self._singles.claim(peer, identity.user_id)
+        self._revocations.check(identity)  # it may have been revoked meanwhile
+
     def admit(self, peer: Peer, identity: Identity | None) -> None:
         """Begin to carry out a peer's events; `identity` is ``None`` if the host has no `authenticate`."""
         self._peers.admit(peer, identity)
+        self._singles.hold(peer)
         self._partings.expect_end(peer)
 
     def peer(self, peer_id: str) -> Peer | None:

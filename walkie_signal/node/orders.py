@@ -6,10 +6,11 @@ from typing import Any
 
 from walkie_signal.backends.base import Backend
 from walkie_signal.core.changes import Member
-from walkie_signal.core.identity import UserId, read_user_id
+from walkie_signal.core.identity import UserId, checked_user_id
 from walkie_signal.errors import SignalingError
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peers
+from walkie_signal.node.revoking import Revocations
 from walkie_signal.settings.limits import LimitSettings
 from walkie_signal.wire.event_packets import RESERVED_EVENTS
 from walkie_signal.wire.values import fault_of
@@ -27,11 +28,13 @@ class Orders:
         backend: Backend,
         peers: Peers,
         partings: Partings,
+        revocations: Revocations,
     ) -> None:
         self._settings = settings
         self._backend = backend
         self._peers = peers
         self._partings = partings
+        self._revocations = revocations
 
     async def rooms(self) -> list[str]:
         """Return the names of the rooms with members."""
@@ -51,9 +54,7 @@ class Orders:
             raise ValueError(f"{event!r} is reserved by Socket.IO")
         if (fault := fault_of(arguments, self._settings.nesting_depth + 1)) is not None:
             raise ValueError(f"the data can't be sent: {fault}")
-        known = read_user_id(user_id)
-        if known is None:
-            raise ValueError(f"this is not a user id: {user_id!r}")
+        known = checked_user_id(user_id)
         peers = self._peers.of_user(known)
         text = self._peers.tell(peers, event, *arguments)
         try:
@@ -69,3 +70,10 @@ class Orders:
         self._partings.end(peer, "kicked")
         await peer.settled()
         return True
+
+    async def revoke(self, user_id: UserId) -> int:
+        """Close a user's connections, and refuse what was issued for it until now; returns how many there were.
+
+        If other nodes can't be asked, ``details["closed"]`` of the error says how many of this node were closed.
+        """
+        return await self._revocations.revoke(user_id)

@@ -13,6 +13,7 @@ from walkie_signal.core.registry import Registry
 from walkie_signal.node.early import Early
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.peers import Departure, Peer, Peers
+from walkie_signal.node.single import Singles
 from walkie_signal.settings.transport import TransportSettings
 
 log = logging.getLogger("walkie_signal")
@@ -22,6 +23,9 @@ GRACE = 4.0
 
 IDENTITY, GRACE_TIME = "identity", "grace"
 """What the clock calls the two times."""
+
+FOR_GOOD: tuple[Reason, ...] = ("kicked", "replaced")
+"""The reasons for which a stock client is told to stay away: two devices would else replace each other for ever."""
 
 DRAIN_TAKES = 10.0
 """Seconds within which all workers of a command drain."""
@@ -38,6 +42,7 @@ class Partings:
         peers: Peers,
         early: Early,
         leaves: Leaves,
+        singles: Singles,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -45,6 +50,7 @@ class Partings:
         self._peers = peers
         self._early = early
         self._leaves = leaves
+        self._singles = singles
         self._clock = clock
         self._told, self._told_at = 0, -inf
 
@@ -93,7 +99,7 @@ class Partings:
 
     def end(self, peer: Peer, reason: Reason) -> None:
         """Close a peer's connection from this side, and take the peer out of its rooms."""
-        peer.close(for_good=reason == "kicked")
+        peer.close(for_good=reason in FOR_GOOD)
         self.part(peer.peer_id, reason)
 
     def part(self, peer_id: str, reason: Reason) -> Peer | None:
@@ -106,6 +112,7 @@ class Partings:
             peer.gone = True
             self._peers.remove(peer)
             self._early.forget(peer)
+            self._singles.release(peer, reason)
             self._forget_end(peer)
             peer.post(Departure(reason))
         return peer

@@ -12,6 +12,7 @@ from walkie_signal.errors import CredentialRefused
 from walkie_signal.node.leaving import Leaves
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peer
+from walkie_signal.node.revoking import Revocations
 from walkie_signal.node.verifying import Verifier
 from walkie_signal.wire.event_packets import Event
 
@@ -19,11 +20,19 @@ from walkie_signal.wire.event_packets import Event
 class Refreshes:
     """Gives peers of one node other identities of the same users."""
 
-    def __init__(self, verifier: Verifier, registry: Registry, leaves: Leaves, partings: Partings) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        registry: Registry,
+        leaves: Leaves,
+        partings: Partings,
+        revocations: Revocations,
+    ) -> None:
         self._verifier = verifier
         self._registry = registry
         self._leaves = leaves
         self._partings = partings
+        self._revocations = revocations
 
     async def refresh(self, peer: Peer, event: Event, message: RefreshToken) -> None:
         """Let a peer stay for as long as its fresh token says, in the rooms that it still allows.
@@ -38,6 +47,7 @@ class Refreshes:
                 raise CredentialRefused("the token is another user's")
             if identity.expires_at is not None and identity.expires_at <= time():
                 raise CredentialRefused("the token has expired")  # it may have been let in by a leeway
+            self._revocations.check(identity)
             peer.identity = identity
             self._partings.expect_end(peer)
             left = [room for room in self._registry.rooms_of(peer.peer_id) if not identity.allows(room)]

@@ -8,13 +8,16 @@ from walkie_signal.backends.base import Backend
 from walkie_signal.core.changes import EFFECTS, Change, Joined, Left, Member
 from walkie_signal.core.deliveries import deliveries_of
 from walkie_signal.core.facts import Facts, MemberJoined, MemberLeft
+from walkie_signal.core.own_rooms import REVOCATIONS_ROOM
 from walkie_signal.core.registry import Registry
 from walkie_signal.node.fanout import Fanout
 from walkie_signal.node.joining import Joins
 from walkie_signal.node.parting import Partings
 from walkie_signal.node.peers import Peers
+from walkie_signal.node.revoking import Revocations
 from walkie_signal.node.rosters import Statuses
 from walkie_signal.node.signals import Signals
+from walkie_signal.node.single import Singles
 
 
 class NodeSite:
@@ -30,6 +33,8 @@ class NodeSite:
         statuses: Tells them the roster.
         facts: Where the joins and leaves of this node's own peers are told.
         partings: Parts from peers that have to go.
+        singles: Knows which connections of a user count.
+        revocations: Knows who was revoked.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class NodeSite:
         statuses: Statuses,
         facts: Facts,
         partings: Partings,
+        singles: Singles,
+        revocations: Revocations,
     ) -> None:
         self._backend = backend
         self._registry = registry
@@ -54,6 +61,8 @@ class NodeSite:
         self._statuses = statuses
         self._facts = facts
         self._partings = partings
+        self._singles = singles
+        self._revocations = revocations
 
     def apply(self, change: Change) -> None:
         """Make a change that the backend has ordered: first the joiner gets its ack, then all others are told.
@@ -85,6 +94,13 @@ class NodeSite:
                 self._facts.tell(MemberLeft, before, change.reason)
         else:
             assert_never(change)
+
+    def look(self, room: str) -> None:
+        """Part from peers that may not stay any more, by what a room of the service's own says now."""
+        if room == REVOCATIONS_ROOM:
+            self._revocations.look()
+        for peer in self._singles.losers(room):
+            self._partings.end(peer, "replaced")
 
     def forget(self, room: str) -> None:
         """Drop a room that has no members here."""

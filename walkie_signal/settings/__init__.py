@@ -11,6 +11,7 @@ The command's options, the names in its environment and the settings page are ma
     pacing     how often a room is told                     host     how the host's functions are called
     transport  connections: pings, what waits, the end      store    what nodes share
     auth       the tokens that `serve` lets in            webhook  whom it tells what happens
+    identity   how many connections a user may have, and who was revoked
     signaling  all of these together                        serve    what only the command has
 
     declaration   how a setting is declared and checked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walkie_signal.settings.host import HostSettings
+from walkie_signal.settings.identity import IdentitySettings
 from walkie_signal.settings.limits import LimitSettings
 from walkie_signal.settings.pacing import PaceSettings
 from walkie_signal.settings.rooms import NameSettings, RoomSettings
@@ -19,6 +20,7 @@ class Settings(
     TransportSettings,
     HostSettings,
     PaceSettings,
+    IdentitySettings,
     LimitSettings,
     NameSettings,
     RoomSettings,

@@ -26,6 +26,7 @@ from walkie_signal.backends.shared.incarnation import Former
 from walkie_signal.backends.shared.uplink import Node
 from walkie_signal.core.changes import Member, Reason
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
 
 log = logging.getLogger("walkie_signal.machine")
@@ -187,6 +188,10 @@ class MachineBackend:
         """Return the members of a room."""
         return await (await self._settled()).roster(room)
 
+    def known(self, room: str) -> Roster:
+        """Return a room as this node knows it."""
+        return self._now.known(room)
+
     async def read(self, room: str, key: str) -> Value:
         """Return a value beside a room."""
         return await (await self._settled()).read(room, key)
@@ -218,6 +223,10 @@ class MachineBackend:
     async def tell(self, user_id: UserId, text: str) -> int:
         """Send the text of a frame to a user's connections on other nodes."""
         return await (await self._settled()).tell(user_id, text)
+
+    async def connections(self, user_id: UserId) -> int:
+        """Return how many connections a user has on other nodes."""
+        return await (await self._settled()).connections(user_id)
 
     async def kick(self, peer_id: str) -> bool:
         """Kick a peer of another node."""

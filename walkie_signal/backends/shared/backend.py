@@ -19,12 +19,13 @@ from walkie_signal.backends.shared.mail import Mail
 from walkie_signal.backends.shared.mesh import Mesh
 from walkie_signal.backends.shared.others import Others
 from walkie_signal.backends.shared.rooms import Rooms
+from walkie_signal.backends.shared.screen import Screen
 from walkie_signal.backends.shared.store import Failed, Store
 from walkie_signal.backends.shared.uplink import Node, Uplink
 from walkie_signal.backends.shared.values import Values
 from walkie_signal.core.changes import Change, Member, Reason
-from walkie_signal.core.emits import is_stored_name
 from walkie_signal.core.identity import UserId
+from walkie_signal.core.replicas import Roster
 from walkie_signal.core.values import Outcome, Value
 from walkie_signal.wire.event_packets import head_of
 
@@ -51,6 +52,7 @@ class StoredBackend:
 
     # `start` makes these, with the site; nothing asks for them before, because there are no peers yet
     _site: Site
+    _screen: Screen
     _followed: FollowedRooms
     _healing: Healing
     _rooms: Rooms
@@ -107,6 +109,7 @@ class StoredBackend:
         """
         self._incarnation.begin("" if former is None else former.node_id)
         self._site = site
+        self._screen = Screen(site)
         self._make_rooms()
         self._make_mail()
         self._heart = Heart(
@@ -118,7 +121,7 @@ class StoredBackend:
             healing=self._healing,
             directory=self._directory,
             mesh=self._mesh,
-            lost=self._has_lost,
+            lost=self._screen.lost,
             fence=self._fence,
         )
         for room, roster in () if former is None else former.rosters.items():
@@ -131,8 +134,9 @@ class StoredBackend:
             store.nodes,
             incarnation,
             apply=self._apply,
-            forget=self._forget,
-            owing=self._pay_soon,
+            changed=self._screen.changed,
+            forget=self._screen.forget,
+            owing=lambda: self._healing.pay_soon(),  # noqa: PLW0108 - it is made below
         )
         self._healing = Healing(store.rooms, store.nodes, uplink, incarnation, followed)
         self._rooms = Rooms(store.rooms, uplink, incarnation, followed, self._healing)
@@ -160,20 +164,8 @@ class StoredBackend:
         await self._uplink.start(START_TIMEOUT)
 
     def _apply(self, change: Change) -> None:
-        if not is_stored_name(change.room):
-            self._site.apply(change)
-            self._mail.changed(change)
-
-    def _forget(self, room: str) -> None:
-        if not is_stored_name(room):
-            self._site.forget(room)
-
-    def _pay_soon(self) -> None:
-        self._healing.pay_soon()
-
-    def _has_lost(self, member: Member) -> None:
-        if not is_stored_name(member.room):
-            self._site.lost(member)
+        self._screen.apply(change)
+        self._mail.changed(change)
 
     async def close(self) -> None:
         """Remove this node from the store, as far as that can be done in time, and disconnect."""
@@ -237,7 +229,7 @@ class StoredBackend:
     def _lost(self, known: set[tuple[str, str]], member: Member) -> None:
         """Report a lost member of a former incarnation, unless this node never knew it as a member."""
         if (member.room, member.peer_id) in known:
-            self._has_lost(member)
+            self._screen.lost(member)
 
     def _hear(self, channel: bytes, data: bytes) -> None:
         if channel == self._channel:
@@ -264,6 +256,10 @@ class StoredBackend:
     async def roster(self, room: str) -> Sequence[Member]:
         """Return the members of a room, on any node."""
         return await self._rooms.roster(room)
+
+    def known(self, room: str) -> Roster:
+        """Return a room as this node knows it."""
+        return self._followed.known(room)
 
     async def read(self, room: str, key: str) -> Value:
         """Return a value beside a room."""
@@ -292,6 +288,10 @@ class StoredBackend:
     async def tell(self, user_id: UserId, text: str) -> int:
         """Send the text of a frame to a user's connections on other nodes."""
         return await self._mail.tell(user_id, text)
+
+    async def connections(self, user_id: UserId) -> int:
+        """Return how many connections a user has on other nodes."""
+        return await self._mail.connections(user_id)
 
     async def kick(self, peer_id: str) -> bool:
         """Kick a peer of another node."""

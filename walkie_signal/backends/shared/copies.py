@@ -91,6 +91,10 @@ class RoomCopy:
         """Return the ids of all members."""
         return self._replica.peers()
 
+    def roster(self) -> Roster:
+        """Return the room as it is known here."""
+        return self._replica.roster()
+
     def own(self) -> dict[str, Entry | None]:
         """Return what the store is to say of this node's members; ``None`` where it may know better already."""
         members: dict[str, Entry | None] = {}

@@ -12,7 +12,7 @@ from walkie_signal.backends.shared.records import read_room_message
 from walkie_signal.backends.shared.store import NodeStore, RoomStore
 from walkie_signal.bounded_log import BoundedLog
 from walkie_signal.core.changes import Change, Left, Member, Reason
-from walkie_signal.core.replicas import Entry, Roster
+from walkie_signal.core.replicas import NOWHERE, Entry, Roster
 
 log = logging.getLogger("walkie_signal.store")
 
@@ -28,6 +28,7 @@ class FollowedRooms:
         nodes: The nodes in the store, each with a list of its rooms.
         incarnation: This node.
         apply: Makes a change here.
+        changed: Called with a room whose members or values may be others now.
         forget: Called with a room that is not followed any more.
         owing: Called when something was added to `owed`.
 
@@ -43,6 +44,7 @@ class FollowedRooms:
         incarnation: Incarnation,
         *,
         apply: Callable[[Change], None],
+        changed: Callable[[str], None],
         forget: Callable[[str], None],
         owing: Callable[[], None],
     ) -> None:
@@ -52,6 +54,7 @@ class FollowedRooms:
         self._nodes = nodes
         self._incarnation = incarnation
         self._apply = apply
+        self._changed = changed
         self._forget = forget
         self._owing = owing
         self._lines = BoundedLog(log)
@@ -70,6 +73,11 @@ class FollowedRooms:
         """Return the entry of a member, or ``None``."""
         copy = self._by_room.get(room)
         return None if copy is None else copy.entry(peer_id)
+
+    def known(self, room: str) -> Roster:
+        """Return a room as it is known here; see `Backend.known`."""
+        copy = self._by_room.get(room)
+        return Roster(NOWHERE) if copy is None else copy.roster()
 
     def members_of(self, node: str) -> set[tuple[str, str]]:
         """Return the members of a node, by room and peer."""
@@ -153,6 +161,7 @@ class FollowedRooms:
             # A join that was answered `unavailable` was carried out after all, or a leave has not been yet
             if (member.room, member.peer_id) not in self.owed:
                 self.owe(member, "left")
+        self._changed(copy.room)
 
     def owe(self, member: Member, reason: Reason) -> None:
         """Record that a member still has to leave the store."""

@@ -147,6 +147,15 @@ class Mail:
             raise unavailable() from None
         return sum(connections.count(node) for node, heard in zip(nodes, reached, strict=True) if heard)
 
+    async def connections(self, user_id: UserId) -> int:
+        """Return how many connections a user has on other nodes; see `Backend.connections`."""
+        self._uplink.check()
+        try:
+            nodes = await self._directory.nodes_of_user(user_id)
+        except Failed:
+            raise unavailable() from None
+        return sum(node != self._incarnation.id for node in nodes)
+
     async def kick(self, peer_id: str) -> bool:
         """Send the order to kick a peer of another node; see `Backend.kick`."""
         self._uplink.check()
