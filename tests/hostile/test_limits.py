@@ -231,6 +231,27 @@ async def test_an_address_has_as_many_connections_as_it_may() -> None:
         assert status == 200
 
 
+@pytest.mark.promise("Limits", "A verified user has no more connections on a worker than it may")
+@IN_PROCESS
+async def test_a_user_has_as_many_connections_as_it_may(kind: Kind) -> None:
+    settings = Settings(connections_per_user=2)
+
+    def authenticate(credentials: Credentials) -> Identity:
+        return Identity(credentials.token)
+
+    async with (
+        service(kind, settings=settings, authenticate=authenticate) as running,
+        AsyncExitStack() as stack,
+    ):
+        for user in ("ann", "ann", "bob"):
+            peer = await stack.enter_async_context(raw_peer(running.url))
+            assert "sid" in await peer.connect({"token": user})
+        async with raw_peer(running.url) as third:
+            refused = (await third.connect({"token": "ann"}))["data"]
+        assert (refused["code"], refused["limit"]) == ("rate_limited", "connections_per_user")
+        assert refused["retryAfterMs"] == 18_000
+
+
 @pytest.mark.promise("Limits", "A proxy that forwards an address and is not trusted is named in the log")
 async def test_a_proxy_that_is_not_believed_is_named_once() -> None:
     async with serve() as server:

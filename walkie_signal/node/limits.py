@@ -12,7 +12,7 @@ from walkie_signal.core.addresses import network_of
 from walkie_signal.core.limits import Allowances, Limit, milliseconds
 from walkie_signal.errors import LimitReached, SignalingError, SuspectRefused
 from walkie_signal.node.peers import Peer
-from walkie_signal.settings.limits import LimitSettings
+from walkie_signal.settings import Settings
 
 TOLD_FOR_ONE = 100
 """A join costs one more for each so many members: they are told of it, and the joiner of them."""
@@ -26,7 +26,9 @@ little over it stays."""
 class Limits:
     """The limits of one node's peers; those of an address count this node only."""
 
-    def __init__(self, settings: LimitSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._connections = settings.connections_per_user
+        self._gone_within = settings.ping_interval + settings.ping_timeout
         self._events = Limit("event_rate", settings.event_rate, settings.event_burst)
         self._bytes = Limit("byte_rate", settings.byte_rate, settings.byte_burst)
         self._joins = Limit("join_rate", settings.join_rate, settings.join_burst)
@@ -105,7 +107,18 @@ class Limits:
         if peer.address is not None:
             self._new_rooms.spend(network_of(peer.address), 1, monotonic())
 
-    # Credentials
+    # Users and credentials
+
+    def check_connections(self, count: int) -> None:
+        """Do nothing if a user with so many connections here may have another one.
+
+        Raises:
+            LimitReached: It may not; after the time in it, those that are dead are gone.
+        """
+        if self._connections and count >= self._connections:
+            raise LimitReached(
+                "too many connections of this user", "connections_per_user", milliseconds(self._gone_within)
+            )
 
     def is_suspect(self, address: str | None) -> bool:
         """Tell whether so many bad credentials came from an address that no more is to be done for the next."""

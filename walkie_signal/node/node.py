@@ -68,7 +68,7 @@ class Node:
         self._clock = clock = Clock(TICK)
         self.facts = facts = Facts()
         answers = Answers(facts)
-        limits = Limits(settings)
+        self._limits = limits = Limits(settings)
         self.verifier = Verifier(host, limits)
         self._registry = registry = Registry()
         self._peers = peers = Peers(namespace, backend)
@@ -249,12 +249,14 @@ class Node:
         """See whether a peer may be admitted as its user; `admit` has to follow at once.
 
         Raises:
-            SignalingError: ``unauthorized`` if the user was revoked; ``already_connected`` if another connection of
-                the user is the one that counts; ``unavailable`` if that is not known.
+            SignalingError: ``unauthorized`` if the user was revoked; ``rate_limited`` if it has too many
+                connections here; ``already_connected`` if another connection of the user is the one that counts;
+                ``unavailable`` if that is not known.
         """
         if identity is None or identity.user_id is None:
             return
         self._revocations.check(identity)
+        self._limits.check_connections(len(self._peers.of_user(identity.user_id)))
         await self._singles.claim(peer, identity.user_id)
         self._revocations.check(identity)  # it may have been revoked meanwhile
 

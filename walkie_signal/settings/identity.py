@@ -21,6 +21,12 @@ class IdentitySettings(Group):
         choices=(ALLOW, REPLACE, REFUSE),
         reason="What the Node server did; a phone and a laptop of one guard are two connections.",
     )
+    connections_per_user: int = setting(
+        100,
+        "How many connections a user may have on one worker, if who connects is authenticated; 0 for any number.",
+        least=0,
+        reason="A person has a handful of devices; this is what somebody may hold open with one stolen token.",
+    )
     revocations_kept: float = setting(
         7 * 86_400.0,
         "For how long a revoked user's earlier tokens are refused. No token may live longer.",
