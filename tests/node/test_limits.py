@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
+from docs.pages import PAGES
 from support.links import Phone
 from support.nodes import phone, running
 from support.redis import redis_server
@@ -160,3 +162,35 @@ async def test_what_one_peer_makes_a_room_of_1000_hear_is_bounded(
         answers = [json.loads(text[text.index("[") :])[0] for text in ann.link.texts if text.startswith("43")]
         refusals = [answer["error"]["code"] for answer in answers if not answer["ok"]]
         assert "rate_limited" in refusals or ann.peer.gone, "it was fast enough to meet a limit"
+
+
+def _sent(peers: Sequence[Phone], *, rosters: bool) -> tuple[int, int]:
+    """Return how many bytes and messages peers were sent, of rosters or of all else."""
+    texts = [text for each in peers for text in each.link.texts if ('"room_status"' in text) is rosters]
+    return sum(map(len, texts)), len(texts)
+
+
+async def test_the_security_page_says_what_an_event_causes() -> None:
+    """For a room of 100: what is told to the others, in KB and messages, with ids of 24 characters."""
+    event, size, told = re.compile(r"`(\w+)`"), re.compile(r"([\d.]+)(?: KB)?, (\d+|one) messages?"), {}
+    for first, _, others, *_ in PAGES["docs/security.md"].table("Event", "Bytes in"):
+        name, found = event.search(first), size.match(others)
+        if name is not None and found is not None:
+            told[name[1]] = float(found[1]), 1 if found[2] == "one" else int(found[2])
+    async with running(Settings()) as node:
+        others = [phone(node, f"{number:024}") for number in range(99)]
+        for each in others:
+            assert (await each.call("join_room", {"room": "r"}))["ok"]
+        ann = phone(node, "a" * 24)
+        steps = {
+            "join_room": ({"room": "r"}, 1000),
+            "signal": ({"targetId": others[0].peer_id, "signal": 0}, 1),
+            "leave_room": ({}, 1000),
+        }
+        assert told.keys() == steps.keys()
+        for name, (payload, unit) in steps.items():
+            before = _sent(others, rosters=False)
+            assert (await ann.call(name, payload))["ok"]
+            after = _sent(others, rosters=False)
+            caused = round((after[0] - before[0]) / unit), after[1] - before[1]
+            assert caused == told[name], name
