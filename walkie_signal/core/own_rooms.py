@@ -9,6 +9,7 @@ from walkie_signal.core.emits import stored_name
 from walkie_signal.core.identity import UserId
 
 USERS = "users"
+"""The namespace of the users' rooms, each of which has the connections of one user as members."""
 
 REVOCATIONS = "revocations"
 """The namespace of the room whose members are all nodes that authenticate, beside which the revocations stand."""

@@ -6,6 +6,7 @@
     outage         what the log says about a time without it
     incarnation    which node this process is at present       lifetime   how long it may stand still as that node
     followed       the rooms that the node follows             copies, states   the copy of each, and its states
+    screen         what the node sees of their changes
     rooms          joining and leaving                         healing    agreeing with the store
     mail           what nodes send one another                 messages   the format of that
     ways           the way of mail to each other node          backlogs   what waits for room on one
