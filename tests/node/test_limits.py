@@ -172,17 +172,18 @@ def _sent(peers: Sequence[Phone], *, rosters: bool) -> tuple[int, int]:
 
 async def test_the_security_page_says_what_an_event_causes() -> None:
     """For a room of 100: what is told to the others, in KB and messages, with ids of 24 characters."""
-    event, size, told = re.compile(r"`(\w+)`"), re.compile(r"([\d.]+)(?: KB)?, (\d+|one) messages?"), {}
-    for first, _, others, *_ in PAGES["docs/security.md"].table("Event", "Bytes in"):
-        name, found = event.search(first), size.match(others)
-        if name is not None and found is not None:
-            told[name[1]] = float(found[1]), 1 if found[2] == "one" else int(found[2])
+    event, size = re.compile(r"`(\w+)`"), re.compile(r"([\d.]+)(?: KB)?, (\d+|one) messages?")
+    told: dict[str, tuple[float, int]] = {}
+    for first, _, said, *_ in PAGES["docs/security.md"].table("Event", "Bytes in"):
+        known, found = event.search(first), size.match(said)
+        if known is not None and found is not None:
+            told[known[1]] = float(found[1]), 1 if found[2] == "one" else int(found[2])
     async with running(Settings()) as node:
         others = [phone(node, f"{number:024}") for number in range(99)]
         for each in others:
             assert (await each.call("join_room", {"room": "r"}))["ok"]
         ann = phone(node, "a" * 24)
-        steps = {
+        steps: dict[str, tuple[Any, int]] = {
             "join_room": ({"room": "r"}, 1000),
             "signal": ({"targetId": others[0].peer_id, "signal": 0}, 1),
             "leave_room": ({}, 1000),
