@@ -8,7 +8,7 @@ import time
 from base64 import urlsafe_b64encode
 from typing import Any, NamedTuple
 
-from auth.issuer import EC, OTHER_RSA, PREVIOUS, RSA, SECRET, claims, jwk, part, pem, token
+from auth.issuer import EC, LATER, OTHER_RSA, PREVIOUS, RSA, SECRET, claims, jwk, part, pem, token
 
 AUDIENCE = "patrol"
 PATH = "../../../etc/passwd"
@@ -30,8 +30,6 @@ ANOTHER = "the token is for another audience"
 NOT_YET = "the token is not valid yet"
 
 NOW = int(time.time())
-LATER = 4_000_000_000
-"""An end that no run of the tests lives to see: the tokens are made when it begins."""
 
 HEAD = part({"alg": "HS256", "typ": "JWT"})
 BODY = part(claims(aud=AUDIENCE, exp=LATER))

@@ -30,6 +30,10 @@ def pem(private: Any) -> str:
     return text.decode()
 
 
+LATER = 4_000_000_000
+"""An end that no run of the tests lives to see, for tokens that are made when it begins."""
+
+
 def claims(**more: Any) -> dict[str, Any]:
     """Return the claims of a good token, changed by `more`; ``None`` leaves one out."""
     found = {"sub": "guard-7", "exp": int(time.time()) + 600, **more}

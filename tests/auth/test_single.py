@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import socketio
 
-from auth.issuer import SECRET, token
+from auth.issuer import LATER, SECRET, token
 from support.servers import hosted
 from support.stock import TRANSPORTS, StockPeer, peers, refusal
 from support.waiting import eventually
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.promise(
     "By a setting, a user has one connection on all nodes: a second one replaces it (`replaced`) or is refused "
     "(`already_connected`)",
 )
-GUARD = {"token": token(sub="guard-7")}
-WATCH = {"token": token(sub="watch")}
+GUARD = {"token": token(sub="guard-7", exp=LATER)}
+WATCH = {"token": token(sub="watch", exp=LATER)}
 STAY_AWAY = "server disconnect"
 """What python-socketio calls it when the server has said DISCONNECT; such a client does not come back by itself."""
 

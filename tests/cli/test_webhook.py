@@ -15,6 +15,7 @@ from standardwebhooks import WebhookVerificationError
 from auth.issuer import SECRET as TOKEN_SECRET
 from auth.issuer import token
 from support.certificates import certificate
+from support.limits import arguments_of, unlimited
 from support.process_table import children_of, table
 from support.processes import SCRIPTS, running
 from support.receiver import OTHER, PREVIOUS, SECRET, receiver
@@ -25,6 +26,7 @@ from walkie_signal.bounded_log import MOST
 from walkie_signal.cli.serving import HASTE, LAST_EVENTS, POLL_TIMEOUT
 
 ENV = {"WALKIE_SIGNAL_WEBHOOK_SECRET": SECRET}
+FREELY = arguments_of(unlimited())
 
 
 @pytest.mark.promise(
@@ -61,7 +63,7 @@ async def test_a_join_and_a_leave_are_told_and_can_be_verified() -> None:
     "`--webhook` tells a URL of joins, leaves and refusals, signed as Standard Webhooks has it, in their order",
 )
 async def test_refusals_are_told_of_each_sort_only_some() -> None:
-    options = ["--jwt-secret", TOKEN_SECRET, "--webhook", "", "--room-capacity", "1"]
+    options = ["--jwt-secret", TOKEN_SECRET, "--webhook", "", "--room-capacity", "1", *FREELY]
     async with receiver() as hook:
         options[3] = hook.url
         async with serve(*options, env=ENV) as server:
@@ -157,7 +159,7 @@ async def test_a_request_is_given_up_after_its_time() -> None:
     "A receiver of a webhook that hangs or is away holds nobody up, and what is kept for it is bounded",
 )
 async def test_a_receiver_that_never_answers_holds_nobody_up() -> None:
-    async with receiver("hang") as hook, serve("--webhook", hook.url, env=ENV) as server:
+    async with receiver("hang") as hook, serve("--webhook", hook.url, *FREELY, env=ENV) as server:
         async with peers(server.url, "gate") as (first,):
             await hook.has(1)
             times = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from auth.issuer import SECRET, token
+from auth.issuer import LATER, SECRET, token
 from cluster.service import Store, nodes
 from support.peers import RawPeer, raw_peer
 from support.redis import RedisServer
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.promise(
     "store has lost its memory",
 )
 
-GUARD = {"token": token(sub="guard-7")}
-WATCH = {"token": token(sub="watch")}
+GUARD = {"token": token(sub="guard-7", exp=LATER)}
+WATCH = {"token": token(sub="watch", exp=LATER)}
 
 
 @asynccontextmanager
