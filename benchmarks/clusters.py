@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from servers import COLUMNS, LEGACY, SCRIPTS, Column, Server, cpu_of, free_port, running
+from servers import COLUMNS, LEGACY, LIMITS, SCRIPTS, Column, Server, cpu_of, free_port, running
 
 INFO = b"INFO everything\r\n"
 
@@ -58,7 +58,7 @@ KINDS = {
             "a node over Redis",
             (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}", "--redis-url", "{store}"),
             "listening on",
-            (("RUNTIME_DIRECTORY", "{folder}"),),
+            (("RUNTIME_DIRECTORY", "{folder}"), *LIMITS),
         ),
         tells_whole_rosters=True,
     ),
@@ -69,6 +69,7 @@ KINDS = {
             "a node over Redis, with others on its machine",
             (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}", "--redis-url", "{store}"),
             "listening on",
+            LIMITS,
         ),
         tells_whole_rosters=True,
     ),
@@ -79,6 +80,7 @@ KINDS = {
             "a node with no Redis",
             (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}", "--backend", "machine:{store}"),
             "listening on",
+            LIMITS,
         ),
         tells_whole_rosters=True,
         redis=False,

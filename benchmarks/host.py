@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from walkie_signal import attach
+from servers import RAISED
+
+from walkie_signal import Settings, attach
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
@@ -12,4 +14,4 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None:
     raise NotImplementedError(scope["type"])
 
 
-app = attach(nothing)
+app = attach(nothing, settings=Settings(**{name: int(value) for name, value in RAISED.items()}))

@@ -33,12 +33,21 @@ class Column:
     environment: tuple[tuple[str, str], ...] = ()
 
 
+RAISED = dict.fromkeys(
+    ("event_rate", "event_burst", "byte_rate", "byte_burst", "join_rate", "join_burst", "new_room_rate"),
+    "1000000000",
+)
+"""Limits that are counted and never met: each peer of the load does the work of many."""
+
+LIMITS = tuple((f"WALKIE_SIGNAL_{name.upper()}", value) for name, value in RAISED.items())
+
 COLUMNS = {
     "legacy": Column("legacy Node", ("node", str(LEGACY / "server.js")), "ready", (("PORT", "{port}"),)),
     "serve": Column(
         "`walkie-signal serve`",
         (str(SCRIPTS / "walkie-signal"), "serve", "--port", "{port}"),
         "listening on",
+        LIMITS,
     ),
     "attach": Column(
         "`attach` on plain uvicorn",
