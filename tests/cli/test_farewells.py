@@ -74,6 +74,15 @@ async def test_a_websocket_is_closed_as_by_a_service_that_restarts(run: Serve) -
         assert await peer.closed() == 1012
 
 
+async def test_a_client_that_takes_no_notice_of_a_close_sees_its_connection_end() -> None:
+    """The Java library would come back when it had missed its pings."""
+    async with serve() as server, raw_peer(server.url, headers={"User-Agent": "okhttp/3.12.12"}) as peer:
+        await peer.join("gate")
+        await ends(server)
+        await peer.event("server_draining")
+        assert await peer.closed() == 1006, "no CLOSE was sent"
+
+
 @pytest.mark.node
 async def test_a_stock_peer_that_polls_is_told_of_a_close_and_of_no_error() -> None:
     async with serve() as server, victim(server.url, "polling", "gate") as peer:

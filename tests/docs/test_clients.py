@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -127,22 +128,32 @@ def _script() -> str:
     return found[1]
 
 
+async def android_classes(jar: Path, folder: Path, replaced: Mapping[str, str] | None = None) -> str:
+    """Compile the code of the Android page, with other texts in the place of some; returns the class path."""
+    libraries = f"{jar.parent / 'lib'}/*"
+    sources = []
+    for block in ANDROID.blocks("java"):
+        code = block.code
+        for text, other in (replaced or {}).items():
+            code = code.replace(text, other)
+        sources.append(folder / block.title)
+        sources[-1].write_text(code, "utf-8")
+    # 8 is what Android's tools read without more ado
+    options = ("--release", "8", "-Xlint:all,-options", "-Werror", "-cp", libraries)
+    compile_all: list[str | Path] = ["javac", *options, "-d", folder, *sources]
+    async with running(compile_all) as compiler:
+        assert await compiler.wait() == 0, compiler.output
+    return f"{folder}:{libraries}"
+
+
 @pytest.mark.promise("The docs", "The Python, JavaScript and Java code in them runs")
 @pytest.mark.java
 async def test_the_android_page_s_code_joins_answers_and_hears_one_leave(jar: Path, tmp_path: Path) -> None:
-    classes = f"{jar.parent / 'lib'}/*"
-    sources = [tmp_path / block.title for block in ANDROID.blocks("java")]
-    for source, block in zip(sources, ANDROID.blocks("java"), strict=True):
-        source.write_text(block.code, "utf-8")
-    # 8 is what Android's tools read without more ado
-    options = ("--release", "8", "-Xlint:all,-options", "-Werror", "-cp", classes)
-    compile_all: list[str | Path] = ["javac", *options, "-d", tmp_path, *sources]
-    async with running(compile_all) as compiler:
-        assert await compiler.wait() == 0, compiler.output
+    classes = await android_classes(jar, tmp_path)
     async with AsyncExitStack() as stack:
         serving = await stack.enter_async_context(serve("--ping-interval", "2", "--ping-timeout", "4"))
         proxy = await stack.enter_async_context(cut(int(serving.url.rpartition(":")[2])))
-        command = ["java", "-cp", f"{tmp_path}:{classes}", "Guard", f"http://127.0.0.1:{proxy.port}"]
+        command = ["java", "-cp", classes, "Guard", f"http://127.0.0.1:{proxy.port}"]
         # eight, so that the guard is not polite towards all of them, but for one time in nine
         async with peers(serving.url, *[None] * 8) as everybody, running(command) as program:
             for peer in everybody:

@@ -38,7 +38,7 @@ class KeptLink:
         """Wait until a condition on the sent texts holds."""
         await self._arrivals.until(condition)
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool) -> None:
         self.closed = True
 
     def listen(self, _handler: TextHandler) -> None:

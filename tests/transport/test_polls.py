@@ -10,7 +10,7 @@ import socketio
 
 from support.raw import Raw
 from support.servers import hosted
-from support.stock import peers
+from support.stock import peers, web
 from transport.serving import nothing_left, poll_waits, serving
 from walkie_signal.transport import create_server
 
@@ -85,7 +85,7 @@ async def test_who_is_known_to_take_any_number_gets_all_in_one_answer(agent: str
         for number in range(100):
             await sio.emit("number", number, to=socket)
         await sio.disconnect(socket)
-        assert (await client.get(sid)).text.count("\x1e") == 101
+        assert (await client.get(sid)).text.count("\x1e") == 100
 
 
 @pytest.mark.promise(
@@ -145,3 +145,11 @@ async def test_a_python_client_hears_all_of_a_burst_before_it_is_kicked(count: i
         await peer.until(lambda: len(peer.heard) > count, "disconnect and all that came before it")
         assert [data for event, data in peer.heard if event == "number"] == [*range(count)]
         assert ("disconnect", "server disconnect") in peer.heard
+
+
+async def test_a_python_client_is_refused_without_a_body() -> None:
+    """Its `t` shows what it is; if a body is late, its reconnecting ends with a RuntimeError."""
+    async with hosted(socketio.ASGIApp(create_server())) as url, web(url) as http:
+        for stamp, body in (("1767225600.25", b""), ("PXsQ0aB", b'{"code":0,"message":"Transport unknown"}')):
+            answer = await http.get("/socket.io/", params={"EIO": 4, "transport": "none", "t": stamp})
+            assert (answer.status_code, answer.content) == (400, body)

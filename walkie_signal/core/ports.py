@@ -36,9 +36,10 @@ class Link(Protocol):
     def send_latest(self, key: str, text: str) -> None:
         """Queue a text as `send` does, and drop the earlier text with the same key if it still waits."""
 
-    def close(self) -> None:
-        """Close the transport for good, after what was queued before, or at once if that can't be written.
+    def close(self, *, for_good: bool) -> None:
+        """Close the transport after what was queued before, or at once if that can't be written.
 
+        If `for_good`, a DISCONNECT was queued, after which a stock client stays away; otherwise it comes back.
         It returns at once. The disconnect of the connection follows, as after any other end.
         """
 

@@ -115,6 +115,11 @@ class Direct:
         if self._protocol is not None:
             self._protocol.close(code, reason)
 
+    def hang_up(self) -> None:
+        """Close after what was sent, without a CLOSE: the client sees its TCP connection end."""
+        if self._protocol is not None:
+            self._protocol.hang_up()
+
     def abort(self) -> None:
         """Close at once, without what waits."""
         if self._protocol is not None:
@@ -241,6 +246,25 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         if self.frames is None or self.frames.close_sent is not None or self.transport.is_closing():
             return
         self.frames.send_close(code, reason)
+        self._await_end(code, reason)
+
+    def hang_up(self) -> None:
+        """End what is sent, after what waits in the transport's buffer.
+
+        If the transport were closed at once, with something of the client's unread, the system might drop what was
+        sent. TLS can't end one direction alone.
+        """
+        if self.frames is None or self.close_sent or self.transport.is_closing():
+            return
+        self.frames.silence()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        self._await_end(1006, "")
+
+    def _await_end(self, code: int, reason: str) -> None:
+        """Tell the app that this is the end, and give the client some time to close the transport."""
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.close_sent = True
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)

@@ -101,7 +101,7 @@ class StockLink:
         """Queue a text."""
         self._queue(text)
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool) -> None:  # noqa: ARG002 - a stock server has but one way
         """Close the transport after what is queued."""
         self._queue(None)
 

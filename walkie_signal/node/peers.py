@@ -138,7 +138,7 @@ class Peer:
         if for_good:
             self.hear(disconnect_text(self._prefix))
         if self.link is not None:
-            self.link.close()
+            self.link.close(for_good=for_good)
 
     # What it does
 

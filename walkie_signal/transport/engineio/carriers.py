@@ -22,8 +22,11 @@ class Carrier(Protocol):
     def push_all(self, frames: Sequence[Frame]) -> None:
         """Push frames that belong together."""
 
-    def end(self, code: int, farewell: str) -> None:
-        """Write what waits, and end: a WebSocket with `code`, a poll with the packet `farewell`."""
+    def end(self, code: int, farewell: str | None) -> None:
+        """Write what waits, and end: a WebSocket with `code`, a poll with the packet `farewell`.
+
+        ``None`` stands for the packet after which the client comes back by itself.
+        """
 
     @property
     def waiting(self) -> bool:
@@ -51,5 +54,5 @@ class Connecting:
     def note_progress(self, now: float) -> None:
         """Do nothing: all that waits is in the outbox."""
 
-    def end(self, code: int, farewell: str) -> None:
+    def end(self, code: int, farewell: str | None) -> None:
         """Do nothing: the code that accepts the connection sees that it is closed."""

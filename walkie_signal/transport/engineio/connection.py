@@ -270,13 +270,13 @@ class Connection:
             self._change_state(Step.CLOSE)
             self.reason = reason
 
-    def close(self, reason: str, *, code: int = 1000, farewell: str = CLOSE) -> None:
+    def close(self, reason: str, *, code: int = 1000, farewell: str | None = None) -> None:
         """Close for good; what waits is still written if the client reads it.
 
         Args:
             reason: The reason for disconnect handlers.
             code: The code that a WebSocket is closed with.
-            farewell: The Engine.IO packet that answers a poll under way.
+            farewell: The packet that answers a poll; ``None`` for that after which the client comes back by itself.
         """
         if not self.is_open:
             return

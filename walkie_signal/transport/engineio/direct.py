@@ -36,8 +36,17 @@ def websocket_of(connection: Connection, scope: Scope, send: Send) -> WebSocket 
     """
     direct = (scope.get("extensions") or {}).get(EXTENSION)
     if direct is not None and direct.carries(send):
-        return DirectWebSocket(connection, direct)
+        return DirectWebSocket(connection, direct, deaf=_is_deaf(scope))
     return WebSocket(connection, send)
+
+
+def _is_deaf(scope: Scope) -> bool:
+    """Tell whether the client takes no notice of a WebSocket's CLOSE, but of the end of its TCP connection.
+
+    The Java library is: it does nothing when OkHttp reports the CLOSE, and OkHttp reads no further. It would notice
+    when no ping has come for 18 s.
+    """
+    return any(name == b"user-agent" and value.startswith(b"okhttp/") for name, value in scope["headers"])
 
 
 class DirectWebSocket:
@@ -49,10 +58,11 @@ class DirectWebSocket:
     name = "websocket"
     step = Step.TAKE_OVER
 
-    def __init__(self, connection: Connection, direct: Any) -> None:
+    def __init__(self, connection: Connection, direct: Any, *, deaf: bool) -> None:
         self._connection = connection
         self._outbox = connection.outbox
         self._direct = direct
+        self._deaf = deaf
         self.push: Callable[[Frame], None] = direct.send
         self._send_all: Callable[[Sequence[Frame]], None] = direct.send_all
         self._paused = False
@@ -103,11 +113,14 @@ class DirectWebSocket:
         else:
             self.flush()
 
-    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - the farewell is for a poll
+    def end(self, code: int, farewell: str | None) -> None:  # noqa: ARG002 - the farewell is for a poll
         """Close after what waits, but after `FAREWELL` even if the client has not taken all of it."""
         self._paused = False
         self.flush()
-        self._direct.close(code)
+        if self._deaf:
+            self._direct.hang_up()
+        else:
+            self._direct.close(code)
         asyncio.get_running_loop().call_later(FAREWELL, self._direct.abort)
 
     # In

@@ -24,7 +24,7 @@ from walkie_signal.transport.engineio.lingering import Lingering
 from walkie_signal.transport.engineio.polling import Polling
 from walkie_signal.transport.engineio.states import State
 from walkie_signal.transport.engineio.websocket import WebSocket
-from walkie_signal.wire.frames import CLOSE, PING, PONG, UPGRADE
+from walkie_signal.wire.frames import PING, PONG, UPGRADE
 
 log = logging.getLogger("walkie_signal.transport")
 
@@ -100,7 +100,7 @@ class Doors:
             refusal = await self._elsewhere(request, refused.refusal, send)
             if refusal is None:
                 return
-            response = http.refused(refusal)
+            response = http.refused(refusal, bare=request.from_python)
         except http.GoneError:
             # Nobody reads this answer, but a middleware would treat a missing one as a fault (Starlette's
             # BaseHTTPMiddleware: "No response returned").
@@ -236,7 +236,7 @@ class Doors:
         for frame in (opening, *early):
             connection.push(frame)
         if connection.closed:
-            carrier.end(1000, CLOSE)
+            carrier.end(1000, None)
         return carrier
 
     # Upgrading

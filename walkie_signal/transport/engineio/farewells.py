@@ -6,7 +6,6 @@ import asyncio
 
 from walkie_signal.transport.engineio.polling import Polling
 from walkie_signal.transport.engineio.server import Engine
-from walkie_signal.wire.frames import CLOSE, NOOP
 
 
 async def polled(engine: Engine, within: float) -> None:
@@ -26,7 +25,4 @@ async def polled(engine: Engine, within: float) -> None:
 def hang_up(engine: Engine) -> None:
     """Close all connections without waiting for them."""
     for connection in list(engine.sockets.values()):
-        carrier = connection.carrier
-        stays_away = isinstance(carrier, Polling) and carrier.stays_away
-        farewell = NOOP if stays_away else CLOSE
-        connection.close(engine.reason.TRANSPORT_CLOSE, code=1012, farewell=farewell)
+        connection.close(engine.reason.TRANSPORT_CLOSE, code=1012)

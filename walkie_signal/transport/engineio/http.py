@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import UserDict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -79,10 +80,21 @@ Our own HTTP class takes no longer heads either, but uvicorn's with httptools ta
 """
 
 
-def refused(refusal: Refusal) -> Response:
-    """Return a refusal as the JavaScript server writes it."""
+def refused(refusal: Refusal, *, bare: bool = False) -> Response:
+    """Return a refusal as the JavaScript server writes it, or a `bare` one, which has no body.
+
+    python-engineio needs that: it closes its HTTP session before it reads the body, and if that has not come by
+    then, a RuntimeError ends its reconnecting.
+    """
+    if bare:
+        return Response(b"", refusal.status)
     text = dumps({"code": refusal.code, "message": refusal.message})
     return Response(text.encode(), refusal.status, b"application/json")
+
+
+PYTHON_TIME = re.compile(r"\d{10}\.\d+")
+"""The ``t`` in each query of python-engineio's client, whatever its user agent: ``time.time()``. Others send a
+text in base 36 or 64."""
 
 
 class Request:
@@ -97,6 +109,11 @@ class Request:
         self.query: dict[str, str] = {}
         for key, value in parse_qsl(query, keep_blank_values=True):
             self.query.setdefault(key, value)
+
+    @property
+    def from_python(self) -> bool:
+        """Whether python-engineio's client has sent it."""
+        return PYTHON_TIME.fullmatch(self.query.get("t", "")) is not None
 
     @property
     def head_bytes(self) -> int:

@@ -20,7 +20,7 @@ from walkie_signal.transport.engineio.http import (
 )
 from walkie_signal.transport.engineio.states import State, Step
 from walkie_signal.turns import SLICE
-from walkie_signal.wire.frames import NOOP, Frame, read_payload, write_payload
+from walkie_signal.wire.frames import CLOSE, NOOP, Frame, read_payload, write_payload
 
 NOOP_INTERVAL = 0.25
 """Seconds that a poll waits while a WebSocket probes.
@@ -47,10 +47,6 @@ These are browsers and webviews; Node.js, whose engine.io-client says ``node-XML
 Native on Android; Dart; Swift, and React Native on iOS.
 """
 
-PYTHON_TIME = re.compile(r"\d{10}\.\d+")
-"""The ``t`` in each query of python-engineio's client, whatever its user agent: ``time.time()``. Others send a
-text in base 36 or 64."""
-
 
 class Polling:
     """The carrier of a connection that polls."""
@@ -62,9 +58,9 @@ class Polling:
         self._connection = connection
         self._outbox = connection.outbox
         self._poll: asyncio.Future[bool] | None = None  # true if a WebSocket has taken over meanwhile
-        self._most: int | None = None
         self._posting = False
         self._reading: asyncio.Task[bytes] | None = None
+        self._ended = False
         self._farewell: str | None = None
         self._cut = False
         self._hurried = False
@@ -84,15 +80,6 @@ class Polling:
         return self._poll is not None and not self._poll.done()
 
     @property
-    def stays_away(self) -> bool:
-        """Whether the client might not come back if a packet tells it that the connection closes.
-
-        python-engineio's client treats that packet like its own ``disconnect``. If its next request is refused, it
-        comes back, as every client does.
-        """
-        return self._most is not None
-
-    @property
     def owed(self) -> bool:
         """Whether a closed connection still has something to tell after the answer to the waiting poll.
 
@@ -100,9 +87,7 @@ class Polling:
         """
         if self._farewell == NOOP:
             return self._poll is None and not self._told
-        if self._poll is None:
-            return self.waiting or self._cut
-        return self._most is not None and len(self._outbox) >= self._most
+        return self.waiting or self._cut
 
     def push(self, frame: Frame) -> None:
         """Answer the waiting poll, or let the frame wait for the next one."""
@@ -115,9 +100,9 @@ class Polling:
             self._connection.wait(frame)
         self._wake()
 
-    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - the code is for a WebSocket
-        """Answer the waiting poll for the last time."""
-        self._farewell = farewell
+    def end(self, code: int, farewell: str | None) -> None:  # noqa: ARG002 - the code is for a WebSocket
+        """Answer the waiting poll for the last time, or with what waits, and then the next one."""
+        self._ended, self._farewell = True, farewell
         self._wake()
         if self._reading is not None:
             self._reading.cancel()
@@ -147,16 +132,23 @@ class Polling:
         if self._poll is not None:
             self._connection.violate(ProtocolViolation("two polls at once"))
             raise RefusedError(BAD_REQUEST)
-        self._most = most = _most(request)
-        if not self.waiting and self._farewell is None:
+        most = _most(request)
+        if not self.waiting and not self._ended:
             await self._something(request)
         # After an upgrade, the WebSocket sends what waits
         frames = self._outbox.take_some(most) if self._connection.carrier is self else []
-        self._cut = self._farewell is not None and (self.waiting or len(frames) == most)
-        if self._farewell is not None and not self._cut:
-            frames.append(self._farewell)
-            self._told = True
-        return Response(write_payload(frames or [NOOP]))
+        # socket.io-client acts on a close before the events that come with it, even if they are ahead of it
+        self._cut = self._ended and (self.waiting or (len(frames) > 0 and self._farewell != NOOP))
+        self._told = self._ended and not self._cut
+        return Response(write_payload(frames or [self._last(request) if self._ended else NOOP]))
+
+    def _last(self, request: Request) -> str:
+        """Return the packet for a closed connection.
+
+        python-engineio's client treats a CLOSE like its own ``disconnect``, and stays away. If its next request is
+        refused, it comes back, as every client does.
+        """
+        return self._farewell or (NOOP if request.from_python else CLOSE)
 
     async def _something(self, request: Request) -> None:
         loop = asyncio.get_running_loop()
@@ -249,5 +241,4 @@ def _has_left(departure: asyncio.Task[bool]) -> bool:
 def _most(request: Request) -> int | None:
     """Return how many packets the client takes in one answer; ``None`` for any number."""
     agent = request.header(b"user-agent") or b""
-    known = UNLIMITED.match(agent) and not PYTHON_TIME.fullmatch(request.query.get("t", ""))
-    return None if known else MOST
+    return None if UNLIMITED.match(agent) and not request.from_python else MOST

@@ -152,7 +152,7 @@ class WebSocket:
         self._outbox.clear()
         self._connection.close(self._connection.owner.reason.TRANSPORT_CLOSE)
 
-    def end(self, code: int, farewell: str) -> None:  # noqa: ARG002 - the farewell is for a poll
+    def end(self, code: int, farewell: str | None) -> None:  # noqa: ARG002 - the farewell is for a poll
         """Close after what waits; `run` makes sure that this takes no longer than `FAREWELL`."""
         self._code = code
         if self._writer is None and self._eager:

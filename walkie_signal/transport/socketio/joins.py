@@ -15,7 +15,7 @@ import socketio
 from walkie_signal.core.facts import NamespaceRefused
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.socketio.sockets import Socket, Sockets, State
-from walkie_signal.wire.frames import MESSAGE
+from walkie_signal.wire.frames import CLOSE, MESSAGE
 from walkie_signal.wire.packets import CONNECT, CONNECT_ERROR, DISCONNECT
 
 INVALID_NAMESPACE = {"message": "Invalid namespace"}
@@ -193,7 +193,7 @@ class Joins:
         self._send(sockets, DISCONNECT, socket.namespace, None)
         left = self.leave(socket, self._server.reason.SERVER_DISCONNECT)
         if not sockets.busy:
-            sockets.connection.close(self._server.reason.SERVER_DISCONNECT)
+            sockets.connection.close(self._server.reason.SERVER_DISCONNECT, farewell=CLOSE)
         await asyncio.wait({left})
 
     def refuse(self, sockets: Sockets, namespace: str, why: dict[str, Any]) -> None:

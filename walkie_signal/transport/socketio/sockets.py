@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from walkie_signal.core.ports import TextHandler
 from walkie_signal.errors import ProtocolViolation
 from walkie_signal.transport.engineio.connection import Connection
-from walkie_signal.wire.frames import Frame
+from walkie_signal.wire.frames import CLOSE, Frame
 from walkie_signal.wire.packets import CONNECT, DISCONNECT, Packet, Partial
 
 MAX_DEFERRED = 1000
@@ -251,13 +251,14 @@ class SocketLink:
         else:
             self._socket.sockets.connection.send_latest(key, text)
 
-    def close(self) -> None:
-        """Close the transport for good."""
+    def close(self, *, for_good: bool) -> None:
+        """Close the transport."""
         socket = self._socket
         if socket.held is not None:
             socket.release()
         connection = socket.sockets.connection
-        connection.close(connection.owner.reason.SERVER_DISCONNECT)
+        farewell = CLOSE if for_good else None
+        connection.close(connection.owner.reason.SERVER_DISCONNECT, farewell=farewell)
 
     def __str__(self) -> str:
         return str(self._socket.sockets.connection)
@@ -285,7 +286,7 @@ class DeadLink:
     def send_latest(self, key: str, text: str) -> None:
         """Do nothing."""
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool) -> None:
         """Do nothing."""
 
     def listen(self, handler: TextHandler) -> None:
