@@ -49,7 +49,7 @@ def identity_of(claims: Mapping[str, Any], names: ClaimNames) -> Identity:
         raise CredentialRefused("the token has an end beyond all times")
     expires_at = float(claims["exp"]) if "exp" in claims else None
     radio = _radio_of(claims, names.radio_prefix)
-    issued_at = max(0.0, float(claims["iat"])) if "iat" in claims else None
+    issued_at = min(max(0, claims["iat"]), LATEST) if isinstance(claims.get("iat"), (int, float)) else None
     return Identity(
         user_id, role, dict(claims), rooms=rooms, expires_at=expires_at, issued_at=issued_at, **radio
     )

@@ -20,6 +20,9 @@ from walkie_signal.node.peers import Peer
 
 log = logging.getLogger("walkie_signal")
 
+PEER = "walkie_signal.peer"
+"""Where the scope of a connection keeps the last peer on it, whose allowances one that connects anew goes on with."""
+
 EMITS_HERE = (
     "this is a stock socketio.AsyncServer: what you emit on it yourself reaches the clients of this process alone. "
     "Make it by walkie_signal.create_server, or give it a client_manager"
@@ -107,7 +110,11 @@ class Adapter:
 
     async def _verified(self, peer: Peer, environ: Mapping[str, Any], auth: object) -> Identity | None:
         log.debug("peer %s connects, from %s", peer.peer_id, address_of(environ) or "a Unix socket")
+        scope = environ["asgi.scope"]
+        former, scope[PEER] = scope.get(PEER), peer
         try:
+            if former is not None:
+                self._node.begin_again(peer, former)
             await self._node.ensure_started()
             identity = await self._node.verifier.verify(peer.address, partial(self._read, environ, auth))
             await self._node.accept(peer, identity)

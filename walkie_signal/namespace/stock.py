@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Container, MutableMapping, Sequence
 from typing import Any
 
 import socketio
@@ -42,7 +42,8 @@ class StockTransport:
     @property
     def lets_any_page_in(self) -> bool:
         """Whether a web page of any origin may connect: any is named, or none is checked."""
-        return self._server.eio.cors_allowed_origins in ("*", ["*"], [])
+        named = self._server.eio.cors_allowed_origins
+        return named == [] or (isinstance(named, Container) and "*" in named)
 
     def link(self, eio_sid: str, namespace: str) -> Link:  # noqa: ARG002 - its connections have one text stream
         """Return a link that sends in a task of its own."""

@@ -41,6 +41,7 @@ from walkie_signal.wire.event_packets import (
     read_event,
     read_size,
     size_of,
+    weight_of,
 )
 from walkie_signal.wire.relays import Relays
 
@@ -108,9 +109,8 @@ class Gate:
                 return True
         refusal = None if counted else self._limits.refusal(peer)
         too_large = len(text) > self._settings.event_bytes
-        if refusal is None and self._is_full(peer, 0 if too_large else len(text)):
-            refusal = full()
-        if refusal is not None or too_large:
+        is_full = self._is_full(peer, 0 if too_large else len(text))
+        if refusal is not None or is_full or too_large:
             event = read_size(text, self._namespace)  # it is refused without being parsed
         else:
             event = read_event(text, self._namespace, self._settings.nesting_depth)
@@ -120,8 +120,11 @@ class Gate:
             self._refuse(peer, event, refusal)
             return True
         if not counted:
-            self._limits.count(peer, event.size)
-        self.receive_event(peer, event)
+            self._limits.count(peer, size_of(text))
+        if is_full:
+            self._answers.fail(peer, event, full())
+        else:
+            self.receive_event(peer, event)
         return True
 
     def receive_data(self, peer: Peer, data: list[Any], ack_id: int | None) -> None:
@@ -134,7 +137,7 @@ class Gate:
         if refusal is not None:
             self._refuse(peer, event, refusal)
         else:
-            self._limits.count(peer, event.size)
+            self._limits.count(peer, event.size or weight_of(data))
             self.receive_event(peer, event)
 
     def fail_data(self, peer: Peer, data: list[Any], ack_id: int | None, error: Exception) -> None:
@@ -147,7 +150,7 @@ class Gate:
             # It will be refused in its turn, so its arguments need not be kept until then
             event = event._replace(arguments=(), text=None)
         if self._is_full(peer, memory_of(event)):
-            self._refuse(peer, event, full())
+            self._answers.fail(peer, event, full())
         else:
             peer.post(event)
 
@@ -186,5 +189,5 @@ class Gate:
 
 
 def full() -> LimitReached:
-    """Return the error of an event before which too many wait."""
+    """Return the error of an event before which too many wait; such events are counted, so they meet a limit."""
     return LimitReached("too many events wait", "queued_events", 1000)

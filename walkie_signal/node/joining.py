@@ -118,9 +118,10 @@ class Joins:
             await self._backend.join(member, self._settings.room_capacity)
         finally:
             self.under_way.pop(key, None)
-        members = len(self._registry.room(message.room))
-        self._limits.weigh_join(peer, members)
-        if is_empty and members == 1:
+        room = self._registry.room(message.room)
+        self._limits.weigh_join(peer, len(room))
+        first = next(iter(room), None)
+        if is_empty and first is not None and first.peer_id == peer.peer_id:
             self._limits.count_new_room(peer)
         peer.has_joined = True
         if not peer.gone:

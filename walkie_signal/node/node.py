@@ -245,6 +245,15 @@ class Node:
         """Record a peer that is not admitted yet, from an address if that is known; its events wait."""
         return self._peers.open(peer_id, link, address, self.gate.work)
 
+    def begin_again(self, peer: Peer, former: Peer) -> None:
+        """Let a peer go on with the allowances of the one before it on its connection; this counts as a join.
+
+        Raises:
+            LimitReached: There were too many.
+        """
+        peer.go_on_from(former)
+        self._limits.begin_join(peer)
+
     async def accept(self, peer: Peer, identity: Identity | None) -> None:
         """See whether a peer may be admitted as its user; `admit` has to follow at once.
 

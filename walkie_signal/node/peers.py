@@ -123,6 +123,11 @@ class Peer:
         """Let it hear an event that outdates the last one of that key."""
         self.hear_latest(key, event_text(self._prefix, event, payload))
 
+    def go_on_from(self, former: Peer) -> None:
+        """Have what a former peer of the same connection has left of its allowances, and no more."""
+        self.events_whole_at, self.bytes_whole_at = former.events_whole_at, former.bytes_whole_at
+        self.joins_whole_at, self.refusals_whole_at = former.joins_whole_at, former.refusals_whole_at
+
     def ack(self, ack_id: int | None, payload: Payload) -> None:
         """Answer an event of its own if it asked for an ack."""
         if ack_id is not None:

@@ -32,6 +32,7 @@ class IdentitySettings(Group):
         "For how long a revoked user's earlier tokens are refused. No token may live longer.",
         unit="seconds",
         above=0,
+        most=315_360_000.0,
         reason="Tokens of identity providers live for minutes up to a day; some backends give theirs for a week. A "
         "revocation takes some 200 bytes of each node's memory.",
     )

@@ -86,6 +86,21 @@ def size_of(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
+def weight_of(data: Any) -> int:
+    """Return about how many bytes parsed data came in, also if it holds binary or has no JSON form."""
+    weight, left = 0, [data]
+    while left:
+        each = left.pop()
+        weight += 1
+        if isinstance(each, (bytes, str)):
+            weight += len(each)
+        elif isinstance(each, dict):
+            left += [*each, *each.values()]
+        elif isinstance(each, (list, tuple)):
+            left += each
+    return weight
+
+
 def waiting(event: Event) -> Event:
     """Return an event in the form in which it waits: once parsed, it takes up to twenty times as much memory."""
     text = dumps([event.name, *event.arguments]) if event.text is None else event.text
