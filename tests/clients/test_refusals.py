@@ -75,12 +75,12 @@ class Watched:
 
     @property
     def seen(self) -> dict[str, list[list[Any]]]:
-        """What each peer saw, by its name."""
+        """What each peer saw, by its name; aiohttp has lines of its own, on sessions that were left open."""
         found: dict[str, list[list[Any]]] = {}
         for line in self._program.output.splitlines():
-            assert line.startswith("["), self._program.output
-            name, *what = json.loads(line)
-            found.setdefault(name, []).append(what)
+            if line.startswith("["):
+                name, *what = json.loads(line)
+                found.setdefault(name, []).append(what)
         return found
 
     async def saw(self, name: str, *beginning: Any, times: int = 1) -> list[list[Any]]:
@@ -88,7 +88,7 @@ class Watched:
         await eventually(
             lambda: self.seen.get(name, []),
             lambda seen: sum(each[: len(beginning)] == [*beginning] for each in seen) >= times,
-            lambda: f"{times} times {beginning} of {name}",
+            lambda: f"{times} times {beginning} of {name}; output:\n{self._program.output}\n",
             within=30,
         )
         return self.seen[name]
