@@ -129,6 +129,64 @@ async def _gone(witness: RawPeer, peer: RawPeer) -> bool:
     return bool(gone)
 
 
+@pytest.mark.promise("Limits", "A peer that connects anew on its connection has no more than it had left")
+@OURS
+async def test_a_connect_on_the_same_connection_makes_no_allowance_whole(kind: Kind) -> None:
+    """One connection that went and came relayed 130 MB a second, and was never limited."""
+    settings = Settings(join_burst=3, join_rate=0.01)
+    async with service(kind, settings=settings) as running, raw_peer(running.url) as peer:
+        await peer.join("a")
+        for _ in range(2):
+            await peer.send("41")
+            assert "sid" in await peer.connect()
+        assert (await peer.ask("join_room", {"room": "b"}))["error"]["limit"] == "join_rate"
+        await peer.send("41")
+        refused = (await peer.connect())["data"]
+        assert (refused["code"], refused["limit"]) == ("rate_limited", "join_rate")
+
+
+@pytest.mark.promise("Limits", "The bytes of a peer's events are limited too, and the quick way obeys")
+@pytest.mark.parametrize("name", ["signal", "nobody"])
+@IN_PROCESS
+async def test_binary_events_meet_the_limit_of_bytes(kind: Kind, name: str) -> None:
+    settings = Settings(byte_rate=10_000, byte_burst=30_000)
+    async with service(kind, settings=settings) as running, raw_peer(running.url) as peer:
+        await peer.join("gate")
+        codes = []
+        for number in range(10, 14):
+            head = f'451-{number}["{name}",{{"_placeholder":true,"num":0}}]'
+            await peer.send(head, b"x" * 20_000)
+            codes.append((await peer.acked(number))["error"]["code"])
+        assert codes[-2:] == ["rate_limited"] * 2
+        assert codes[0] in ("invalid_payload", "unknown_event")
+
+
+@pytest.mark.promise("Limits", "Who waits as long as it is told is not closed, whatever holds up its events")
+@IN_PROCESS
+async def test_events_behind_a_slow_join_bring_nobody_nearer_to_its_end(kind: Kind) -> None:
+    opened = asyncio.Event()
+
+    async def authorize(_identity: Identity, _room: str) -> bool:
+        await opened.wait()
+        return True
+
+    settings = Settings(callback_timeout=30)
+    async with (
+        service(kind, settings=settings, authorize=authorize) as running,
+        raw_peer(running.url) as peer,
+    ):
+        await peer.connect()
+        await peer.send('421["join_room",{"room":"slow"}]')
+        numbers = range(2, 2 + 1900)
+        for number in numbers:
+            await peer.send(f'42{number}["signal",{{"targetId":"x","signal":0}}]')
+        last = await peer.acked(numbers[-1])
+        assert (last["error"]["code"], last["error"]["limit"]) == ("rate_limited", "queued_events")
+        opened.set()
+        assert (await peer.acked(1))["ok"] is True
+        assert peer.is_open
+
+
 @pytest.mark.promise("Limits", "Bad credentials of an address are limited; a good one is always let in")
 @IN_PROCESS
 async def test_after_ten_bad_credentials_of_an_address_nothing_more_is_done_for_the_next(kind: Kind) -> None:

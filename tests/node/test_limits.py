@@ -101,6 +101,21 @@ async def two_nodes(settings: Settings) -> AsyncIterator[list[Node]]:
         yield [await stack.enter_async_context(running(settings, RedisBackend(server.url))) for _ in range(2)]
 
 
+@pytest.mark.programs
+@pytest.mark.promise("Limits", "Rooms that one address makes are limited; those that are there can be joined")
+async def test_who_make_a_room_together_pay_for_it_once() -> None:
+    """Whoever saw the others there already paid nothing, and so nobody did."""
+    async with two_nodes(Settings(new_room_burst=3, new_room_rate=0.01)) as (one, _):
+        made = 0
+        for number in range(10):
+            peers = [phone(one, f"p{number}-{each}", address=OFFICE) for each in range(3)]
+            answers = await asyncio.gather(
+                *(peer.call("join_room", {"room": f"r{number}"}) for peer in peers)
+            )
+            made += any(answer["ok"] for answer in answers)
+        assert made == 3
+
+
 @pytest.mark.promise("Limits", "Rooms that one address makes are limited; those that are there can be joined")
 async def test_of_ipv6_the_network_of_64_bits_counts() -> None:
     async with running(Settings(new_room_burst=1, new_room_rate=0.01)) as node:

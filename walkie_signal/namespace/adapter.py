@@ -21,7 +21,7 @@ from walkie_signal.node.peers import Peer
 log = logging.getLogger("walkie_signal")
 
 PEER = "walkie_signal.peer"
-"""Where the scope of a connection keeps the last peer on it, whose allowances one that connects anew goes on with."""
+"""Where the scope of a connection keeps the last peer on it: one that connects anew goes on with its allowances."""
 
 EMITS_HERE = (
     "this is a stock socketio.AsyncServer: what you emit on it yourself reaches the clients of this process alone. "
