@@ -233,6 +233,8 @@ async def test_its_secret_does_not_stay_on_the_command_line() -> None:
     [
         ([], BY_SECRET, "give --user: a token has to say whose it is"),
         (["--user", "u", "--jwt-user-claim", "uid", "--claim", "uid=null"], BY_SECRET, "give --user"),
+        (["--user", ""], BY_SECRET, "give --user: a token has to say whose it is"),
+        (["--user", "u", "--claim", "iss=7"], BY_SECRET, "--claim: "),
         (["--user", "u"], {}, "give one thing to sign with: --jwt-secret-file, WALKIE_SIGNAL_JWT_SECRET or"),
         (["--user", "u", "--jwt-private-key", "/x"], BY_SECRET, "give one thing to sign with"),
         (["--user", "u", "--jwt-secret", "short-of-it"], {}, "--jwt-secret: the secret has 11 bytes"),

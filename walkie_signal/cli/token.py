@@ -117,7 +117,7 @@ def make(
         **further,
     }
     claims = {name: value for name, value in said.items() if value is not None}
-    if options.jwt_user_claim not in claims:
+    if claims.get(options.jwt_user_claim, "") == "":
         raise click.UsageError("give --user: a token has to say whose it is")
     click.echo(_signed(claims, jwt_private_key, options))
 
@@ -140,6 +140,8 @@ def _signed(claims: Mapping[str, Any], private_key: str, options: AuthOptions) -
         return signed(claims, key_of_secret(secret, algorithms))
     except ValueError as error:
         raise click.UsageError(f"{option}: {error}") from None
+    except TypeError as error:  # PyJWT's, of a claim that the RFC knows
+        raise click.UsageError(f"--claim: {error}") from None
 
 
 @token.command()

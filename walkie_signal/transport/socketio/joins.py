@@ -27,6 +27,11 @@ INTERNAL = {"message": "internal error", "data": {"code": "internal", "message":
 """The answer to a client if a connect handler failed; python-socketio answers nothing at all."""
 
 
+MOST_REFUSED = 100
+"""How many CONNECTs of one connection may be refused: a page joins a few namespaces, and each answer is longer than
+what it answers."""
+
+
 class Joinable(Protocol):
     """A server, as its joins see it."""
 
@@ -128,6 +133,7 @@ class Joins:
             kind = DISCONNECT if self._server.always_connect else CONNECT_ERROR
             self._send(sockets, kind, socket.namespace, refusal)
             await self._forget(socket)
+            self._count_refusal(sockets)
             self._server.resume(socket)
             return
         if not sockets.connection.closed and not self._server.always_connect:
@@ -201,6 +207,14 @@ class Joins:
         connection = sockets.connection
         connection.owner.facts.tell(NamespaceRefused, why["message"], connection)
         self._send(sockets, CONNECT_ERROR, namespace, why)
+        self._count_refusal(sockets)
+
+    @staticmethod
+    def _count_refusal(sockets: Sockets) -> None:
+        """Close a connection that goes on asking for what it is refused."""
+        sockets.refused += 1
+        if sockets.refused > MOST_REFUSED:
+            sockets.connection.violate(ProtocolViolation("too many CONNECTs that are refused"))
 
     def _send(self, sockets: Sockets, kind: int, namespace: str, data: Any) -> None:
         text = self._server.packet_class(kind, data=data, namespace=namespace).encode()

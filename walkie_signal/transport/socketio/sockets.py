@@ -141,13 +141,13 @@ class Sockets:
         handling_bytes: The bytes of these events together.
         queue: Events that are handled one after the other, if the server does not use `async_handlers`.
         barred: Namespaces that the server has closed to this connection.
+        refused: How many of its CONNECTs were refused.
         idle_since: The time since which nothing is joined, on the loop's clock.
     """
 
     __slots__ = (
         "_by_namespace", "_inline", "_partial", "barred", "connection", "handling", "handling_bytes",
-        "idle_since",
-        "queue",
+        "idle_since", "queue", "refused",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -159,6 +159,7 @@ class Sockets:
         self.handling_bytes = 0
         self.queue: asyncio.Queue[tuple[Socket, Deferred]] | None = None
         self.barred: frozenset[str] = frozenset()
+        self.refused = 0
         self.idle_since = asyncio.get_running_loop().time()
 
     def __iter__(self) -> list[Socket].__iter__:  # type: ignore[valid-type]
