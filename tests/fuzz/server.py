@@ -23,7 +23,8 @@ from starlette.applications import Starlette
 
 import walkie_signal.asgi
 from hostile.services import InProcess
-from walkie_signal import Settings, SignalingMiddleware
+from support.limits import arguments_of, unlimited
+from walkie_signal import SignalingMiddleware
 from walkie_signal.cli import main
 from walkie_signal.cli.listeners import bind_address
 from walkie_signal.cli.logs import set_up_logs
@@ -91,7 +92,7 @@ def memory() -> int:
 def run_uvicorn() -> None:
     """Run as a host's app does."""
     set_up_logs("info", "json", several=False)
-    settings = Settings(ping_interval=PING_INTERVAL, ping_timeout=PING_TIMEOUT)
+    settings = unlimited(ping_interval=PING_INTERVAL, ping_timeout=PING_TIMEOUT)
     with bind_address("127.0.0.1", 0) as listener:
         listener.listen(2048)
         config = uvicorn.Config(Inside(Starlette(), settings=settings), log_config=None)
@@ -102,8 +103,8 @@ def run_uvicorn() -> None:
 def run_serve() -> None:
     """Run the command; all but the routes and the host's events is its own."""
     walkie_signal.asgi.attach = Inside
-    times = ["--ping-interval", str(PING_INTERVAL), "--ping-timeout", str(PING_TIMEOUT)]
-    main(["serve", "--port", "0", "--log-format", "json", *times])
+    given = arguments_of(unlimited(ping_interval=PING_INTERVAL, ping_timeout=PING_TIMEOUT))
+    main(["serve", "--port", "0", "--log-format", "json", *given])
 
 
 if __name__ == "__main__":

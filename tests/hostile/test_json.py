@@ -13,6 +13,7 @@ from hostile import services
 from hostile.arena import Arena, arena
 from hostile.services import ATTACHED, Kind, service
 from support.bare import bare_serve
+from support.limits import unlimited
 from support.peers import raw_peer
 from support.raw import Frame
 from support.waiting import becomes
@@ -255,7 +256,10 @@ async def test_attachments_of_events_that_wait_hold_no_more_than_one_frame_may(k
         await opened.wait()
         return True
 
-    async with service(kind, authorize=authorize) as running, raw_peer(running.url) as attacker:
+    async with (
+        service(kind, settings=unlimited(), authorize=authorize) as running,
+        raw_peer(running.url) as attacker,
+    ):
         await attacker.connect()
         (peer,) = running.signaling._node._peers
         large = "x" * 900_000

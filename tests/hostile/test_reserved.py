@@ -10,6 +10,7 @@ import socketio
 
 from hostile.arena import arena
 from hostile.services import ATTACHED, EVERYWHERE, OURS, Kind
+from support.limits import unlimited
 from support.raw import Frame, Transport
 
 RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]
@@ -216,7 +217,7 @@ async def test_a_second_connect_makes_no_second_peer(kind: Kind, auth: str) -> N
 
 @OURS
 async def test_who_leaves_the_namespace_is_gone_and_may_come_back(kind: Kind) -> None:
-    async with arena(kind) as fight, fight.attack(lines=0) as attacker:
+    async with arena(kind, settings=unlimited()) as fight, fight.attack(lines=0) as attacker:
         ids = [attacker.peer_id]
         for _ in range(100):
             await attacker.send("41")
